@@ -1,0 +1,50 @@
+# make demo   train, prove, certify, attack and report a classifier of handwritten digits
+# make test   lint, types, import direction, tests
+# make clean  remove the environment and caches; runs/ stays
+#
+# Your own PyTorch (a CUDA build, say) in an environment of yours:  make demo VENV=$VIRTUAL_ENV TORCH=own
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+TORCH ?= pinned
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.onelip-installed
+
+ifeq ($(TORCH),own)
+CONSTRAINTS := $(VENV)/.onelip-constraints
+else
+CONSTRAINTS := constraints.txt
+endif
+
+.PHONY: demo test check format clean
+.DEFAULT_GOAL := demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "onelip needs Python 3.11 or newer; this is " + sys.version.split()[0] + "; name another with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.onelip-constraints: constraints.txt | $(BIN)/python
+	grep -v '^torch==' constraints.txt > $@
+
+$(STAMP): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/onelip train digits
+
+test: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: test
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

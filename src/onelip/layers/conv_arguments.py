@@ -1,0 +1,224 @@
+"""The arguments of a 2-D convolution, checked once, and what they do to an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Pair = tuple[int, int]
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def positive_int(owner: str, name: str, value: Any) -> int:
+    """Check that an argument is a positive integer.
+
+    Args:
+        owner: Class that the user called.
+        name: Name of the argument.
+        value: What the user gave.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: If it is not an int of at least 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} in {owner} must be an integer of at least 1")
+    return value
+
+
+def _pair(owner: str, name: str, value: Any, least: int) -> Pair:
+    pair = (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    ok = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(type(v) is int and v >= least for v in pair)
+    if not ok:
+        raise ValueError(f"{name}={value!r} in {owner} must be an integer of at least {least}, or two of them")
+    return int(pair[0]), int(pair[1])
+
+
+@dataclass(frozen=True)
+class ConvArguments:
+    """Checked arguments of a 2-D convolution.
+
+    Attributes:
+        owner: Name of the class, for messages.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: (height, width).
+        stride: (vertical, horizontal).
+        padding: What the user gave: (vertical, horizontal), "same" or "valid".
+        dilation: (vertical, horizontal).
+        groups: Number of groups.
+        padding_mode: "zeros" or "circular".
+        pads: Pixels added (left, right, top, bottom).
+    """
+
+    owner: str
+    in_channels: int
+    out_channels: int
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair | str
+    dilation: Pair
+    groups: int
+    padding_mode: str
+    pads: tuple[int, int, int, int]
+
+    @property
+    def extent(self) -> Pair:
+        """Height and width of the area that one output pixel sees: d (k - 1) + 1."""
+        (kh, kw), (dh, dw) = self.kernel_size, self.dilation
+        return dh * (kh - 1) + 1, dw * (kw - 1) + 1
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Pad an image batch as the layer's arguments say.
+
+        Args:
+            x: `(..., C, H, W)` images.
+
+        Returns:
+            Padded images.
+
+        Raises:
+            ValueError: If the image is smaller than the circular padding, or its size is not a multiple of the
+                stride where circular padding needs that, or no output pixel is left.
+        """
+        self.check_image(x.shape[-2], x.shape[-1])
+        if not any(self.pads):
+            return x
+        if self.padding_mode == "zeros":
+            return F.pad(x, self.pads)
+        return F.pad(x, self.pads, mode="circular")
+
+    def check_image(self, height: int, width: int) -> None:
+        """Refuse image sizes at which the layer is undefined or its bound would not hold.
+
+        Args:
+            height: Height of the input image.
+            width: Width of the input image.
+
+        Raises:
+            ValueError: See `pad`.
+        """
+        left, right, top, bottom = self.pads
+        rows = zip(
+            ("height", "width"),
+            (height, width),
+            (top, left),
+            (bottom, right),
+            self.extent,
+            self.stride,
+            strict=True,
+        )
+        for name, size, before, after, extent, stride in rows:
+            if size + before + after < extent:
+                raise ValueError(
+                    f"image {name} {size} is too small for {self.owner} with padding {before + after} and a kernel "
+                    f"extent of {extent}; it must be at least {extent - before - after}"
+                )
+            if self.padding_mode == "circular" and max(before, after) > size:
+                raise ValueError(
+                    f"image {name} {size} is smaller than the circular padding {max(before, after)} of {self.owner}"
+                )
+            if self.padding_mode == "circular" and before + after and size % stride:
+                raise ValueError(
+                    f"image {name} {size} is not a multiple of stride {stride} in {self.owner} with circular padding; "
+                    f"use such an image or padding_mode='zeros'"
+                )
+
+    def output_size(self, height: int, width: int) -> Pair:
+        """Size of the output image.
+
+        Args:
+            height: Height of the input image.
+            width: Width of the input image.
+
+        Returns:
+            (height, width) of the output.
+        """
+        left, right, top, bottom = self.pads
+        (eh, ew), (sh, sw) = self.extent, self.stride
+        return (height + top + bottom - eh) // sh + 1, (width + left + right - ew) // sw + 1
+
+
+def _pads(owner: str, padding: Any, stride: Pair, reach: Pair) -> tuple[Pair | str, tuple[int, int, int, int]]:
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"padding={padding!r} in {owner} must be an integer, two of them, 'same' or 'valid'")
+        if padding == "same" and stride != (1, 1):
+            raise ValueError(f"padding='same' in {owner} needs stride 1, not stride={stride}; give padding as a number")
+        total = reach if padding == "same" else (0, 0)
+        # An odd total puts the extra pixel after the image, as torch does.
+        return padding, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2)
+    pair = _pair(owner, "padding", padding, 0)
+    return pair, (pair[1], pair[1], pair[0], pair[0])
+
+
+def _check_channels(owner: str, in_channels: Any, out_channels: Any, groups: Any) -> None:
+    for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+        positive_int(owner, name, value)
+    for name, value in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if value % groups:
+            raise ValueError(f"groups={groups} does not divide {name}={value} in {owner}; use a common divisor")
+
+
+def _check_padding_mode(owner: str, padding_mode: Any, allowed: tuple[str, ...]) -> None:
+    if padding_mode in allowed:
+        return
+    names = " or ".join(map(repr, allowed))
+    if padding_mode in ("reflect", "replicate"):
+        raise ValueError(
+            f"padding_mode={padding_mode!r} in {owner} repeats pixels and can raise the norm above 1; use {names}"
+        )
+    raise ValueError(f"padding_mode={padding_mode!r} in {owner} is not supported; use {names}")
+
+
+def conv_arguments(
+    owner: str,
+    in_channels: Any,
+    out_channels: Any,
+    kernel_size: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    padding_mode: Any = "zeros",
+    *,
+    paddings: tuple[str, ...] = ("zeros", "circular"),
+) -> ConvArguments:
+    """Check the arguments of a convolution.
+
+    Args:
+        owner: Name of the class, for messages.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int or (height, width).
+        stride: An int or a pair.
+        padding: An int, a pair, "same" (stride 1) or "valid".
+        dilation: An int or a pair.
+        groups: A common divisor of the channels.
+        padding_mode: One of `paddings`.
+        paddings: Modes under which the caller's bound holds.
+
+    Returns:
+        The checked arguments.
+
+    Raises:
+        ValueError: In one sentence, if any argument is not allowed. Circular padding by more than the kernel's
+            reach d (k - 1) repeats pixels, so it is not allowed either.
+    """
+    _check_channels(owner, in_channels, out_channels, groups)
+    kernel = _pair(owner, "kernel_size", kernel_size, 1)
+    step, spread = _pair(owner, "stride", stride, 1), _pair(owner, "dilation", dilation, 1)
+    _check_padding_mode(owner, padding_mode, paddings)
+    reach = (spread[0] * (kernel[0] - 1), spread[1] * (kernel[1] - 1))
+    given, pads = _pads(owner, padding, step, reach)
+    if padding_mode == "circular" and (pads[0] + pads[1] > reach[1] or pads[2] + pads[3] > reach[0]):
+        raise ValueError(
+            f"padding={padding!r} in {owner} with padding_mode='circular' repeats pixels; "
+            f"twice the padding must be at most dilation * (kernel_size - 1) = {reach}"
+        )
+    return ConvArguments(owner, in_channels, out_channels, kernel, step, given, spread, groups, padding_mode, pads)

@@ -1,0 +1,50 @@
+"""Verbs on a whole model: rebuild it of plain modules, move its raw parameters onto the constraint set."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from onelip.layers.constrained import ConstrainedModule
+
+
+def to_plain(model: nn.Module) -> nn.Module:
+    """Build the same function of plain modules: no parametrisation, no constraint code, in eval mode.
+
+    Every layer of this library is replaced by its `to_plain()`, whose weight was built in float64 and rounded once;
+    other modules are copied. A module used in several places stays one module. The model itself is left alone.
+
+    Args:
+        model: Any module.
+
+    Returns:
+        A new module with its own weights.
+    """
+    converted: dict[int, nn.Module] = {}
+
+    def convert(module: nn.Module) -> nn.Module:
+        if id(module) not in converted:
+            converted[id(module)] = module.to_plain() if isinstance(module, ConstrainedModule) else rebuild(module)
+        return converted[id(module)]
+
+    def rebuild(module: nn.Module) -> nn.Module:
+        # Children go in through the memo, so that deepcopy copies this module's own state alone.
+        memo = {id(child): convert(child) for child in module.children()}
+        return copy.deepcopy(module, memo)
+
+    return convert(model).eval()
+
+
+def retract_(model: nn.Module) -> None:
+    """Move the raw parameters of every constrained layer onto its constraint set, function unchanged.
+
+    Called after each optimiser step, it spares the next forward pass most of its iterations. Correctness never
+    depends on it.
+
+    Args:
+        model: Any module; changed in place.
+    """
+    for module in model.modules():
+        if isinstance(module, ConstrainedModule):
+            module.retract_()
