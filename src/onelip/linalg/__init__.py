@@ -2,19 +2,43 @@
 
 from onelip.linalg.bound import EXACT_ONE, Bound
 from onelip.linalg.errors import unknown_name
+from onelip.linalg.orthogonalise import (
+    ORTHOGONALISERS,
+    Orthogonalised,
+    Orthogonaliser,
+    bjorck,
+    cayley,
+    cholesky,
+    exponential,
+    householder,
+    newton_schulz,
+    polar_express,
+    qr,
+)
 from onelip.linalg.precision import full_precision
 from onelip.linalg.rounding import UNIT_ROUNDOFF, add_up, divide_up, down, gamma, multiply_up, sqrt_up, up
 
 __all__ = [
     "EXACT_ONE",
+    "ORTHOGONALISERS",
     "UNIT_ROUNDOFF",
     "Bound",
+    "Orthogonalised",
+    "Orthogonaliser",
     "add_up",
+    "bjorck",
+    "cayley",
+    "cholesky",
     "divide_up",
     "down",
+    "exponential",
     "full_precision",
     "gamma",
+    "householder",
     "multiply_up",
+    "newton_schulz",
+    "polar_express",
+    "qr",
     "sqrt_up",
     "unknown_name",
     "up",
