@@ -1,0 +1,1 @@
+"""The configurations that `onelip train NAME` runs by name."""

@@ -1,0 +1,211 @@
+"""What an experiment is: every key of a configuration, with its type, its limits and its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+Part = Annotated[float, Field(ge=0.0, lt=1.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
+
+
+# Papers give radii in the form "36/255".
+def _from_fraction(value: Any) -> Any:
+    if isinstance(value, str) and value.count("/") == 1:
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            return value
+    return value
+
+
+# `sgd` stands for `{name: sgd}`.
+def _from_name(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Radius = Annotated[float, BeforeValidator(_from_fraction), Field(gt=0.0)]
+Radii = Annotated[tuple[Radius, ...], Field(strict=False, min_length=1)]
+Betas = Annotated[tuple[Part, Part], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A mapping with known keys and strict types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class NamedPart(BaseModel):
+    """A registered part by name; the other keys are its options and are checked against its signature."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The part's own options."""
+        return dict(self.model_extra or {})
+
+
+class Augment(Section):
+    """Random changes to training images: a shift by up to `crop` pixels, a mirror image."""
+
+    crop: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+
+
+class Data(Section):
+    """The images; `validation` is the part of the training images that is held out to select weights."""
+
+    name: str = "digits"
+    dir: str | None = None
+    batch_size: PositiveInt = 128
+    eval_batch_size: PositiveInt = 512
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    normalize: Literal["none", "mean"] = "mean"
+    augment: Augment = Augment()
+
+
+class AdamW(Section):
+    """AdamW."""
+
+    name: Literal["adamw"]
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Betas = (0.9, 0.999)
+
+
+class ScheduleFreeAdamW(Section):
+    """AdamW with averaged iterates in place of a schedule."""
+
+    name: Literal["schedule-free-adamw"]
+    lr: PositiveFloat = 2.5e-3
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Betas = (0.9, 0.999)
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class SGD(Section):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"]
+    lr: PositiveFloat = 0.1
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: Part = 0.9
+    nesterov: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("optimizer.nesterov=True needs a positive optimizer.momentum")
+        return self
+
+
+class Constant(Section):
+    """The same learning rate throughout."""
+
+    name: Literal["constant"]
+
+
+class Cosine(Section):
+    """From the full rate to `end` times it."""
+
+    name: Literal["cosine"]
+    end: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class OneCycle(Section):
+    """From `start` times the rate up to it during the part `warmup`, then down to `end` times it."""
+
+    name: Literal["one-cycle"]
+    warmup: Part = 0.3
+    start: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
+    end: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+
+
+class Step(Section):
+    """Times `factor` after each of the parts `milestones` of the training."""
+
+    name: Literal["step"]
+    milestones: Annotated[tuple[Part, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
+    factor: PositiveFloat = 0.1
+
+
+class Trainer(Section):
+    """How the training runs; `threads` null means as many as torch chooses, and is recorded in the run."""
+
+    max_epochs: PositiveInt = 10
+    precision: Literal[32, 64, "bf16-mixed"] = 32
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    gradient_clip: PositiveFloat | None = None
+    compile: bool = False
+    threads: PositiveInt | None = None
+    log_every: PositiveInt = 10
+
+
+class Certify(Section):
+    """Certified accuracy is reported at `radii`; weights are selected by it at `selection_radius`."""
+
+    radii: Radii = (0.25, 0.5, 0.75, 1.0)
+    selection_radius: Radius = 0.25
+    max_samples: PositiveInt | None = None
+
+
+class Attack(Section):
+    """Projected gradient descent in l2 on `samples` images of the test split."""
+
+    radii: Radii = (0.25, 0.5, 0.75, 1.0)
+    steps: PositiveInt = 40
+    restarts: PositiveInt = 5
+    samples: PositiveInt = 200
+
+
+class ExperimentConfig(Section):
+    """A whole experiment."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    data: Annotated[Data, BeforeValidator(_from_name)] = Data()
+    model: Annotated[NamedPart, BeforeValidator(_from_name)]
+    layer: str = "aoc"
+    linear: str | None = None
+    activation: str = "maxmin"
+    loss: Annotated[NamedPart, BeforeValidator(_from_name)]
+    optimizer: Annotated[
+        Annotated[AdamW | ScheduleFreeAdamW | SGD, Field(discriminator="name")], BeforeValidator(_from_name)
+    ] = AdamW(name="adamw")
+    schedule: Annotated[
+        Annotated[Constant | Cosine | OneCycle | Step, Field(discriminator="name")], BeforeValidator(_from_name)
+    ] = Constant(name="constant")
+    trainer: Trainer = Trainer()
+    certify: Certify = Certify()
+    attack: Attack = Attack()
+    runs_dir: str = "runs"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.optimizer.name == "schedule-free-adamw" and self.schedule.name != "constant":
+            raise ValueError(
+                f"schedule={self.schedule.name} does not go with optimizer=schedule-free-adamw, which needs none;"
+                " use schedule=constant"
+            )
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Spell out every key, defaults included.
+
+        Returns:
+            Plain dicts, lists and scalars, from which the same configuration can be read again.
+        """
+        return _plain(self.model_dump(mode="python"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

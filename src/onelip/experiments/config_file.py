@@ -1,0 +1,211 @@
+"""Configuration files: YAML 1.2 in, checked configurations out, and one sentence when something is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import typing
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.errors import UserError, as_user_errors, one_line
+from onelip.linalg import unknown_name
+
+_REPLACED_BY_NAME = ("model", "loss", "optimizer", "schedule")
+_EXPECTED = {
+    "model_type": "it must be a mapping of keys to values",
+    "model_attributes_type": "it must be a mapping of keys to values",
+    "tuple_type": "it must be a list",
+    "too_short": "it must have at least one entry",
+    "string_pattern_mismatch": "it must be letters, digits and . _ - only, and begin with a letter or digit",
+}
+
+
+def available_configs() -> dict[str, str]:
+    """List the configurations that come with the package.
+
+    Returns:
+        The first comment line of each, by name.
+    """
+    files = [f for f in resources.files("onelip.configs").iterdir() if f.name.endswith(".yaml")]
+    return {
+        f.name.removesuffix(".yaml"): f.read_text("utf-8").partition("\n")[0].lstrip("# ")
+        for f in sorted(files, key=lambda f: f.name)
+    }
+
+
+def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a configuration and change some of its keys.
+
+    Args:
+        name_or_path: A name from `available_configs()`, or the path of a YAML file.
+        overrides: Changes such as "trainer.max_epochs=5", applied in order; values are YAML.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        UserError: If there is no such file, or something in it or in the changes is wrong.
+    """
+    text, source = _read(name_or_path)
+    tree = _parse(text, source)
+    if not isinstance(tree, dict):
+        raise UserError(f"{source} holds {type(tree).__name__}; a configuration is a mapping of keys to values")
+    for override in overrides:
+        _apply(tree, override)
+    return check_config(tree)
+
+
+def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
+    """Check keys, types and limits.
+
+    Args:
+        tree: The configuration as plain dicts, lists and scalars.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: If something is wrong; the sentence has the key's path and value.
+    """
+    try:
+        return ExperimentConfig.model_validate(dict(tree))
+    except ValidationError as error:
+        raise UserError(_sentence(dict(error.errors()[0]))) from None
+
+
+def dump_config(config: ExperimentConfig) -> str:
+    """Write a configuration with every key spelled out.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        YAML text that `load_config` reads back to an equal configuration.
+    """
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump(config.resolved(), stream)
+    return stream.getvalue()
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        with as_user_errors():
+            return path.read_text("utf-8"), name_or_path
+    if name_or_path not in available_configs():
+        raise UserError(unknown_name("configuration", name_or_path, available_configs()))
+    return resources.files("onelip.configs").joinpath(f"{name_or_path}.yaml").read_text("utf-8"), name_or_path
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+        raise UserError(f"{source}{line}: {one_line(str(error.problem))}") from None
+    except YAMLError as error:
+        raise UserError(f"{source}: {one_line(str(error))}") from None
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise UserError(f"{override!r} is not a change of the configuration; write it as key.subkey=value")
+    value = _parse(text, f"the value of {path}") if text.strip() else None
+    if path in ("data", *_REPLACED_BY_NAME) and isinstance(value, str):
+        # Another data set keeps the batch size; another optimiser has options of its own.
+        value = {**_mapping(tree.get(path)), "name": value} if path == "data" else {"name": value}
+    node = tree
+    for key in keys[:-1]:
+        node[key] = _mapping(node.get(key))
+        node = node[key]
+    node[keys[-1]] = value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"name": value}
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    model, keys = _walk(error["loc"])
+    path, value, kind = ".".join(keys), error["input"], error["type"]
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind == "missing":
+        return f"{path} is missing in the configuration; give it a value"
+    if kind == "extra_forbidden":
+        return _unknown_key(path, model)
+    if kind == "union_tag_invalid":
+        allowed = [tag.strip(" '") for tag in error["ctx"]["expected_tags"].split(",")]
+        return unknown_name(path, str(error["ctx"]["tag"]), allowed)
+    if kind == "union_tag_not_found":
+        return f"{path}={value!r} in the configuration has no name; write {path}=NAME or {path}.name=NAME"
+    expected = _EXPECTED.get(kind) or one_line(error["msg"]).replace("Input should", "it must")
+    return f"{path}={value!r} in the configuration is not allowed; {expected}"
+
+
+# Follows an error's location to the section that holds its last key; the tags of unions are no keys.
+def _walk(location: Sequence[str | int]) -> tuple[type[BaseModel], list[str]]:
+    model: type[BaseModel] = ExperimentConfig
+    owner, keys, choices = model, list[str](), dict[str, type[BaseModel]]()
+    for item in location:
+        if isinstance(item, int):
+            keys[-1] += f"[{item}]"
+        elif item in choices:
+            model, choices = choices[item], {}
+        else:
+            owner = model
+            keys.append(item)
+            choices = _sections(model, item)
+            if len(choices) == 1:
+                (model,), choices = choices.values(), {}
+    return owner, keys
+
+
+# The sections that may stand under a key, by the name that chooses among them if there are several.
+def _sections(model: type[BaseModel], key: str) -> dict[str, type[BaseModel]]:
+    if key not in model.model_fields:
+        return {}
+    annotation = model.model_fields[key].annotation
+    candidates = [annotation, *typing.get_args(annotation)]
+    found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    if len(found) > 1:
+        return {str(typing.get_args(c.model_fields["name"].annotation)[0]): c for c in found}
+    return dict.fromkeys(("",), found[0]) if found else {}
+
+
+def _unknown_key(path: str, owner: type[BaseModel]) -> str:
+    prefix, _, key = path.rpartition(".")
+    siblings = {name: f"{prefix}.{name}" if prefix else name for name in owner.model_fields}
+    close = difflib.get_close_matches(key, siblings, n=1)
+    if close:
+        return f"configuration key {path!r} is unknown; did you mean {siblings[close[0]]!r}?"
+    elsewhere = [full for full in _all_keys(ExperimentConfig) if full.rpartition(".")[2] == key]
+    if path in elsewhere:
+        return f"configuration key {path!r} does not belong to this {prefix}, whose keys are {', '.join(siblings)}"
+    if elsewhere:
+        return f"configuration key {path!r} is unknown; did you mean {elsewhere[0]!r}?"
+    return unknown_name("configuration key", path, siblings.values())
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name in model.model_fields:
+        keys.append(prefix + name)
+        for section in _sections(model, name).values():
+            keys += _all_keys(section, f"{prefix}{name}.")
+    return sorted(set(keys))

@@ -1,0 +1,151 @@
+"""Run folders: one new folder for each run, never shared and never overwritten."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_file import dump_config, load_config
+from onelip.experiments.errors import UserError, as_user_errors
+from onelip.experiments.files import file_creation_mask, write_text_atomically
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: The folder, `RUNS_DIR/NAME/STAMP`.
+    """
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration with every key spelled out."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One row for each epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Everything needed to continue after the last whole epoch."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of the best epoch on the validation split."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The certificate, beside the weights and architecture that it is about."""
+        return self.path / "certificate.json"
+
+    @property
+    def attack_file(self) -> Path:
+        """Accuracy under attack."""
+        return self.path / "attack.json"
+
+    @property
+    def results_file(self) -> Path:
+        """The run's results in numbers."""
+        return self.path / "results.json"
+
+    def config(self) -> ExperimentConfig:
+        """Read the run's configuration.
+
+        Returns:
+            The checked configuration.
+        """
+        return load_config(str(self.config_file))
+
+
+def create_run_folder(config: ExperimentConfig, *, now: datetime | None = None) -> RunFolder:
+    """Make the folder of a new run, with its configuration inside, in one step.
+
+    Args:
+        config: The run's configuration.
+        now: The time that names the folder; by default the clock's.
+
+    Returns:
+        A folder that did not exist before.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    parent = Path(config.runs_dir) / config.name
+    stamp = (now or datetime.now().astimezone()).strftime("%Y%m%d-%H%M%S")
+    with as_user_errors():
+        parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    try:
+        with as_user_errors():
+            draft.chmod(0o777 & ~file_creation_mask())
+            (draft / "checkpoints").mkdir()
+            write_text_atomically(draft / "config.yaml", dump_config(config))
+            return RunFolder(_claim(draft, parent, stamp))
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def open_run_folder(path: str | Path) -> RunFolder:
+    """Find an existing run.
+
+    Args:
+        path: Its folder.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: If there is no run.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.config_file.is_file():
+        raise UserError(f"{path} is not the folder of a run; it has no config.yaml")
+    return folder
+
+
+def latest_run(name: str, runs_dir: str | Path = "runs") -> RunFolder:
+    """Find the newest run of a name.
+
+    Args:
+        name: The name of the experiment.
+        runs_dir: Where the runs are.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: If there is no such run.
+    """
+    runs = sorted(p.parent for p in (Path(runs_dir) / name).glob("[0-9]*/config.yaml"))
+    if not runs:
+        raise UserError(f"there is no run of {name!r} in {runs_dir}; start one with: onelip train {name}")
+    return RunFolder(runs[-1])
+
+
+# Renaming onto a folder that is not empty fails, so two processes never get the same one.
+def _claim(draft: Path, parent: Path, stamp: str) -> Path:
+    for attempt in range(1, 1000):
+        target = parent / (stamp if attempt == 1 else f"{stamp}-{attempt:03d}")
+        try:
+            return draft.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    raise UserError(f"{parent} holds 999 runs of {stamp}; wait a second")

@@ -1,0 +1,62 @@
+"""Keys, types and limits of configurations."""
+
+import pytest
+from pydantic import ValidationError
+
+from onelip.experiments.config import ExperimentConfig
+
+SMALLEST = {"model": "mlp", "loss": "cross-entropy"}
+
+
+def test_names_stand_for_mappings():
+    config = ExperimentConfig.model_validate({**SMALLEST, "optimizer": "sgd", "schedule": "step", "data": "digits"})
+    assert config.model.name == "mlp"
+    assert config.optimizer.model_dump() == {
+        "name": "sgd", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.9, "nesterov": False,
+    }  # fmt: skip
+    assert config.schedule.factor == 0.1
+    assert config.data.name == "digits"
+
+
+def test_options_of_named_parts_are_kept_apart_from_the_name():
+    config = ExperimentConfig.model_validate({**SMALLEST, "model": {"name": "mlp", "width": 64}})
+    assert config.model.options == {"width": 64}
+
+
+def test_radii_may_be_fractions():
+    config = ExperimentConfig.model_validate({**SMALLEST, "certify": {"radii": ["36/255", 1]}})
+    assert config.certify.radii == (36 / 255, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "0"),
+        ("seed", True),
+        ("trainer", {"max_epochs": 1.5}),
+        ("data", {"batch_size": 0}),
+        ("data", {"validation": 1.0}),
+        ("certify", {"radii": ["1/0"]}),
+        ("certify", {"radii": [-0.5]}),
+        ("optimizer", {"name": "adamw", "lr": float("nan")}),
+        ("optimizer", {"name": "sgd", "momentum": 0.0, "nesterov": True}),
+        ("trainer", {"epochs": 3}),
+        ("name", "../elsewhere"),
+    ],
+)
+def test_wrong_types_and_limits_are_refused(key, value):
+    with pytest.raises(ValidationError):
+        ExperimentConfig.model_validate({**SMALLEST, key: value})
+
+
+def test_schedule_free_optimizer_refuses_a_schedule():
+    tree = {**SMALLEST, "optimizer": "schedule-free-adamw", "schedule": "cosine"}
+    with pytest.raises(ValidationError, match="use schedule=constant"):
+        ExperimentConfig.model_validate(tree)
+
+
+def test_resolved_spells_out_every_key_in_plain_types():
+    resolved = ExperimentConfig.model_validate(SMALLEST).resolved()
+    assert resolved["certify"]["radii"] == [0.25, 0.5, 0.75, 1.0]
+    assert resolved["data"]["augment"] == {"crop": 0, "flip": False}
+    assert ExperimentConfig.model_validate(resolved) == ExperimentConfig.model_validate(SMALLEST)

@@ -1,0 +1,103 @@
+"""Reading configurations, changing keys, and the sentence for each mistake."""
+
+import pytest
+
+from onelip.experiments import UserError, available_configs, dump_config, load_config
+
+
+@pytest.mark.parametrize("name", available_configs())
+def test_shipped_configs_are_valid_and_survive_a_round_trip(name, tmp_path):
+    config = load_config(name)
+    assert config.name == name
+    file = tmp_path / "copy.yaml"
+    file.write_text(dump_config(config))
+    assert load_config(str(file)) == config
+
+
+@pytest.mark.parametrize("name", available_configs())
+def test_shipped_configs_begin_with_a_comment_for_the_list(name):
+    assert len(available_configs()[name]) > 20
+
+
+def test_exponents_are_numbers_as_in_yaml_1_2():
+    assert load_config("digits", ["optimizer.lr=1e-3"]).optimizer.lr == 1e-3
+
+
+def test_overrides_apply_in_order_and_leave_the_rest():
+    config = load_config("digits", ["seed=1", "trainer.max_epochs=3", "seed=2", "data.augment.crop=0"])
+    assert (config.seed, config.trainer.max_epochs, config.data.augment.crop) == (2, 3, 0)
+    assert config.optimizer == load_config("digits").optimizer
+
+
+def test_another_optimizer_drops_the_options_of_the_first():
+    config = load_config("cifar10", ["optimizer=adamw", "optimizer.lr=2e-3"])
+    assert config.optimizer.model_dump() == {
+        "name": "adamw", "lr": 2e-3, "weight_decay": 0.0, "betas": (0.9, 0.999),
+    }  # fmt: skip
+
+
+def test_another_data_set_keeps_the_batch_size():
+    assert load_config("cifar10", ["data=digits"]).data.batch_size == load_config("cifar10").data.batch_size
+
+
+def test_an_option_can_be_set_on_a_part_given_by_name():
+    assert load_config("digits", ["model=mlp", "model.width=3"]).model.options == {"width": 3}
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("trainer.max_epoch=5", "'trainer.max_epoch' is unknown; did you mean 'trainer.max_epochs'?"),
+        ("trainr.max_epochs=5", "'trainr' is unknown; did you mean 'trainer'?"),
+        ("lr=3", "'lr' is unknown; did you mean 'optimizer.lr'?"),
+        ("schedule.milestones=[0.5]", "does not belong to this schedule, whose keys are name, warmup, start, end"),
+        (
+            "trainer.max_epochs=five",
+            "trainer.max_epochs='five' in the configuration is not allowed; it must be a",
+        ),
+        ("data.batch_size=0", "data.batch_size=0 in the configuration is not allowed; it must be greater than 0"),
+        ("optimizer.lr=true", "optimizer.lr=True in the configuration is not allowed; it must be a valid number"),
+        ("optimizer=adam", "optimizer 'adam' is unknown; did you mean 'adamw'?"),
+        ("optimizer={lr: 1}", "has no name; write optimizer=NAME"),
+        ("certify.radii=[a]", "certify.radii[0]='a' in the configuration is not allowed; it must be a valid number"),
+        ("certify.radii=[]", "it must have at least one entry"),
+        ("data=3", "data=3 in the configuration is not allowed; it must be a mapping"),
+        ("optimizer=schedule-free-adamw", "use schedule=constant"),
+        ("name=a/b", "it must be letters, digits and"),
+        ("seed=[1", "the value of seed, line 1"),
+        ("seed", "'seed' is not a change of the configuration; write it as key.subkey=value"),
+        ("a..b=1", "'a..b=1' is not a change"),
+    ],
+)
+def test_each_mistake_is_one_sentence(override, sentence):
+    with pytest.raises(UserError) as caught:
+        load_config("digits", ["schedule=one-cycle", override])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_config_name_gives_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'digits'"):
+        load_config("digit")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"mine\.yaml: no such file"):
+        load_config(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("seed: 1\nseed: 2\n", "duplicate key"),
+        ("seed: [1\n", "line 2"),
+        ("- a\n", "a configuration is a mapping"),
+        ("loss: cross-entropy\n", "model is missing"),
+        ("seed: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+    ],
+)
+def test_broken_files_are_refused(text, sentence, tmp_path):
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        load_config(str(file))
