@@ -1,7 +1,17 @@
 """Linear algebra on tensors: orthogonalisation, proved norms, kernel algebra. No modules, no input or output."""
 
 from onelip.linalg.bound import EXACT_ONE, Bound
+from onelip.linalg.convolution import (
+    autocorrelation,
+    compose,
+    conv_norm_bound,
+    conv_singular_values,
+    dilate,
+    polyphase,
+    transpose,
+)
 from onelip.linalg.errors import unknown_name
+from onelip.linalg.norms import matrix_norm_bound
 from onelip.linalg.orthogonalise import (
     ORTHOGONALISERS,
     Orthogonalised,
@@ -26,20 +36,28 @@ __all__ = [
     "Orthogonalised",
     "Orthogonaliser",
     "add_up",
+    "autocorrelation",
     "bjorck",
     "cayley",
     "cholesky",
+    "compose",
+    "conv_norm_bound",
+    "conv_singular_values",
+    "dilate",
     "divide_up",
     "down",
     "exponential",
     "full_precision",
     "gamma",
     "householder",
+    "matrix_norm_bound",
     "multiply_up",
     "newton_schulz",
     "polar_express",
+    "polyphase",
     "qr",
     "sqrt_up",
+    "transpose",
     "unknown_name",
     "up",
 ]

@@ -22,18 +22,16 @@ _BJORCK = {
 _BJORCK_STEPS = {1: 26, 2: 17, 3: 14, 4: 13}
 
 _SAFETY = 1.01
-_POLAR_EXPRESS = tuple(
-    (a / _SAFETY, b / _SAFETY**3, c / _SAFETY**5)
-    for a, b, c in (
-        (8.28721201814563, -23.595886519098837, 17.300387312530933),
-        (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
-        (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
-        (3.3184196573706015, -2.488488024314874, 0.51004894012372),
-        (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
-        (1.891301407787398, -1.2679958271945868, 0.37680408948524835),
-        (1.8750014808534479, -1.2500016453999487, 0.3750001645474248),
-    )
-) + ((1.875, -1.25, 0.375),)
+_MINIMAX = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+    (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
+    (1.891301407787398, -1.2679958271945868, 0.37680408948524835),
+    (1.8750014808534479, -1.2500016453999487, 0.3750001645474248),
+)
+_POLAR_EXPRESS = (*((a / _SAFETY, b / _SAFETY**3, c / _SAFETY**5) for a, b, c in _MINIMAX), (1.875, -1.25, 0.375))
 _POLAR_EXPRESS_STEPS = 12
 
 _NEAR = 0.5
@@ -172,7 +170,7 @@ def _predicted(residual: Tensor, order: int) -> Tensor:
 
 
 def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
-    """X (c_0 I + c_1 G + c_2 G^2 + ...) by Horner's rule."""
+    # X (c_0 I + c_1 G + c_2 G^2 + ...) by Horner's rule.
     if len(coefficients) == 2:
         return torch.baddbmm(x, x, gram, beta=coefficients[0], alpha=coefficients[1])
     factor = torch.baddbmm(gram, gram, gram, beta=coefficients[-2], alpha=coefficients[-1])
@@ -182,32 +180,26 @@ def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
 
 
 def _scaled(x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
-    """Divide by an upper bound of the norm, unless near orthogonal; return the matrix and its Gram matrix.
-
-    The divisor is a constant for autograd: the polar factor does not depend on scale.
-    """
+    # Divide by an upper bound of the norm unless near orthogonal; the second result is the Gram matrix. The divisor is
+    # a constant for autograd, as the polar factor does not depend on scale.
     gram = gram_of(x)
     near = distance_to_identity(gram) < _NEAR
     if run.adaptive and bool(near.all()):
         return x, gram
-    with torch.no_grad():
-        one = torch.ones((), dtype=x.dtype.to_real(), device=x.device)
-        near = near[:, None, None]
-        peak = torch.where(near, one, _peak(x))
-        y = x / peak
-        norm = torch.where(near, one, _spectral_norm_bound(gram_of(y), x.shape[-2]))
+    near = near[:, None, None]
+    peak = torch.where(near, 1.0, _peak(x.detach()))
+    norm = torch.where(near, 1.0, _spectral_norm_bound(gram_of(x.detach() / peak), x.shape[-2]))
     x = x / peak / norm
     return x, gram_of(x)
 
 
 def _peak(x: Tensor) -> Tensor:
     # Below the smallest divisor gradients would overflow; a zero matrix stays zero.
-    smallest = 2.0**-110 if x.dtype.to_real() == torch.float32 else 2.0**-900
-    return x.abs().amax((-2, -1), keepdim=True).clamp(min=smallest)
+    return x.abs().amax((-2, -1), keepdim=True).clamp(min=2.0**16 * torch.finfo(x.dtype).tiny)
 
 
 def _spectral_norm_bound(gram: Tensor, inner: int) -> Tensor:
-    """Schatten-8 norm of G rounded up, root taken: at most q^(1/16) above the spectral norm of X."""
+    # The root of the Schatten-8 norm of G, rounded up: at most q^(1/16) times the spectral norm of X.
     bound = torch.ones_like(gram[:, :1, :1].abs())
     power, root = gram, 1.0
     for _ in range(3):

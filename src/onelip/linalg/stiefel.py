@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onelip.linalg.precision import full_precision
 
-DEFAULT_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-13}
+DEFAULT_TOLERANCE = {torch.float32: 1e-6, torch.complex64: 1e-6, torch.float64: 1e-13, torch.complex128: 1e-13}
 """Largest ||Q^T Q - I||_F that counts as orthogonal; exact arithmetic would reach it in the step after 1e-3, 3e-7."""
 
 _COMPUTE_DTYPE = {
@@ -89,10 +89,8 @@ def on_stiefel(
     dtype = _COMPUTE_DTYPE[w.dtype]
     if double:
         dtype = torch.complex128 if dtype.is_complex else torch.float64
-    default_tol = DEFAULT_TOLERANCE[dtype.to_real()]
-    run = Run(
-        default_tol if tol is None else tol, default_steps if max_steps is None else max_steps, may_look_at_values(w)
-    )
+    tol = DEFAULT_TOLERANCE[dtype] if tol is None else tol
+    run = Run(tol, default_steps if max_steps is None else max_steps, may_look_at_values(w))
     wide = w.shape[-2] < w.shape[-1]
     with full_precision():
         x = w.to(dtype)

@@ -79,15 +79,14 @@ def _qr(x: Tensor, run: Run) -> Orthogonalised:
     # itself, X R0^-1 is orthonormal and its QR is a Cholesky factor away: gradients of all orders, well conditioned.
     peak = x.detach().abs().amax((-2, -1), keepdim=True)
     x = x / torch.where(peak > 0, peak, 1.0)
-    with torch.no_grad():
-        q, r = torch.linalg.qr(x)
-        diagonal = r.diagonal(dim1=-2, dim2=-1)
-        size = diagonal.abs()
-        phase = torch.where(size > 0, diagonal / torch.where(size > 0, size, 1.0), 1.0)
-        q = q * phase[:, None, :]
-        r = r * phase.conj()[:, :, None]
-        floor = torch.finfo(x.dtype).eps * x.shape[-1]
-        r = torch.triu(r, 1) + torch.diag_embed(size.clamp(min=floor).to(r.dtype))
+    q, r = torch.linalg.qr(x.detach())
+    diagonal = r.diagonal(dim1=-2, dim2=-1)
+    size = diagonal.abs()
+    phase = torch.where(size > 0, diagonal / torch.where(size > 0, size, 1.0), 1.0)
+    q = q * phase[:, None, :]
+    r = r * phase.conj()[:, :, None]
+    floor = torch.finfo(x.dtype).eps * x.shape[-1]
+    r = torch.triu(r, 1) + torch.diag_embed(size.clamp(min=floor).to(r.dtype))
     y = q + torch.linalg.solve_triangular(r, x - x.detach(), upper=True, left=False)
     steps = 0
     while True:

@@ -1,0 +1,15 @@
+"""Convolution kernels: their algebra, their proved norm, their spectrum."""
+
+from onelip.linalg.convolution.kernels import autocorrelation, compose, dilate, polyphase, transpose
+from onelip.linalg.convolution.norm import conv_norm_bound
+from onelip.linalg.convolution.spectrum import conv_singular_values
+
+__all__ = [
+    "autocorrelation",
+    "compose",
+    "conv_norm_bound",
+    "conv_singular_values",
+    "dilate",
+    "polyphase",
+    "transpose",
+]
