@@ -140,6 +140,33 @@ def frobenius_squared_up(x: Tensor) -> Tensor:
     return sum_up(x.square().sum((-2, -1)), x.shape[-2] * x.shape[-1] + 1)
 
 
+def spectral_norms_up(x: Tensor, squarings: int = 2) -> Tensor:
+    """Return upper bounds of the spectral norms of a batch of matrices, by Gram iteration.
+
+    ||G_k||^2 = ||G_k^T G_k|| <= s_k ||G_(k+1)|| + gamma_n ||G_k||_F^2 with G_(k+1) = fl(G_k^T G_k) / s_k, the error
+    carried back through the roots; the last norm is Frobenius', so the excess is at most a factor q^(1 / 2^(k + 1)).
+
+    Args:
+        x: (..., m, n), float64, entries at most 1 in size.
+        squarings: Number of Gram products k.
+
+    Returns:
+        (...).
+
+    Paper: Delattre et al. 2023, arXiv:2305.16173.
+    """
+    norm = frobenius_squared_up(x).sqrt()
+    if squarings == 0:
+        return norm
+    # Exactly a power of two, so that the scaling is exact.
+    scale = norm / torch.frexp(norm).mantissa
+    y = x / scale[..., None, None]
+    gram = y.mT @ y
+    error = gamma(x.shape[-2] + 2) * frobenius_squared_up(y)
+    squared = (spectral_norms_up(gram, squarings - 1) + error) * (1 + 8 * UNIT_ROUNDOFF)
+    return squared.sqrt() * scale * (1 + 8 * UNIT_ROUNDOFF)
+
+
 def _batch_bound(x: Tensor) -> tuple[float, str]:
     p, q = x.shape[1:]
     size = x.abs()

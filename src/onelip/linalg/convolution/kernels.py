@@ -148,6 +148,8 @@ def autocorrelation(
 def _autocorrelation(grouped: Tensor, step: tuple[int, int]) -> Tensor:
     # grouped: (groups, c, inner, kh, kw); lags l >= 0 in lexicographic order, the others by symmetry.
     groups, c, _, kh, kw = grouped.shape
+    # Channels last, so that the shifted copies move whole runs of memory.
+    grouped = grouped.permute(0, 1, 3, 4, 2).contiguous()
     reach_h, reach_w = (kh - 1) // step[0], (kw - 1) // step[1]
     half = []
     with full_precision():
@@ -161,10 +163,11 @@ def _autocorrelation(grouped: Tensor, step: tuple[int, int]) -> Tensor:
 
 
 def _lag(grouped: Tensor, lag_h: int, lag_w: int) -> Tensor:
-    kh, kw = grouped.shape[-2:]
-    up, left = max(lag_w, 0), max(-lag_w, 0)
-    ahead = grouped[..., lag_h:, up : kw - left].flatten(2)
-    behind = grouped[..., : kh - lag_h, left : kw - up].flatten(2)
+    # grouped: (groups, c, kh, kw, inner).
+    kh, kw = grouped.shape[2:4]
+    right, left = max(lag_w, 0), max(-lag_w, 0)
+    ahead = grouped[:, :, lag_h:, right : kw - left].flatten(2)
+    behind = grouped[:, :, : kh - lag_h, left : kw - right].flatten(2)
     return ahead @ behind.mT
 
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from onelip.linalg.norms import frobenius_squared_up, sum_up
+from onelip.linalg.norms import frobenius_squared_up, spectral_norms_up, sum_up
 from onelip.linalg.positive import top_eigenvalue_bound
 from onelip.linalg.rounding import add_up, divide_up, gamma, multiply_up
 
 _COS_ERROR = 2.0**-48
 """Bound of the error of a computed cos or sin of 2 pi j / n: 32 units; the rounded argument needs 10, libm 2."""
 
-_BUDGETS = ((24, 1e8), (16, 5e8), (12, 1.2e10), (8, 1.6e10), (6, 2e10))
+_BUDGETS = ((24, 5e7), (16, 1e8), (12, 2e8), (10, 1e10), (8, 1.2e10), (6, 1.5e10))
 """Grid points per degree, and the operations up to which that many are taken."""
 
 _FEWEST = 5
 """Grid points per degree otherwise; more than 2 are needed."""
 
-_CHUNK = 2**22
+_CHUNK = 2**19
 """Entries of frequency matrices held at once."""
 
 _PERRON_STEPS = 60
@@ -44,18 +44,18 @@ class Symbol:
         return float(self._centers().max())
 
     def residual_bound(self) -> float:
-        """Bound the top eigenvalue by c + sum over l of ||A_l - c [l = 0] I||_F, c the mean of the diagonal of A_0.
+        """Bound the top eigenvalue by c + sum over l of ||A_l - c [l = 0] I||, c the mean of the diagonal of A_0.
 
         Returns:
             The bound, rounded up, for exactly the stored taps.
         """
         centers = self._centers()
-        lags = self.taps.permute(0, 3, 4, 1, 2).clone()
-        middle = lags[:, lags.shape[1] // 2, lags.shape[2] // 2]
-        middle.diagonal(dim1=-2, dim2=-1).sub_(centers[:, None])
-        # Two terms more: the rounding of the differences on the diagonal, and of the last sum.
-        norms = frobenius_squared_up(lags).sqrt().sum((-2, -1))
-        return float(sum_up(centers + norms, lags.shape[1] * lags.shape[2] + 4).max())
+        lags = self.taps.permute(0, 3, 4, 1, 2).flatten(1, 2).clone()
+        middle = lags.shape[1] // 2
+        lags[:, middle].diagonal(dim1=-2, dim2=-1).sub_(centers[:, None])
+        # Terms beyond the lags': the rounding of the differences on the diagonal, and of the last sum.
+        norms = spectral_norms_up(lags).sum(-1)
+        return float(sum_up(centers + norms, lags.shape[1] + 4).max())
 
     def row_sum_bound(self) -> float:
         """Bound the top eigenvalue by the weighted row sums of B = sum over l of |A_l|.
@@ -129,7 +129,7 @@ class Symbol:
             return counts(8)
         for per_degree, budget in _BUDGETS:
             n_h, n_w = counts(per_degree)
-            if groups * n_h * n_w / 2 * ((2 * c) ** 3 / 3 + 2e4) <= budget:
+            if groups * n_h * n_w * (c**3 + 1e4) <= budget:
                 return n_h, n_w
         return counts(_FEWEST)
 
@@ -143,19 +143,18 @@ class Symbol:
 
 
 def _grid(taps: Tensor, counts: tuple[int, int]) -> Iterator[Tensor]:
-    # The matrices [[Re A, Im A^T], [Im A, Re A]] at the grid frequencies, one of each pair w, -w, in chunks.
+    # A(w) at the grid frequencies, one of each pair w, -w, in chunks. A(-w) has the same eigenvalues.
     groups, c = taps.shape[:2]
     ahead = taps.flatten(-2)[..., taps.shape[-1] * taps.shape[-2] // 2 :]
     even, odd = ahead + ahead.transpose(1, 2), ahead - ahead.transpose(1, 2)
     even[..., 0] /= 2
     even, odd = even.flatten(0, 2).mT.contiguous(), odd.flatten(0, 2).mT.contiguous()
     cos, sin = _tables((taps.shape[-2] // 2, taps.shape[-1] // 2), counts)
-    size = max(1, _CHUNK // (4 * groups * c**2))
+    size = max(1, _CHUNK // (groups * c**2))
     for some_cos, some_sin in zip(cos.split(size), sin.split(size), strict=True):
         shape = (len(some_cos) * groups, c, c)
         real, imaginary = (some_cos @ even).reshape(shape), (some_sin @ odd).reshape(shape)
-        upper = torch.cat([real, imaginary.mT], dim=-1)
-        yield torch.cat([upper, torch.cat([imaginary, real], dim=-1)], dim=-2)
+        yield torch.complex(real, imaginary)
 
 
 def _tables(reach: tuple[int, int], counts: tuple[int, int]) -> tuple[Tensor, Tensor]:
