@@ -1,0 +1,54 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from onelip.attacks.ball import project, random_in_ball, row_norm
+
+SLACK = 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.01, 2.0))
+def test_projection_is_in_ball_and_box(seed, radius):
+    g = torch.Generator().manual_seed(seed)
+    origin = torch.rand(5, 3, 4, generator=g)
+    x = origin + 2 * torch.randn(5, 3, 4, generator=g)
+    r = torch.full((5, 1, 1), radius)
+    y = project(x, origin, r, (0.0, 1.0))
+    assert bool((y >= 0).all() & (y <= 1).all())
+    assert bool((row_norm(y - origin) <= r * (1 + SLACK)).all())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_projection_is_the_nearest_point(seed):
+    g = torch.Generator().manual_seed(seed)
+    origin = torch.rand(1, 6, generator=g, dtype=torch.float64)
+    x = origin + torch.randn(1, 6, generator=g, dtype=torch.float64)
+    y = project(x, origin, torch.full((1, 1), 0.6, dtype=torch.float64), (0.0, 1.0))
+    ball = {"type": "ineq", "fun": lambda p: 0.36 - ((p - origin.numpy()[0]) ** 2).sum()}
+    best = minimize(
+        lambda p: ((p - x.numpy()[0]) ** 2).sum(),
+        origin.numpy()[0],
+        bounds=[(0, 1)] * 6,
+        constraints=[ball],
+        method="SLSQP",
+        options={"ftol": 1e-12},
+    )
+    assert float(((y - x) ** 2).sum()) == pytest.approx(best.fun, rel=1e-5)
+
+
+def test_points_inside_stay():
+    origin = torch.full((2, 3), 0.5)
+    x = origin + 0.1
+    assert torch.equal(project(x, origin, torch.ones(2, 1), (0.0, 1.0)), x)
+
+
+def test_random_points_fill_the_ball_uniformly():
+    x = torch.zeros(20_000, 3)
+    radius = torch.full((20_000, 1), 2.0)
+    norms = row_norm(random_in_ball(x, radius, torch.Generator().manual_seed(0))).flatten()
+    assert float(norms.max()) <= 2.0 * (1 + SLACK)
+    # P(norm < r/2) = (1/2)^3; three standard errors of 20,000 draws.
+    assert float((norms < 1.0).float().mean()) == pytest.approx(0.125, abs=3 * (0.125 * 0.875 / 20_000) ** 0.5)

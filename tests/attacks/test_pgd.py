@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import nn
+
+from onelip.attacks import l2_pgd
+from onelip.attacks.pgd import margins
+
+
+@pytest.fixture
+def linear():
+    """A linear classifier and samples in the middle of the box, with their exact distances to the boundary."""
+    g = torch.Generator().manual_seed(1)
+    model = nn.Linear(8, 4)
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(4, 8, generator=g))
+        model.bias.zero_()
+    x = 0.4 + 0.2 * torch.rand(40, 8, generator=g)
+    y = model(x).argmax(1)
+    w = model.weight.detach()
+    gaps = model(x).detach().gather(1, y[:, None]) - model(x).detach()
+    distance = gaps / (w[y][:, None] - w).norm(dim=2).clamp_min(1e-12)
+    distance.scatter_(1, y[:, None], torch.inf)
+    return model, x, y, distance.amin(1)
+
+
+def test_finds_what_exists_and_nothing_else(linear):
+    model, x, y, distance = linear
+    near = distance < 0.3
+    found = l2_pgd(model, x[near], y[near], distance[near] * 1.05, steps=40, restarts=2)
+    assert bool((margins(model, found, y[near]) < 0).all())
+    found = l2_pgd(model, x, y, distance * 0.99, steps=20, restarts=2)
+    assert bool((margins(model, found, y) > 0).all())
+
+
+def test_stays_in_ball_and_box(linear):
+    model, x, y, _ = linear
+    found = l2_pgd(model, x, y, 0.9, steps=7, restarts=3)
+    assert bool((found >= 0).all() & (found <= 1).all())
+    assert float((found - x).norm(dim=1).max()) <= 0.9 * (1 + 1e-6)
+
+
+def test_zero_steps_stay_in_the_ball(linear):
+    model, x, y, _ = linear
+    found = l2_pgd(model, x, y, 0.2, steps=0, restarts=3)
+    assert float((found - x).norm(dim=1).max()) <= 0.2 * (1 + 1e-6)
+
+
+def test_leaves_the_model_as_it_was(linear):
+    model, x, y, _ = linear
+    model.train()
+    model.weight.requires_grad_(False)
+    l2_pgd(model, x, y, 0.1, steps=2, restarts=1)
+    assert model.training
+    assert (model.weight.requires_grad, model.bias.requires_grad) == (False, True)
+    assert model.bias.grad is None
+
+
+def test_is_reproducible_with_a_generator(linear):
+    model, x, y, _ = linear
+    first, second = (
+        l2_pgd(model, x, y, 0.1, steps=3, restarts=3, generator=torch.Generator().manual_seed(3)) for _ in range(2)
+    )
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"steps": -1}, "steps=-1"), ({"restarts": 0}, "restarts=0"), ({"radius": -0.1}, "radius=-0.1")],
+)
+def test_bad_arguments(linear, options, words):
+    model, x, y, _ = linear
+    with pytest.raises(ValueError, match=words):
+        l2_pgd(model, x, y, **{"radius": 0.1, **options})
+
+
+def test_samples_outside_the_box_are_refused(linear):
+    model, x, y, _ = linear
+    with pytest.raises(ValueError, match="outside box"):
+        l2_pgd(model, 255 * x, y, 0.1)
