@@ -10,6 +10,14 @@ class UserError(Exception):
     """A mistake in what the user gave, or in the files it names; the message is one sentence."""
 
 
+class CommandFailedError(Exception):
+    """A command did its work and the outcome is a failure; the message is one sentence."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 @contextmanager
 def as_user_errors() -> Iterator[None]:
     """Turn the errors that the library raises for bad arguments and bad files into `UserError`.

@@ -1,0 +1,133 @@
+"""What a training leaves in its run folder: metrics, the last and the best checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from typing_extensions import override
+
+from onelip.experiments.files import atomic_path, remove_partial_files, write_text_atomically
+from onelip.experiments.run_folder import RunFolder
+from onelip.tasks import Classification
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_certified_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+class Recorder(Checkpoint):
+    """Write the metrics and checkpoints of a `Classification`, so that a killed run can continue exactly.
+
+    After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
+    generators too. `best.ckpt` holds the evaluation weights of the first epoch with the highest certified accuracy on
+    the validation split; ties are broken by accuracy. Rows that a killed run wrote after its last checkpoint are cut.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._best: tuple[float, float] | None = None
+        self._random: dict[str, Any] | None = None
+        self._epoch_start = 0.0
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {"best": self._best, "random": {"cpu": torch.get_rng_state(), "cuda": devices}}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = None if state_dict["best"] is None else tuple(state_dict["best"])
+        self._random = state_dict["random"]
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        remove_partial_files(self._folder.path)
+        keep_epochs(self._folder, trainer.current_epoch)
+        if self._random is not None:
+            torch.set_rng_state(self._random["cpu"].cpu())
+            if self._random["cuda"]:
+                torch.cuda.set_rng_state_all([state.cpu() for state in self._random["cuda"]])
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_start = time.perf_counter()
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = _task(pl_module).metrics
+        score = (metrics["val_certified_accuracy"], metrics["val_accuracy"])
+        if self._best is None or score > self._best:
+            self._best = score
+            weights = _task(pl_module).model.state_dict()
+            with atomic_path(self._folder.best_checkpoint) as temporary:
+                torch.save({"epoch": trainer.current_epoch, "state_dict": weights}, temporary)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        seconds = round(time.perf_counter() - self._epoch_start, 3)
+        self._append({"epoch": trainer.current_epoch, "seconds": seconds, **_task(pl_module).metrics})
+        with atomic_path(self._folder.last_checkpoint) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=False)
+
+    def _append(self, row: dict[str, Any]) -> None:
+        file = self._folder.metrics_file
+        lines = [[row[column] for column in COLUMNS]] if file.exists() else [COLUMNS, [row[c] for c in COLUMNS]]
+        with file.open("a", encoding="utf-8", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows(lines)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_metrics(folder: RunFolder) -> list[dict[str, float]]:
+    """Read the rows of `metrics.csv`, without a last row that was cut short.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        One mapping of column to value for each epoch.
+    """
+    if not folder.metrics_file.exists():
+        return []
+    text = folder.metrics_file.read_text("utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
+
+
+def keep_epochs(folder: RunFolder, n_epochs: int) -> None:
+    """Cut `metrics.csv` to its first epochs.
+
+    Args:
+        folder: The run's folder.
+        n_epochs: How many rows to keep.
+    """
+    if not folder.metrics_file.exists():
+        return
+    if n_epochs == 0:
+        folder.metrics_file.unlink()
+        return
+    lines = folder.metrics_file.read_text("utf-8").splitlines(keepends=True)
+    write_text_atomically(folder.metrics_file, "".join(lines[: n_epochs + 1]))
+
+
+def _task(pl_module: pl.LightningModule) -> Classification:
+    if not isinstance(pl_module, Classification):
+        raise TypeError(f"Recorder cannot record {type(pl_module).__name__}; it records Classification")
+    return pl_module
