@@ -1,0 +1,273 @@
+"""Constants of the functions, operators and tensor methods that a model's forward may call."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onelip.bounds import activation_rules as activations
+from onelip.bounds import pooling_rules as pooling
+from onelip.bounds.affine_rules import channel_factors, conv_bound
+from onelip.bounds.registry import Call, Operand, Refused, known, largest, plain, register_calls
+from onelip.bounds.windows import pair
+from onelip.linalg import Bound, divide_up, matrix_norm_bound, sqrt_up
+
+
+def _unchanged(call: Call) -> Bound:
+    return call.only_signal()[1]
+
+
+def _scaled(own: Bound | Callable[[Call, Tensor], Bound]) -> Callable[[Call], Bound]:
+    # A map of one signal: its own constant after the signal's.
+    def rule(call: Call) -> Bound:
+        value, before = call.only_signal()
+        return before.then(own if isinstance(own, Bound) else own(call, value))
+
+    return rule
+
+
+def _copies(value: Tensor, result: Tensor) -> Bound:
+    # Broadcasting copies every entry equally often, or not at all.
+    return known(sqrt_up(float(max(1, result.numel() // max(1, value.numel())))), "copies")
+
+
+def _spread(operand: Operand, result: Tensor) -> Bound:
+    if operand.bound is None:
+        raise Refused("an argument that does not depend on the input was taken for one that does")
+    return operand.bound.then(_copies(operand.value, result))
+
+
+def _sum(call: Call) -> Bound:
+    alpha = call.kwargs.get("alpha", 1)
+    signals = call.signals()
+    parts = [_spread(operand, call.result) for operand in signals]
+    if alpha != 1:
+        # Which signal alpha multiplies does not matter if each is counted with the larger factor.
+        parts = [part.then(known(max(1.0, abs(float(alpha))), "alpha")) for part in parts]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    return total
+
+
+def _stacked(call: Call) -> Bound:
+    signals = call.signals()
+    total = _spread(signals[0], signals[0].value)
+    for signal in signals[1:]:
+        total = total.stack(_spread(signal, signal.value))
+    return total
+
+
+def _concatenation(call: Call) -> Bound:
+    if call.argument(1, "dim", 0) == 0:
+        raise Refused("concatenating along axis 0 mixes the samples of a batch")
+    return _stacked(call)
+
+
+def _elementwise_pair(call: Call) -> Bound:
+    # |max(a, b) - max(c, d)| <= max(|a - c|, |b - d|) <= sqrt((a - c)^2 + (b - d)^2).
+    parts = [_spread(operand, call.result) for operand in call.signals()]
+    return parts[0] if len(parts) == 1 else parts[0].stack(parts[1])
+
+
+def _product(call: Call) -> Bound:
+    value, before = call.only_signal()
+    first, second, *_ = (*call.args, *call.kwargs.values())
+    other = second if isinstance(first, Operand) and first.value is value else first
+    constant = torch.as_tensor(other.value if isinstance(other, Operand) else other)
+    return before.then(known(largest(constant), "factor")).then(_copies(value, call.result))
+
+
+def _quotient(call: Call) -> Bound:
+    if call.kwargs.get("rounding_mode") is not None:
+        raise Refused("rounding is not continuous")
+    value, before = call.only_signal()
+    divisor = (*call.args, *call.kwargs.values())[1]
+    if isinstance(divisor, Operand) and divisor.value is value:
+        raise Refused("dividing by a signal has unbounded derivatives")
+    numbers = torch.as_tensor(divisor.value if isinstance(divisor, Operand) else divisor)
+    largest(numbers)
+    smallest = float(numbers.detach().to(torch.float64).abs().min())
+    if smallest == 0:
+        raise Refused("it divides by zero")
+    return before.then(known(divide_up(1.0, smallest), "divisor")).then(_copies(value, call.result))
+
+
+def _matrix_product(call: Call) -> Bound:
+    value, before = call.only_signal()
+    left, right = (a.value for a in call.args[:2])
+    matrix = right if left is value else left
+    if matrix.dim() != 2:
+        raise Refused("only products with one stored matrix are bounded")
+    # Applied to every row or column of the signal alike.
+    return before.then(matrix_norm_bound(matrix)).then(_copies(value, value))
+
+
+def _weight(call: Call) -> Tensor:
+    if call.only_signal()[0] is not plain(call.args[0]):
+        raise Refused("only its input may depend on the input of the network")
+    weight: Tensor = call.argument(1, "weight")
+    return weight
+
+
+def _linear(call: Call, value: Tensor) -> Bound:
+    return matrix_norm_bound(_weight(call))
+
+
+def _conv2d(call: Call, value: Tensor) -> Bound:
+    padding = call.argument(4, "padding", 0)
+    if isinstance(padding, str):
+        raise Refused("padding as a word is bounded in nn.Conv2d only")
+    return conv_bound(
+        _weight(call),
+        tuple(value.shape[2:]),
+        stride=pair(call.argument(3, "stride", 1)),
+        dilation=pair(call.argument(5, "dilation", 1)),
+        groups=call.argument(6, "groups", 1),
+        pads=tuple((p, p) for p in pair(padding)),
+    )
+
+
+def _batch_norm(call: Call, value: Tensor) -> Bound:
+    if call.argument(5, "training", False):
+        raise Refused("with training=True it divides by the batch's own standard deviation")
+    return channel_factors(call.argument(2, "running_var"), call.argument(7, "eps", 1e-5), call.argument(3, "weight"))
+
+
+def _dropout(call: Call, value: Tensor) -> Bound:
+    if call.argument(2, "training", True):
+        raise Refused("with training=True it is random")
+    return known(1.0, "exact")
+
+
+def _sizes(value: Tensor) -> tuple[int, int]:
+    return value.shape[-2], value.shape[-1]
+
+
+def _avg_pool(call: Call, value: Tensor) -> Bound:
+    names = ("stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+    defaults = (None, 0, False, True, None)
+    rest = [call.argument(i + 2, name, default) for i, (name, default) in enumerate(zip(names, defaults, strict=True))]
+    return pooling.avg_pool_bound(_sizes(value), call.argument(1, "kernel_size"), *rest)
+
+
+def _max_pool(call: Call, value: Tensor) -> Bound:
+    options = (call.argument(1, "kernel_size"), call.argument(2, "stride"), call.argument(4, "dilation", 1))
+    return pooling.max_pool_bound(*options)
+
+
+def _pad(call: Call, value: Tensor) -> Bound:
+    pads = tuple(call.argument(1, "pad"))
+    return pooling.pad_bound(tuple(value.shape[1:]), pads, call.argument(2, "mode", "constant"))
+
+
+def _interpolate(call: Call, value: Tensor) -> Bound:
+    if call.argument(3, "mode", "nearest") != "nearest":
+        raise Refused("only mode='nearest' is bounded")
+    return pooling.nearest_bound(tuple(value.shape[2:]), tuple(call.result.shape[2:]))
+
+
+def _reduced_entries(value: Tensor, result: Any) -> int:
+    return max(1, value.numel() // max(1, result.numel()))
+
+
+def _reduces_batch(call: Call, value: Tensor) -> None:
+    dims = call.argument(1, "dim")
+    axes = range(value.dim()) if dims is None else [dims] if isinstance(dims, int) else dims
+    if any(axis % value.dim() == 0 for axis in axes):
+        raise Refused("reducing along axis 0 mixes the samples of a batch")
+
+
+def _mean(call: Call, value: Tensor) -> Bound:
+    _reduces_batch(call, value)
+    return known(sqrt_up(divide_up(1.0, _reduced_entries(value, call.result))), "mean")
+
+
+def _total(call: Call, value: Tensor) -> Bound:
+    _reduces_batch(call, value)
+    return known(sqrt_up(float(_reduced_entries(value, call.result))), "sum")
+
+
+def _index(call: Call) -> Bound:
+    source = call.args[0]
+    if source.bound is None or not _copies_nothing(call.args[1]):
+        raise Refused("only slices, integers, None and ... are bounded as indices")
+    return source.bound
+
+
+def _copies_nothing(index: Any) -> bool:
+    if isinstance(index, tuple):
+        return all(map(_copies_nothing, index))
+    if isinstance(index, slice):
+        return True
+    value = index.value if isinstance(index, Operand) else index
+    return value is None or value is Ellipsis or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _expanded(call: Call, value: Tensor) -> Bound:
+    return _copies(value, call.result)
+
+
+def _slope(call: Call, value: Tensor) -> Bound:
+    return activations.slope_constant(float(call.argument(1, "negative_slope", 0.01)))
+
+
+_UNCHANGED = (
+    torch.relu, torch.relu_, F.relu, F.relu6, "relu", "relu_", torch.abs, "abs", torch.neg, operator.neg, "neg",
+    operator.pos, torch.tanh, F.tanh, "tanh", F.softplus, F.softsign, F.hardtanh, F.logsigmoid, F.tanhshrink,
+    torch.clamp, "clamp", "clamp_min", "clamp_max", torch.sin, torch.cos, torch.atan, "sin", "cos",
+    torch.flatten, "flatten", "reshape", torch.reshape, "view", "permute", torch.permute, "transpose", torch.transpose,
+    "movedim", torch.movedim, "contiguous", "clone", torch.clone, "squeeze", torch.squeeze, "unsqueeze",
+    torch.unsqueeze, "unflatten", "swapaxes", "flip", torch.flip, "roll", torch.roll, "narrow", torch.narrow, "chunk",
+    torch.chunk, "split", torch.split, "unbind", torch.unbind, F.pixel_shuffle, torch.pixel_shuffle,
+    F.pixel_unshuffle, torch.pixel_unshuffle, F.channel_shuffle, torch.sort, "sort", "amax", "amin", torch.amax,
+    torch.amin, "float", "double", "to", "type_as", F.celu, "diagonal",
+)  # fmt: skip
+
+
+def _register() -> None:
+    register_calls(_unchanged, *_UNCHANGED)
+    register_calls(_sum, operator.add, operator.iadd, torch.add, "add", "add_", operator.sub, torch.sub, "sub", "sub_")
+    register_calls(_product, operator.mul, operator.imul, torch.mul, "mul", "mul_", torch.multiply, "multiply")
+    register_calls(_quotient, operator.truediv, torch.div, "div", "div_", torch.divide, torch.true_divide)
+    register_calls(_matrix_product, operator.matmul, torch.matmul, "matmul", torch.mm, "mm")
+    register_calls(_concatenation, torch.cat, torch.concat, torch.stack)
+    register_calls(_elementwise_pair, torch.maximum, torch.minimum, "maximum", "minimum")
+    register_calls(_index, operator.getitem)
+    register_calls(_scaled(known(activations.SIGMOID)), torch.sigmoid, F.sigmoid, "sigmoid")
+    register_calls(_scaled(known(activations.SILU)), F.silu)
+    register_calls(_scaled(known(activations.MISH)), F.mish)
+    register_calls(_scaled(known(activations.SELU)), F.selu, torch.selu)
+    register_calls(_scaled(known(activations.SOFTMAX)), torch.softmax, F.softmax, "softmax", F.softmin)
+    register_calls(_scaled(known(activations.HARD_SWISH)), F.hardswish)
+    register_calls(_scaled(known(activations.HARD_SIGMOID)), F.hardsigmoid)
+    register_calls(_scaled(lambda c, _: activations.gelu_constant(c.kwargs.get("approximate", "none"))), F.gelu)
+    register_calls(_scaled(lambda c, _: activations.slope_constant(c.argument(1, "alpha", 1.0))), F.elu)
+    register_calls(_scaled(_slope), F.leaky_relu)
+    register_calls(_scaled(_dropout), F.dropout, F.dropout2d, F.alpha_dropout)
+    register_calls(_scaled(_linear), F.linear)
+    register_calls(_scaled(_conv2d), F.conv2d, torch.conv2d)
+    register_calls(_scaled(_batch_norm), F.batch_norm)
+    register_calls(_scaled(_avg_pool), F.avg_pool2d)
+    register_calls(_scaled(_max_pool), F.max_pool2d, torch.max_pool2d)
+    register_calls(
+        _scaled(lambda c, v: pooling.adaptive_avg_bound(_sizes(v), c.argument(1, "output_size"))),
+        F.adaptive_avg_pool2d,
+    )
+    register_calls(
+        _scaled(lambda c, v: pooling.adaptive_max_bound(_sizes(v), c.argument(1, "output_size"))),
+        F.adaptive_max_pool2d,
+    )
+    register_calls(_scaled(_pad), F.pad)
+    register_calls(_scaled(_interpolate), F.interpolate)
+    register_calls(_scaled(_mean), torch.mean, "mean")
+    register_calls(_scaled(_total), torch.sum, "sum")
+    register_calls(_scaled(_expanded), "expand", "repeat", "expand_as")
+
+
+_register()

@@ -1,0 +1,330 @@
+"""Compose the constants of a network's parts over its graph."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from typing_extensions import override
+
+# Importing the rules enters them in the registry.
+from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
+from onelip.bounds.errors import UnknownLipschitzConstant
+from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
+from onelip.bounds.tracing import evaluating, trace
+from onelip.linalg import EXACT_ONE, Bound, full_precision
+
+Shape = tuple[int, ...]
+
+_SIZE_QUERIES = frozenset({"size", "dim", "numel", "shape", "ndim", "dtype", "device", "stride"})
+
+
+@dataclass(frozen=True)
+class LayerBound:
+    """One row of a network's audit.
+
+    Attributes:
+        name: Name of the module or graph node.
+        kind: Class of the module or name of the function.
+        bound: Constant of this part. For sums and concatenations, of the whole up to and including it.
+        cumulative: Constant from the network's input to this part's output.
+        input_shape: Shape of one input sample (of the first input, if there are several).
+        output_shape: Shape of one output sample.
+    """
+
+    name: str
+    kind: str
+    bound: Bound
+    cumulative: Bound
+    input_shape: Shape
+    output_shape: Shape
+
+
+@dataclass(frozen=True)
+class NetworkBound:
+    """The Lipschitz constant of a network, in the l2 norm, with the parts it is made of.
+
+    Attributes:
+        bound: The constant; proved if every part is.
+        layers: One row for each module and each function that can stretch or joins signals, in order of execution.
+        input_shape: Shape of one input sample that the bound is for.
+    """
+
+    bound: Bound
+    layers: tuple[LayerBound, ...]
+    input_shape: Shape
+
+    @property
+    def value(self) -> float:
+        """The constant, dimensionless."""
+        return self.bound.value
+
+    @property
+    def proved(self) -> bool:
+        """Is it an upper bound of the real-arithmetic constant of the stored numbers?"""
+        return self.bound.proved
+
+    @property
+    def method(self) -> str:
+        """How it was obtained."""
+        return self.bound.method
+
+    @override
+    def __str__(self) -> str:
+        rows = [
+            (
+                layer.name,
+                layer.kind,
+                f"{layer.bound.value:.9g}",
+                "proved" if layer.bound.proved else "ESTIMATE",
+                layer.bound.method,
+                f"{layer.cumulative.value:.9g}",
+                f"{_shape_text(layer.input_shape)} -> {_shape_text(layer.output_shape)}",
+            )
+            for layer in self.layers
+        ]
+        header = ("name", "kind", "constant", "status", "method", "from input", "shape")
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)
+        ]
+        status = "proved" if self.proved else "ESTIMATE, not proved"
+        total = f"Lipschitz constant (l2) <= {self.value:.9g} ({status}) for inputs {_shape_text(self.input_shape)}"
+        return "\n".join([line.rstrip() for line in lines] + [total])
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is known of one node of a graph that depends on the input.
+
+    Attributes:
+        own: Constant of the node alone; of the whole up to it for sums and concatenations.
+        cumulative: Constant from the network's input to it.
+        input_shape: Shape of one sample of its first input.
+        output_shape: Shape of one sample of its output.
+    """
+
+    own: Bound
+    cumulative: Bound
+    input_shape: Shape
+    output_shape: Shape
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A network's constant, and the facts about each node by its name.
+
+    Attributes:
+        total: The constant.
+        nodes: Facts by node name, for nodes that depend on the input.
+    """
+
+    total: NetworkBound
+    nodes: dict[str, NodeFacts]
+
+
+def _shape_text(shape: Shape) -> str:
+    return "x".join(map(str, shape)) if shape else "scalar"
+
+
+def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBound:
+    """Bound the l2 Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
+
+    Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
+    functions of the network's input, a concatenation takes the root of the sum of their squares; every operation
+    rounds up. The model keeps its mode and its state.
+
+    Args:
+        model: Any module that torch.fx can trace.
+        input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
+
+    Returns:
+        The constant with one row for each part.
+
+    Raises:
+        UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
+        ValueError: If `input_shape` is not a sequence of positive integers, or a weight is NaN or infinite.
+    """
+    shape = tuple(input_shape)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
+        raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
+    return analyse(trace(model), shape).total
+
+
+def analyse(graph: fx.GraphModule, input_shape: Shape) -> Analysis:
+    """Bound a traced network and keep what is known of each of its nodes.
+
+    Args:
+        graph: What `trace` returned.
+        input_shape: Shape of one input sample.
+
+    Returns:
+        The constant of the network and the facts about its nodes.
+
+    Raises:
+        UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
+    """
+    with evaluating(graph), torch.no_grad(), full_precision():
+        propagation = _Propagation(graph)
+        propagation.run(_sample(graph, input_shape))
+    total = propagation.output
+    if total is None:
+        raise UnknownLipschitzConstant("output", "network", "its output is not one tensor that depends on the input")
+    estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
+    method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
+    network = NetworkBound(Bound(total.value, total.proved, method), tuple(propagation.rows), input_shape)
+    return Analysis(network, propagation.facts)
+
+
+def _sample(model: nn.Module, shape: Shape) -> Tensor:
+    tensors = [*model.parameters(), *model.buffers()]
+    floating = [t for t in tensors if t.is_floating_point()]
+    if not floating:
+        return torch.zeros(1, *shape)
+    return torch.zeros(1, *shape, device=floating[0].device, dtype=floating[0].dtype)
+
+
+class _Propagation:
+    """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        self.module = graph
+        self.rows: list[LayerBound] = []
+        self.facts: dict[str, NodeFacts] = {}
+        self.output: Bound | None = None
+        self._values: dict[fx.Node, Operand] = {}
+        self._own: dict[tuple[int, Shape], Bound] = {}
+
+    def run(self, sample: Tensor) -> None:
+        for node in self.module.graph.nodes:
+            args, kwargs = _resolve(node.args, self._values), _resolve(node.kwargs, self._values)
+            if node.op == "output":
+                result = args[0]
+                self.output = result.bound if isinstance(result, Operand) and _is_tensor(result.value) else None
+                return
+            self._values[node] = self._step(node, args, kwargs, sample)
+            for done in node.all_input_nodes:
+                if all(user in self._values for user in done.users):
+                    # Frees the memory; only whether a placeholder was seen still matters.
+                    self._values[done] = Operand(None, None)
+
+    def _step(self, node: fx.Node, args: Any, kwargs: Any, sample: Tensor) -> Operand:
+        if node.op == "placeholder":
+            if any(other.op == "placeholder" for other in self._values):
+                raise UnknownLipschitzConstant(node.name, "second input", "only networks of one input are bounded")
+            return Operand(sample, EXACT_ONE)
+        if node.op == "get_attr":
+            return Operand(operator.attrgetter(str(node.target))(self.module), None)
+        result = self._execute(node, plain(args), plain(kwargs))
+        return Operand(result, self._bound(node, Call(args, kwargs, result)))
+
+    def _execute(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        if node.op == "call_module":
+            return self.module.get_submodule(str(node.target))(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        function: Any = node.target
+        return function(*args, **kwargs)
+
+    def _bound(self, node: fx.Node, call: Call) -> Bound | None:
+        signals = call.signals()
+        if not signals or _queries_size(node):
+            return None
+        kind = self._kind(node)
+        try:
+            bound = self._of_module(node, call) if node.op == "call_module" else self._of_call(node, call)
+        except Refused as refusal:
+            raise UnknownLipschitzConstant(_name(node), kind, str(refusal)) from refusal
+        if isinstance(call.result, Tensor) and not call.result.is_floating_point():
+            raise UnknownLipschitzConstant(node.name, kind, f"its result of {call.result.dtype} is not continuous")
+        return bound
+
+    def _of_module(self, node: fx.Node, call: Call) -> Bound:
+        module = self.module.get_submodule(str(node.target))
+        value, before = call.only_signal()
+        if _foreign_hooks(module):
+            raise Refused("it has forward hooks, which may change what it computes")
+        key = id(module), tuple(value.shape[1:])
+        if key not in self._own:
+            own = module_bound(module, key[1])
+            if own is None:
+                raise UnknownLipschitzConstant(str(node.target), type(module).__name__)
+            self._own[key] = own
+        total = before.then(self._own[key])
+        self._record(node, self._own[key], total, call)
+        self._add_row(node)
+        return total
+
+    def _of_call(self, node: fx.Node, call: Call) -> Bound:
+        rule = call_rule(node.target)
+        if rule is None:
+            raise UnknownLipschitzConstant(node.name, self._kind(node))
+        total = rule(call)
+        joins = len(call.signals()) > 1
+        own = total if joins else _ratio(call, rule)
+        self._record(node, own, total, call)
+        if joins or own.value != 1.0:
+            self._add_row(node)
+        return total
+
+    def _record(self, node: fx.Node, own: Bound, total: Bound, call: Call) -> None:
+        value = call.signals()[0].value
+        shapes = [tuple(v.shape[1:]) if isinstance(v, Tensor) else () for v in (value, call.result)]
+        self.facts[node.name] = NodeFacts(own, total, shapes[0], shapes[1])
+
+    def _add_row(self, node: fx.Node) -> None:
+        facts = self.facts[node.name]
+        shapes = facts.input_shape, facts.output_shape
+        self.rows.append(LayerBound(_name(node), self._kind(node), facts.own, facts.cumulative, *shapes))
+
+    def _kind(self, node: fx.Node) -> str:
+        if node.op == "call_module":
+            return type(self.module.get_submodule(str(node.target))).__name__
+        return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+
+
+def _name(node: fx.Node) -> str:
+    return str(node.target) if node.op == "call_module" else node.name
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _resolve(arguments: Any, values: dict[fx.Node, Operand]) -> Any:
+    if isinstance(arguments, fx.Node):
+        return values[arguments]
+    if isinstance(arguments, slice):
+        parts = (arguments.start, arguments.stop, arguments.step)
+        return slice(*(plain(_resolve(part, values)) for part in parts))
+    if isinstance(arguments, dict):
+        return {key: _resolve(value, values) for key, value in arguments.items()}
+    if isinstance(arguments, (list, tuple)):
+        return tuple(_resolve(value, values) for value in arguments)
+    return arguments
+
+
+def _ratio(call: Call, rule: Callable[[Call], Bound]) -> Bound:
+    # The constant of the call alone: what the rule says if its signal is the network's input.
+    def fresh(value: Any) -> Any:
+        if isinstance(value, Operand):
+            return Operand(value.value, None if value.bound is None else EXACT_ONE)
+        if isinstance(value, (list, tuple)):
+            return type(value)(fresh(v) for v in value)
+        return value
+
+    return rule(Call(fresh(call.args), {k: fresh(v) for k, v in call.kwargs.items()}, call.result))
+
+
+def _queries_size(node: fx.Node) -> bool:
+    name = node.args[1] if node.target is getattr and len(node.args) > 1 else node.target
+    return isinstance(name, str) and name in _SIZE_QUERIES and (node.op == "call_method" or node.target is getattr)
+
+
+def _foreign_hooks(module: nn.Module) -> bool:
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    return any(not type(hook).__module__.startswith("torch.nn.utils") for hook in hooks)
