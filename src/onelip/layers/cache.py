@@ -30,6 +30,7 @@ class TensorCache:
     def __init__(self) -> None:
         self._sources: tuple[Tensor, ...] = ()
         self._fingerprints: tuple[tuple[Any, ...], ...] = ()
+        self._storages: tuple[Tensor, ...] = ()
         self._value: Tensor | None = None
 
     def get(self, sources: Sequence[Tensor], compute: Callable[[], Tensor]) -> Tensor:
@@ -54,11 +55,13 @@ class TensorCache:
             with torch.inference_mode(False), torch.no_grad():
                 self._value = compute()
             self._sources, self._fingerprints = tuple(sources), fingerprints
+            # Aliases keep the storages alive: else `.float().double()` may be given the same addresses again.
+            self._storages = tuple(s.detach() for s in sources)
         return self._value
 
     def clear(self) -> None:
         """Forget the value."""
-        self._sources, self._fingerprints, self._value = (), (), None
+        self._sources, self._fingerprints, self._storages, self._value = (), (), (), None
 
     def __reduce__(self) -> tuple[type[TensorCache], tuple[()]]:
         return TensorCache, ()

@@ -1,0 +1,34 @@
+"""What every test relies on: one thread, seeded generators, the root on the path, exceptions counted in the summary."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+# Tests share code as `tests.contract...`; with --import-mode=importlib nothing else makes that importable.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002  (code under test may use the global generator)
+    random.seed(0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print every layer's exceptions from the contract: silence must cost something."""
+    layers = sys.modules.get("onelip.layers")
+    if layers is None:
+        return
+    excepted = [(r, name, reason) for r in layers.records() for name, reason in r.exceptions.items()]
+    terminalreporter.section(f"layer contract: {len(excepted)} exceptions in {len(layers.records())} records")
+    for record, name, reason in excepted:
+        terminalreporter.line(f"{record.kind} {record.name}: {name}: {reason}")

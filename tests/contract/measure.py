@@ -1,0 +1,138 @@
+"""Slow and independent measurements of what a module really does: dense matrices, Jacobians, counted operations.
+
+Nothing here calls the library: a layer is only ever run as a function.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+NORM_SLACK = {torch.float32: 1e-5, torch.float64: 1e-10}
+"""How far above 1 the true norm may lie (design contract)."""
+
+ISOMETRY_SLACK = 1e-4
+"""How far below 1 the smallest singular value of an orthogonal layer may lie (design contract)."""
+
+MEASUREMENT_ERROR = 1e-12
+"""Relative error of the largest singular value of a float64 matrix of a few hundred rows: n eps < 1e-13, times 10."""
+
+SAME_FUNCTION = {torch.float32: 1e-6, torch.float64: 1e-12}
+"""How far two evaluations of one function may lie apart, relative to the largest output."""
+
+
+def outputs(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a module without recording gradients."""
+    with torch.no_grad():
+        result: Tensor = module(x)
+    return result
+
+
+def matrix_of(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """The matrix of an affine map, in float64, one column for each input entry."""
+    size = torch.Size(shape).numel()
+    basis = torch.eye(size, dtype=dtype).reshape(size, *shape)
+    constant = outputs(module, torch.zeros(1, *shape, dtype=dtype))
+    return (outputs(module, basis).double() - constant.double()).flatten(1).T
+
+
+def is_affine(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
+    """Does f(x) + f(y) = f(x + y) + f(0) hold on random points of two lengths?"""
+    generator = torch.Generator().manual_seed(5)
+    x, y = torch.randn(2, 64, *shape, generator=generator, dtype=dtype)
+    y = 10 * y
+    zero = torch.zeros(1, *shape, dtype=dtype)
+    gap = outputs(module, x) + outputs(module, y) - outputs(module, x + y) - outputs(module, zero)
+    return bool(gap.abs().max() <= 200 * torch.finfo(dtype).eps * outputs(module, x + y).abs().max().clamp_min(1.0))
+
+
+def jacobian(module: nn.Module, point: Tensor) -> Tensor:
+    """The Jacobian at one input, in float64, by one backward pass through a batch of copies of it."""
+    size = outputs(module, point[None]).numel()
+    copies = point.expand(size, *point.shape).clone().requires_grad_()
+    rows = module(copies).flatten(1).diagonal().sum()
+    (gradient,) = torch.autograd.grad(rows, copies)
+    return gradient.flatten(1).double()
+
+
+def probe_points(shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[Tensor]:
+    """Inputs at which a piecewise function is likely to misbehave: generic, large, tied, zero."""
+    generator = torch.Generator().manual_seed(7)
+    for scale in (0.1, 1.0, 30.0):
+        yield scale * torch.randn(shape, generator=generator, dtype=dtype)
+    yield torch.zeros(shape, dtype=dtype)
+    yield torch.ones(shape, dtype=dtype)
+    yield torch.randint(-1, 2, shape, generator=generator).to(dtype)
+
+
+@dataclass(frozen=True)
+class Gains:
+    """The extreme factors by which a map stretches, over every input probed.
+
+    Attributes:
+        largest: The largest singular value, and for maps that are not affine also the largest stretch of a pair.
+        smallest: The smallest singular value on the smaller side of the matrix.
+    """
+
+    largest: float
+    smallest: float
+
+
+def _extreme_singular_values(matrix: Tensor) -> tuple[float, float]:
+    assert torch.isfinite(matrix).all(), "the map has NaN or inf entries in its matrix"
+    # Eigenvalues of the smaller Gram matrix: the largest is as accurate as by SVD, the smallest to 1e-8.
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    eigenvalues = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+    return float(eigenvalues[-1]), float(eigenvalues[0])
+
+
+def gains(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Gains:
+    """Measure how much a map stretches: by its dense matrix if it is affine, by Jacobians and pairs if not."""
+    if is_affine(module, shape, dtype):
+        return Gains(*_extreme_singular_values(matrix_of(module, shape, dtype)))
+    extremes = [_extreme_singular_values(jacobian(module, point)) for point in probe_points(shape, dtype)]
+    stretch = _stretch_of_pairs(module, shape, dtype)
+    return Gains(max(stretch, *(high for high, _ in extremes)), min(low for _, low in extremes))
+
+
+def _stretch_of_pairs(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> float:
+    generator = torch.Generator().manual_seed(11)
+    x = torch.randn(16, *shape, generator=generator, dtype=dtype)
+    found = 0.0
+    for distance in (1e-2, 1.0, 50.0):
+        y = x + distance * torch.randn(x.shape, generator=generator, dtype=dtype)
+        moved = (outputs(module, y).double() - outputs(module, x).double()).flatten(1).norm(dim=1)
+        # Rounding of the two outputs is not stretch, so it is taken off before the quotient.
+        rounding = 8 * torch.finfo(dtype).eps * outputs(module, y).double().flatten(1).norm(dim=1)
+        found = max(found, float(((moved - rounding) / (y - x).double().flatten(1).norm(dim=1)).max()))
+    return found
+
+
+class OperationLog(TorchDispatchMode):
+    """Counts the tensor operations run inside the block, and those that compute in bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Counter[str] = Counter()
+        self.in_bfloat16: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        name = str(func.overloadpacket)
+        self.operations[name] += 1
+        if isinstance(result, Tensor) and result.dtype == torch.bfloat16:
+            self.in_bfloat16[name] += 1
+        return result
+
+
+def operations(run: Callable[[], object]) -> OperationLog:
+    """Count the tensor operations of a call."""
+    log = OperationLog()
+    with log:
+        run()
+    return log

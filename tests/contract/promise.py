@@ -1,0 +1,78 @@
+"""The table of promises: what every layer must do, each as a plain function that raises AssertionError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from tests.contract import cases
+from tests.contract.cases import Case
+
+from onelip.layers import LayerRecord
+
+Kinds = tuple[str, ...]
+WITH_WEIGHT: Kinds = ("conv2d", "conv_transpose2d", "linear")
+EVERY: Kinds = (*WITH_WEIGHT, "activation", "pool")
+CONVS: Kinds = ("conv2d", "conv_transpose2d")
+Scope = Literal["first", "core", "all", "small-images"]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One sentence of the layer contract.
+
+    Attributes:
+        name: What a record's `exceptions` and `pytest -k` call it.
+        check: Raises AssertionError, with a message, if the layer of a case breaks it.
+        kinds: Kinds of layer that promise it.
+        scope: The cases it is checked on: the plainest one, a few, the whole grid, or images below the kernel.
+        dtypes: Precisions it is checked in.
+        slow: Does one check take longer than about half a second?
+    """
+
+    name: str
+    check: Callable[[Case], None]
+    kinds: Kinds
+    scope: Scope
+    dtypes: tuple[torch.dtype, ...]
+    slow: bool
+
+    def cases_of(self, record: LayerRecord) -> list[Case]:
+        """The cases of one record that this promise is checked on; refused combinations are left out."""
+        if record.kind not in self.kinds:
+            return []
+        found: list[Case] = []
+        for dtype in self.dtypes:
+            core = cases.buildable(cases.core_cases(record, dtype))
+            if self.scope == "first":
+                found += core[:1]
+            elif self.scope == "core":
+                found += core
+            elif self.scope == "small-images":
+                found += cases.small_image_cases(record, dtype)
+            else:
+                found += core + cases.buildable(cases.grid_cases(record, dtype))
+        return found
+
+
+PROMISES: dict[str, Promise] = {}
+
+
+def promise(
+    *,
+    kinds: Kinds = EVERY,
+    scope: Scope = "core",
+    dtypes: tuple[torch.dtype, ...] = (torch.float32,),
+    slow: bool = False,
+) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+    """Enter a `check_...` function in the table, under its name without `check_`."""
+
+    def enter(check: Callable[[Case], None]) -> Callable[[Case], None]:
+        name = check.__name__.removeprefix("check_")
+        assert name not in PROMISES, f"two promises are called {name}"
+        PROMISES[name] = Promise(name, check, kinds, scope, dtypes, slow)
+        return check
+
+    return enter
