@@ -1,0 +1,114 @@
+"""A data set of image files, one folder per class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from onelip.data.images import DataError, DataSet, ImageData
+from onelip.data.registry import Progress, register_dataset
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_GREY_MODES = ("1", "L", "LA", "La")
+_COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+@register_dataset("folder", dir="required")
+def folder(dir: Path | None, progress: Progress | None = None) -> DataSet:
+    """Your own image files in DIR/train/CLASS/ and DIR/test/CLASS/ (png, jpg, jpeg or bmp).
+
+    All images must have the same size. If any image has colours, all become RGB, else all are grey. Classes are the
+    folders of `train` in alphabetical order; files with other endings are skipped. Transparency is dropped.
+
+    Args:
+        dir: The folder that holds `train` and `test`.
+        progress: Called after each file with the number of files.
+
+    Returns:
+        The data set, bytes with scale 255.
+
+    Raises:
+        DataError: A folder is missing or empty, or a file is broken or differs in size.
+    """
+    if dir is None or not dir.is_dir():
+        raise DataError(f"dir={str(dir)!r} is not a folder; data set 'folder' needs one that holds train/ and test/")
+    classes = _class_names(dir / "train")
+    strange = sorted(set(_class_names(dir / "test")) - set(classes))
+    if strange:
+        raise DataError(f"{dir / 'test' / strange[0]} is a class that {dir / 'train'} does not have; add it there")
+    files = [
+        (part, path, label)
+        for part in ("train", "test")
+        for label, name in enumerate(classes)
+        for path in _image_files(dir / part / name, required=part == "train")
+    ]
+    pixels = []
+    for n_read, (_, path, _) in enumerate(files, start=1):
+        pixels.append(_read(path))
+        if pixels[-1].shape[:2] != pixels[0].shape[:2]:
+            raise DataError(f"{_differs(path, pixels[-1], files[0][1], pixels[0])}; make all images the same size")
+        if progress is not None:
+            progress(n_read, len(files))
+    return _assemble(dir, classes, files, pixels)
+
+
+def _assemble(
+    dir: Path, classes: tuple[str, ...], files: list[tuple[str, Path, int]], pixels: list[np.ndarray[Any, Any]]
+) -> DataSet:
+    colour = any(image.ndim == 3 for image in pixels)
+    parts = {}
+    for part in ("train", "test"):
+        chosen = [i for i, (owner, _, _) in enumerate(files) if owner == part]
+        if not chosen:
+            raise DataError(f"{dir / part} holds no image; it needs files ending in {', '.join(_SUFFIXES)}")
+        images = np.stack([_channels(pixels[i], colour) for i in chosen])
+        parts[part] = ImageData(torch.from_numpy(images), torch.tensor([files[i][2] for i in chosen]), 255.0)
+    return DataSet("folder", parts["train"], parts["test"], classes, str(dir))
+
+
+def _class_names(part: Path) -> tuple[str, ...]:
+    if not part.is_dir():
+        raise DataError(f"{part} is missing; data set 'folder' needs train/CLASS/ and test/CLASS/ with image files")
+    names = tuple(sorted(path.name for path in part.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    if not names:
+        raise DataError(f"{part} has no folder; it needs one folder of image files per class")
+    return names
+
+
+def _image_files(of_class: Path, *, required: bool) -> list[Path]:
+    found = sorted(path for path in of_class.glob("*") if path.suffix.lower() in _SUFFIXES and path.name[0] != ".")
+    if required and not found:
+        raise DataError(f"{of_class} holds no image; it needs files ending in {', '.join(_SUFFIXES)}")
+    return found
+
+
+# (H, W) of a grey image or (H, W, 3) of a coloured one, uint8.
+def _read(path: Path) -> np.ndarray[Any, Any]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataError("data set 'folder' needs Pillow to read images; pip install pillow") from error
+    try:
+        with Image.open(path) as image:
+            if image.mode in _GREY_MODES:
+                return np.array(image.convert("L"))
+            if image.mode in _COLOUR_MODES:
+                return np.array(image.convert("RGB"))
+            mode = image.mode
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as an image; replace or remove it") from error
+    raise DataError(f"{path} has pixel mode {mode}, more than 8 bits a channel; convert it to 8 bits")
+
+
+def _channels(image: np.ndarray[Any, Any], colour: bool) -> np.ndarray[Any, Any]:
+    if image.ndim == 2:
+        return np.repeat(image[None], 3 if colour else 1, axis=0)
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def _differs(path: Path, image: np.ndarray[Any, Any], first: Path, other: np.ndarray[Any, Any]) -> str:
+    (height, width), (first_height, first_width) = image.shape[:2], other.shape[:2]
+    return f"{path} is {height}x{width} pixels, {first} is {first_height}x{first_width}"
