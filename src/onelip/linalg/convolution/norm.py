@@ -30,7 +30,7 @@ def conv_norm_bound(
 
     It holds for every image size, for zero padding of any amount, and for circular padding with
     2 padding <= dilation (k - 1) (the image a multiple of the stride where that is > 1). It is the least of:
-      residual     ||K||^2 <= c + sum over lags of ||A_l - c [l = 0] I||, c the mean of the diagonal of A_0 (Schatten-8);
+      residual     ||K||^2 <= c + sum over lags of ||A_l - c [l = 0] I|| (Schatten-8), c the mean of A_0's diagonal;
       row sums     ||K||^2 <= max_i sum over l, j of |A_l|_ij q_j / q_i for a positive q near the Perron vector, also
                    on the input side without the stride (this proves AOL kernels to be <= 1);
       frequencies  if t_lo <= A(w) <= t_hi at all w = 2 pi j / n, with c, h the centre and half width of that interval,
