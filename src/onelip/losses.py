@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from onelip.linalg import unknown_name
+from onelip.registry import Registry
 
 __all__ = [
     "CosineLoss",
     "CrossEntropy",
-    "LossRecord",
     "MultiMargin",
     "OffsetCrossEntropy",
     "available",
@@ -26,58 +22,9 @@ __all__ = [
     "register_loss",
 ]
 
-_Loss = TypeVar("_Loss", bound=type[nn.Module])
-
-
-@dataclass(frozen=True)
-class LossRecord:
-    """What is known about a registered loss.
-
-    Attributes:
-        name: The name users type.
-        factory: The class; its keyword arguments are the options.
-        summary: One line for lists.
-    """
-
-    name: str
-    factory: type[nn.Module]
-    summary: str
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Names of the options."""
-        return tuple(inspect.signature(self.factory).parameters)
-
-
-_RECORDS: dict[str, LossRecord] = {}
-
-
-def register_loss(name: str) -> Callable[[_Loss], _Loss]:
-    """Register a loss class; its docstring's first line becomes the summary.
-
-    Args:
-        name: The name users type.
-
-    Returns:
-        A decorator that leaves the class as it is.
-    """
-
-    def register(factory: _Loss) -> _Loss:
-        if name in _RECORDS:
-            raise ValueError(f"loss {name!r} is registered already; choose another name")
-        _RECORDS[name] = LossRecord(name, factory, (factory.__doc__ or "").partition("\n")[0])
-        return factory
-
-    return register
-
-
-def available() -> dict[str, LossRecord]:
-    """List the registered losses.
-
-    Returns:
-        Record by name, sorted by name.
-    """
-    return dict(sorted(_RECORDS.items()))
+_REGISTRY: Registry[nn.Module] = Registry("loss")
+register_loss = _REGISTRY.register
+available = _REGISTRY.available
 
 
 def build(name: str, **options: Any) -> nn.Module:
@@ -93,14 +40,7 @@ def build(name: str, **options: Any) -> nn.Module:
     Raises:
         ValueError: The name or an option is unknown, or an option is out of range.
     """
-    if name not in _RECORDS:
-        raise ValueError(unknown_name("loss", name, _RECORDS))
-    record = _RECORDS[name]
-    for option in options:
-        if option not in record.options:
-            taken = ", ".join(record.options) or "none"
-            raise ValueError(f"{option}={options[option]!r} is not an option of loss {name!r}; its options: {taken}")
-    return record.factory(**options)
+    return _REGISTRY.part(name, options).factory(**options)
 
 
 @register_loss("cross-entropy")
@@ -134,8 +74,8 @@ class CrossEntropy(nn.Module):
 class OffsetCrossEntropy(nn.Module):
     """Cross-entropy that asks the right logit to win by a margin: `T CE((z - u onehot(y)) / T, y)`, mean.
 
-    Once the right logit leads by much more than u the loss vanishes; for a network with constant 1, a lead of u certifies
-    the l2 radius u / sqrt 2, so the default asks for twice 36/255.
+    Once the right logit leads by much more than u the loss vanishes; for a network with constant 1 a lead of u
+    certifies the l2 radius u / sqrt 2, so the default asks for twice 36/255.
 
     Args:
         margin: `u` >= 0, in units of the logits.

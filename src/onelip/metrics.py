@@ -1,27 +1,25 @@
 """Accuracy and certified accuracy of logits, by name.
 
-These are floating-point formulas on the logits and the constant that the caller gives, for watching a training; a proof,
-with every rounding error counted, is `onelip.certify.certify`. Radii are l2 distances in units of the network's input.
+These are floating-point formulas on the logits and the constant that the caller gives, for watching a training; a
+proof, with every rounding error counted, is `onelip.certify.certify`. Radii are l2 distances in units of the input.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
 from onelip.linalg import unknown_name
+from onelip.registry import Registry
 
 __all__ = [
     "Accuracy",
     "CertifiedAccuracy",
     "Margin",
-    "MetricRecord",
     "available",
     "build",
     "certified_radius",
@@ -32,7 +30,26 @@ __all__ = [
 
 LastLayer = Literal["global", "classwise", "pairwise"]
 _FACTORS = {"global": math.sqrt(2.0), "classwise": 2.0}
-_Metric = TypeVar("_Metric", bound=type[Any])
+
+_REGISTRY: Registry[nn.Module] = Registry("metric")
+register_metric = _REGISTRY.register
+available = _REGISTRY.available
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """Build a metric by name.
+
+    Args:
+        name: A name from `available()`.
+        **options: Keyword arguments of the metric.
+
+    Returns:
+        A module that maps logits `(N, K)` and labels `(N,)` to a float64 scalar, the mean over the samples.
+
+    Raises:
+        ValueError: The name or an option is unknown, or an option is out of range.
+    """
+    return _REGISTRY.part(name, options).factory(**options)
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
@@ -110,8 +127,8 @@ def certified_radius(
     return torch.where(radius > 0, radius, 0.0)
 
 
+# (N, K): z_y - z_j, and inf at j = y.
 def _leads(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return `(N, K)`: z_y - z_j, and inf at j = y."""
     if logits.dim() != 2 or logits.shape[1] < 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"logits has shape {tuple(logits.shape)} and labels {tuple(labels.shape)}; "
@@ -132,121 +149,62 @@ def _check_radius_arguments(lipschitz: float, last_layer: str, head: Tensor | No
         raise ValueError(f"head is {state} in certified_radius with last_layer={last_layer!r}; only 'pairwise' uses it")
 
 
-@dataclass(frozen=True)
-class MetricRecord:
-    """What is known about a registered metric.
-
-    Attributes:
-        name: The name users type.
-        factory: The class; its arguments are the options.
-        summary: One line for lists.
-    """
-
-    name: str
-    factory: type[Any]
-    summary: str
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Names of the options."""
-        return tuple(inspect.signature(self.factory).parameters)
-
-
-_RECORDS: dict[str, MetricRecord] = {}
-
-
-def register_metric(name: str) -> Callable[[_Metric], _Metric]:
-    """Register a metric class; its docstring's first line becomes the summary.
-
-    Args:
-        name: The name users type.
-
-    Returns:
-        A decorator that leaves the class as it is.
-    """
-
-    def register(factory: _Metric) -> _Metric:
-        if name in _RECORDS:
-            raise ValueError(f"metric {name!r} is registered already; choose another name")
-        _RECORDS[name] = MetricRecord(name, factory, (factory.__doc__ or "").partition("\n")[0])
-        return factory
-
-    return register
-
-
-def available() -> dict[str, MetricRecord]:
-    """List the registered metrics.
-
-    Returns:
-        Record by name, sorted by name.
-    """
-    return dict(sorted(_RECORDS.items()))
-
-
-def build(name: str, **options: Any) -> Callable[[Tensor, Tensor], Tensor]:
-    """Build a metric by name.
-
-    Args:
-        name: A name from `available()`.
-        **options: Keyword arguments of the metric.
-
-    Returns:
-        A function of logits `(N, K)` and labels `(N,)`; its result is a float64 scalar, the mean over the samples.
-
-    Raises:
-        ValueError: The name or an option is unknown, or an option is out of range.
-    """
-    if name not in _RECORDS:
-        raise ValueError(unknown_name("metric", name, _RECORDS))
-    record = _RECORDS[name]
-    for option in options:
-        if option not in record.options:
-            taken = ", ".join(record.options) or "none"
-            raise ValueError(f"{option}={options[option]!r} is not an option of metric {name!r}; its options: {taken}")
-    metric: Callable[[Tensor, Tensor], Tensor] = record.factory(**options)
-    return metric
-
-
 @register_metric("accuracy")
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
+class Accuracy(nn.Module):
     """Share of right predictions, between 0 and 1."""
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    @override
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return correct(logits, labels).double().mean()
 
 
 @register_metric("margin")
-@dataclass(frozen=True, kw_only=True)
-class Margin:
+class Margin(nn.Module):
     """Mean lead of the right logit over the next one, in units of the logits; negative leads count."""
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    @override
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return signed_margin(logits, labels).double().mean()
 
 
 @register_metric("certified-accuracy")
-@dataclass(frozen=True, kw_only=True)
-class CertifiedAccuracy:
+class CertifiedAccuracy(nn.Module):
     """Share of predictions that are right and cannot change within an l2 radius (verified robust accuracy).
 
-    Attributes:
+    Args:
         radius: The radius that must be exceeded strictly, >= 0, in units of the input.
         lipschitz: Constant L > 0 of the network, or of what precedes the head for "pairwise".
         last_layer: "global", "classwise" or "pairwise", see `certified_radius`.
         head: `(K, D)` weight of the head for "pairwise".
+
+    Raises:
+        ValueError: An argument is unknown, out of range, missing or makes no difference.
     """
 
-    radius: float = 36 / 255
-    lipschitz: float = 1.0
-    last_layer: LastLayer = "global"
-    head: Tensor | None = None
+    head: Tensor | None
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.radius < math.inf:
-            raise ValueError(f"radius={self.radius} in CertifiedAccuracy must be >= 0 and finite")
-        _check_radius_arguments(self.lipschitz, self.last_layer, self.head)
+    def __init__(
+        self,
+        *,
+        radius: float = 36 / 255,
+        lipschitz: float = 1.0,
+        last_layer: LastLayer = "global",
+        head: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= radius < math.inf:
+            raise ValueError(f"radius={radius} in CertifiedAccuracy must be >= 0 and finite")
+        _check_radius_arguments(lipschitz, last_layer, head)
+        self.radius = radius
+        self.lipschitz = lipschitz
+        self.last_layer: LastLayer = last_layer
+        self.register_buffer("head", None if head is None else head.detach())
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    @override
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         radii = certified_radius(logits, labels, lipschitz=self.lipschitz, last_layer=self.last_layer, head=self.head)
         return (radii > self.radius).double().mean()
+
+    @override
+    def extra_repr(self) -> str:
+        return f"radius={self.radius:g}, lipschitz={self.lipschitz:g}, last_layer={self.last_layer!r}"
