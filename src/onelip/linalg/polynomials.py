@@ -64,7 +64,7 @@ def bjorck(w: Tensor, *, tol: float | None = None, max_steps: int | None = None,
         raise ValueError(f"order={order} is not an order of Bjorck's iteration; it must be 1, 2, 3 or 4")
 
     def algorithm(x: Tensor, run: Run) -> Orthogonalised:
-        x, gram = _scaled(x, run)
+        x, gram = _scaled(x, run, spare_near=True)
         return finish(x, gram, run, order=order)
 
     return on_stiefel(w, algorithm, tol=tol, max_steps=max_steps, default_steps=_BJORCK_STEPS[order])
@@ -110,7 +110,8 @@ def polar_express(w: Tensor, *, tol: float | None = None, max_steps: int | None 
 
 
 def _polar_express(x: Tensor, run: Run) -> Orthogonalised:
-    x, gram = _scaled(x, run)
+    # The minimax steps diverge on singular values above 1.01, so matrices near orthogonal are scaled with the others.
+    x, gram = _scaled(x, run, spare_near=False)
     done = 0
     for coefficients in _POLAR_EXPRESS[: run.max_steps - 1]:
         if run.adaptive and float(distance_to_identity(gram).max()) < _NEAR:
@@ -179,14 +180,15 @@ def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return torch.baddbmm(x, x, factor, beta=coefficients[0])
 
 
-def _scaled(x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
-    # Divide by an upper bound of the norm unless near orthogonal; the second result is the Gram matrix. The divisor is
-    # a constant for autograd, as the polar factor does not depend on scale.
+def _scaled(x: Tensor, run: Run, *, spare_near: bool) -> tuple[Tensor, Tensor]:
+    # Divide by an upper bound of the norm, unless all matrices are near orthogonal, or those that are if `spare_near`;
+    # the second result is the Gram matrix. The divisor is a constant for autograd, as the polar factor does not depend
+    # on scale.
     gram = gram_of(x)
     near = distance_to_identity(gram) < _NEAR
     if run.adaptive and bool(near.all()):
         return x, gram
-    near = near[:, None, None]
+    near = near[:, None, None] & spare_near
     peak = torch.where(near, 1.0, _peak(x.detach()))
     norm = torch.where(near, 1.0, _spectral_norm_bound(gram_of(x.detach() / peak), x.shape[-2]))
     x = x / peak / norm
