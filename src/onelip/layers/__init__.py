@@ -3,6 +3,9 @@
 # The shared bases, for authors of new layers.
 from onelip.layers.abs import Abs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
+from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
+from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
+from onelip.layers.bjorck import BjorckLinear
 from onelip.layers.channels import ChannelKeep, ChannelPad
 from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
@@ -33,14 +36,21 @@ from onelip.layers.registry import (
 )
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
+from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
 
 __all__ = [
+    "AOCConv2d",
+    "AOCConvTranspose2d",
+    "AOLConv2d",
+    "AOLConvTranspose2d",
+    "AOLLinear",
     "Abs",
     "Activation",
     "AdaptiveL2NormPool2d",
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
+    "BjorckLinear",
     "ChannelKeep",
     "ChannelPad",
     "CircularConvTranspose2d",
@@ -61,6 +71,8 @@ __all__ = [
     "Normalize",
     "PlainLayer",
     "PrescaledResidual",
+    "RKOConv2d",
+    "RKOConvTranspose2d",
     "ReLU",
     "Residual",
     "Scale",

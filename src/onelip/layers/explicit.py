@@ -58,8 +58,8 @@ class ExplicitWeight(ConstrainedModule):
 
     @property
     def raw(self) -> tuple[Tensor, ...]:
-        """The raw parameters, in the order of `raw_names`."""
-        return tuple(getattr(self, name) for name in self.raw_names)
+        """The raw parameters, in the order of `raw_names`, without those that are registered as None."""
+        return tuple(raw for name in self.raw_names if (raw := getattr(self, name)) is not None)
 
     @property
     def weight(self) -> Tensor:

@@ -12,16 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onelip.linalg.polar import polar_factor
+
 HEIGHT, WIDTH = -2, -1
 
-_SWEEPS = 60
+_SWEEPS = 100
 """Largest number of sweeps of `fit_factors`; each costs about two compositions."""
 
-_TIE_BREAK = 0
-"""Weight of the inner taps in `_balance`."""
-
-_STAGNATION = 1e-10
-"""Relative growth of the inner product below which `fit_factors` stops."""
+_STAGNATION = 1e-3
+"""Growth of the inner product, relative to how much it could still grow, below which `fit_factors` stops."""
 
 
 def factor_axes(vertical: int, horizontal: int) -> list[int]:
@@ -56,7 +55,7 @@ def compose_factors(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
     return x
 
 
-def fit_factors(target: Tensor, axes: list[int], rank: int, start_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Tensor]:
     """Find a matrix and frames whose composed kernel is near a given one.
 
     Orthogonal kernels of one shape all have the same Frobenius norm, so the nearest has the largest inner product
@@ -68,29 +67,33 @@ def fit_factors(target: Tensor, axes: list[int], rank: int, start_size: tuple[in
         target: (groups, channels, rest, kh, kw), any kernel, float64.
         axes: The axis of each factor.
         rank: Rank of every projector.
-        start_size: Height and width of the kernel that composition starts from.
 
     Returns:
-        That kernel (groups, channels, rest, *start_size), semi-orthogonal as a matrix from (channels, height, width)
-        to rest or back, and frames (n, groups, channels, rank).
+        The kernel to start from, (groups, channels, rest, h, w), semi-orthogonal as a matrix from (channels, h, w) to
+        rest or back, and frames (n, groups, channels, rank).
 
-    Cost: at most 61 sweeps of two compositions and n eigenvalue problems.
+    Cost: at most 101 sweeps of two compositions and n eigenvalue problems.
     """
     frames: list[Tensor] = []
     rest = target
     for axis in reversed(axes):
-        frames.insert(0, _top_frame(_balance(rest, axis), rank))
+        size = rest.shape[axis]
+        frames.insert(0, _top_frame(_gram(rest.narrow(axis, 0, 1)) - _gram(rest.narrow(axis, size - 1, 1)), rank))
         rest = _step_back(rest, frames[0], axis)
     start = _polar(rest)
-    best = (target * compose_factors(start, _stacked(frames, target, rank), axes)).sum()
+    reached = _inner(target, start, frames, axes, rank)
+    # By Cauchy and Schwarz, since the factors keep the Frobenius norm.
+    limit = float(target.norm() * start.norm()) * (1 - 1e-15)
     for _ in range(_SWEEPS if axes else 0):
         start, frames = _sweep(target, frames, axes, rank)
-        reached = (target * compose_factors(start, _stacked(frames, target, rank), axes)).sum()
-        if reached <= best + _STAGNATION * best.abs():
+        before, reached = reached, _inner(target, start, frames, axes, rank)
+        if reached - before <= _STAGNATION * (limit - reached):
             break
-        best = reached
-    assert start.shape[-2:] == start_size, f"{len(axes)} factors leave {tuple(start.shape[-2:])}, not {start_size}"
     return start, _stacked(frames, target, rank)
+
+
+def _inner(target: Tensor, start: Tensor, frames: list[Tensor], axes: list[int], rank: int) -> float:
+    return float((target * compose_factors(start, _stacked(frames, target, rank), axes)).sum())
 
 
 def _step(x: Tensor, frame: Tensor, axis: int) -> Tensor:
@@ -106,7 +109,7 @@ def _step_back(y: Tensor, frame: Tensor, axis: int) -> Tensor:
 
 
 def _project(x: Tensor, frame: Tensor) -> Tensor:
-    return (frame @ (frame.mT @ x.flatten(2))).view(x.shape)
+    return (frame @ (frame.mT @ x.flatten(2))).view_as(x)
 
 
 def _pad(x: Tensor, axis: int, before: int, after: int) -> Tensor:
@@ -118,16 +121,6 @@ def _gram(x: Tensor) -> Tensor:
     return flat @ flat.mT
 
 
-def _balance(x: Tensor, axis: int) -> Tensor:
-    # An outermost factor keeps the first tap in the range of P and the last in its complement. Where that leaves P
-    # open, the taps between decide: those nearer the front belong to P.
-    last = x.shape[axis] - 1
-    balance = _gram(x.narrow(axis, 0, 1)) - _gram(x.narrow(axis, last, 1))
-    for tap in range(1, last):
-        balance = balance + _TIE_BREAK * (1 - 2 * tap / last) * _gram(x.narrow(axis, tap, 1))
-    return balance
-
-
 def _top_frame(symmetric: Tensor, rank: int) -> Tensor:
     return torch.linalg.eigh(symmetric).eigenvectors[..., symmetric.shape[-1] - rank :]
 
@@ -136,8 +129,7 @@ def _polar(x: Tensor) -> Tensor:
     # As a matrix whose longer side is (channels, height, width) if that is longer than `rest`.
     groups, channels, rest, height, width = x.shape
     matrix = x.transpose(1, 2).reshape(groups, rest, channels * height * width)
-    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-    return (u @ vh).view(groups, rest, channels, height, width).transpose(1, 2)
+    return polar_factor(matrix).view(groups, rest, channels, height, width).transpose(1, 2)
 
 
 def _stacked(frames: list[Tensor], like: Tensor, rank: int) -> Tensor:

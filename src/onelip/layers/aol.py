@@ -1,0 +1,345 @@
+"""AOL: almost orthogonal layers, rescaled by row sums of the Gram kernel."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from onelip.layers.conv_arguments import ConvArguments, Pair
+from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear, ExplicitWeight
+from onelip.layers.projection import orthogonal_parameter
+from onelip.layers.registry import register
+from onelip.linalg import autocorrelation
+
+_PAPER = "Prach and Lampert 2022, arXiv:2208.03160"
+
+_SQUARINGS = 40
+"""Squarings of the matrix in `_perron_vector`: 2^40 steps of power iteration."""
+
+_PERRON_TOLERANCE = 1e-9
+"""Relative spread of (M x) / x at which `_perron_vector` stops; raw weights are rounded to more than that."""
+
+
+def gram_sums(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
+    """Sum the absolute values of the Gram kernel over space, on the side of fewer channels.
+
+    M_ij = sum over lags of |A_ij|, A = K^T K or K K^T. For a positive diagonal D with M x <= x, x = D^(1/2) 1, the
+    rescaled convolution is 1-Lipschitz in l2 under zero and circular padding (Gershgorin), for every image.
+
+    Args:
+        kernel: (out, in/groups, kh, kw).
+        stride: (s_h, s_w).
+        dilation: (d_h, d_w).
+        groups: Number of groups.
+
+    Returns:
+        (groups, c, c): c = out/groups if that is less than s_h s_w in/groups, else the latter, one channel for each
+        pixel of the stride's window in the order of `F.pixel_unshuffle`.
+
+    Cost: k_h^2 k_w^2 / 2 products (c, rest) x (rest, c).
+    """
+    side = "out" if _outputs_are_fewer(kernel, stride, groups) else "in"
+    gram = autocorrelation(kernel, stride=stride, dilation=dilation, groups=groups, side=side)
+    return gram.abs().sum((-2, -1)).unflatten(0, (groups, -1))
+
+
+def scaled(kernel: Tensor, factors: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
+    """Multiply the channels of the side that `gram_sums` belongs to.
+
+    Args:
+        kernel: (out, in/groups, kh, kw).
+        factors: (groups, c), one for each channel, or channel and pixel of the stride's window.
+        stride: (s_h, s_w).
+        dilation: (d_h, d_w).
+
+    Returns:
+        Kernel of the same shape.
+    """
+    groups = factors.shape[0]
+    grouped = kernel.unflatten(0, (groups, -1))
+    if _outputs_are_fewer(kernel, stride, groups):
+        return (grouped * factors[:, :, None, None, None]).flatten(0, 1)
+    phases = factors.view(groups, 1, -1, *stride)
+    # Tap t of an axis lies on pixels d t modulo the stride.
+    for axis, (taps, step, spread) in enumerate(zip(kernel.shape[-2:], stride, dilation, strict=True)):
+        phase = torch.arange(taps, device=kernel.device) * spread % step
+        phases = phases.index_select(3 + axis, phase)
+    return (grouped * phases).flatten(0, 1)
+
+
+def aol(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
+    """Rescale a convolution kernel so that it is 1-Lipschitz in l2.
+
+    Channel i is divided by sqrt(d_i), d_i = sum over j of M_ij, M from `gram_sums`: on the input or output side,
+    whichever has fewer channels. Orthogonal kernels are left alone; the result does not depend on the kernel's scale.
+
+    Args:
+        kernel: (out, in/groups, kh, kw), floating point; zero channels stay zero.
+        stride: (s_h, s_w).
+        dilation: (d_h, d_w).
+        groups: Number of groups.
+
+    Returns:
+        Kernel of the same shape.
+    """
+    peak = kernel.detach().abs().amax()
+    kernel = kernel / torch.where(peak > 0, peak, 1.0)
+    d = gram_sums(kernel, stride, dilation, groups).sum(-1)
+    return scaled(kernel, torch.where(d > 0, d, 1.0).rsqrt(), stride, dilation)
+
+
+def aol_right_inverse(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
+    """Find a kernel that `aol` maps to a positive multiple of the given one.
+
+    With x the Perron vector of M, M x = r x, the kernel with channels scaled by x is mapped to kernel / sqrt(r): to
+    the kernel itself if r = 1, as for every kernel that `aol` returns. Channels that share no entry of M have each
+    their own r.
+
+    Args:
+        kernel: (out, in/groups, kh, kw), float64.
+        stride: (s_h, s_w).
+        dilation: (d_h, d_w).
+        groups: Number of groups.
+
+    Returns:
+        Kernel of the same shape.
+    """
+    peak = kernel.abs().amax()
+    kernel = kernel / torch.where(peak > 0, peak, 1.0)
+    return scaled(kernel, _perron_vector(gram_sums(kernel, stride, dilation, groups)), stride, dilation)
+
+
+def _outputs_are_fewer(kernel: Tensor, stride: Pair, groups: int) -> bool:
+    return kernel.shape[0] // groups < kernel.shape[1] * prod(stride)
+
+
+def _perron_vector(m: Tensor) -> Tensor:
+    # Power iteration by repeated squaring from the vector of ones, for each connected component of channels.
+    connected = (m > 0).to(m.dtype) + torch.eye(m.shape[-1], dtype=m.dtype)
+    for _ in range(m.shape[-1].bit_length()):
+        connected = ((connected @ connected) > 0).to(m.dtype)
+
+    def component_max(x: Tensor) -> Tensor:
+        return (connected * x[:, None, :]).amax(-1)
+
+    x = torch.ones_like(m[:, 0])
+    power = m
+    for _ in range(_SQUARINGS):
+        ratio = (m @ x[..., None])[..., 0] / x
+        largest = component_max(ratio)
+        if bool((largest - ratio <= _PERRON_TOLERANCE * largest).all()):
+            break
+        x = (power @ x[..., None])[..., 0]
+        top = component_max(x)
+        # Never zero, or the raw weight would lose the channel.
+        x = torch.where(top > 0, x / torch.where(top > 0, top, 1.0), 1.0).clamp(min=1e-6)
+        power = power @ power
+        top = component_max(power.amax(-1))
+        power = power / torch.where(top > 0, top, 1.0)[..., None]
+    return x
+
+
+class _AOLConv(ExplicitWeight):
+    """The kernel that both forms share."""
+
+    raw_weight: nn.Parameter
+    arguments: ConvArguments
+
+    def _prepare(self, device: Any, dtype: Any) -> None:
+        # Orthogonal but for the overlap of patches: the middle of the kernel, as large as the stride, is.
+        a, shape = self.arguments, self._weight_shape()
+        start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
+        rows = shape[0] // a.groups
+        matrix = orthogonal_parameter(a.groups, rows, shape[1] * prod(start), device=device, dtype=dtype)
+        top, left = ((k - s) // 2 for k, s in zip(a.kernel_size, start, strict=True))
+        raw = torch.zeros(shape, device=device, dtype=dtype)
+        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.detach().view(*shape[:2], *start)
+        self.raw_weight = nn.Parameter(raw)
+
+    @override
+    def constrain(self, *raw: Tensor) -> Tensor:
+        return aol(raw[0], self.arguments.stride, self.arguments.dilation, self.arguments.groups)
+
+    @override
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        return (aol_right_inverse(weight, self.arguments.stride, self.arguments.dilation, self.arguments.groups),)
+
+
+@register(
+    kind="conv2d",
+    name="aol",
+    paddings=("zeros", "circular"),
+    paper=_PAPER,
+    cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of in s_h s_w and out",
+)
+class AOLConv2d(_AOLConv, ExplicitConv2d):
+    """Almost orthogonal convolution: channels divided by the roots of row sums of the Gram kernel.
+
+    K = R diag(d)^(-1/2), d_i = sum over j and lags l of |(R^T R)_ij[l]|; on the output side, with R R^T, if it has
+    fewer channels. With a stride, the input side has a channel for each pixel of the stride's window, and only those
+    lags count that the stride leaves. By Gershgorin the norm is at most 1, under zero and circular padding, for every
+    image and dilation. Starts orthogonal where the shapes allow, and need not stay so.
+
+    `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Assigning a weight keeps it up to a factor, and keeps it exactly
+    if it is the weight of such a layer.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int or (height, width).
+        stride: An int or a pair.
+        padding: An int, a pair, "same" or "valid".
+        dilation: An int or a pair.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+
+    Cost: the Gram kernel per weight update, half of its lags; nothing at inference.
+    Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(device, dtype)
+
+
+@register(
+    kind="conv_transpose2d",
+    name="aol",
+    paddings=("zeros", "circular"),
+    paper=_PAPER,
+    cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of out s_h s_w and in",
+)
+class AOLConvTranspose2d(_AOLConv, ExplicitConvTranspose2d):
+    """Almost orthogonal transposed convolution: the adjoint of `AOLConv2d` from `out_channels` to `in_channels`.
+
+    `(N, in, h, w)` -> `(N, out, H, W)` as in torch; with circular padding H = s_h h, W = s_w w. The norm is at most 1.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int or (height, width).
+        stride: An int or a pair.
+        padding: Pixels cropped from each side, an int or a pair.
+        output_padding: Pixels added at the end of each axis ("zeros" only).
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        dilation: An int or a pair.
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+
+    Cost: as `AOLConv2d`.
+    Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            groups,
+            bias,
+            dilation,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(device, dtype)
+
+
+@register(kind="linear", name="aol", paper=_PAPER, cost="one Gram matrix of the smaller side")
+class AOLLinear(ExplicitLinear):
+    """Almost orthogonal dense layer: columns divided by the roots of row sums of the absolute Gram matrix.
+
+    W = R diag(d)^(-1/2), d_i = sum over j of |R^T R|_ij, or the same for rows if there are fewer. By Gershgorin the
+    norm is at most 1. Starts orthogonal, and need not stay so.
+
+    `(..., in)` -> `(..., out)`. Assigning a weight keeps it up to a factor.
+
+    Args:
+        in_features: Size of the input.
+        out_features: Size of the output.
+        bias: Add a learned bias?
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If a size is not a positive integer.
+
+    Cost: one product (c, c') x (c', c), c the smaller side.
+    Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 1.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.raw_weight = orthogonal_parameter(out_features, in_features, device=device, dtype=dtype)
+
+    @override
+    def constrain(self, *raw: Tensor) -> Tensor:
+        return aol(raw[0][:, :, None, None])[:, :, 0, 0]
+
+    @override
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        return (aol_right_inverse(weight[:, :, None, None])[:, :, 0, 0],)

@@ -1,0 +1,163 @@
+"""The explicit kernels of BCOP and AOC: a semi-orthogonal matrix and two-tap factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, prod
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import override
+
+from onelip.layers.conv_arguments import ConvArguments, Pair
+from onelip.layers.explicit import ExplicitWeight
+from onelip.layers.projection import Projection, orthogonal_parameter, projection
+from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """How an orthogonal kernel is composed: start, a kernel as large as the stride, then two-tap factors.
+
+    Attributes:
+        groups: Number of groups.
+        rows: Output channels of a group.
+        columns: Input channels of a group.
+        start: Height and width of the start, min(kernel, stride) along each axis.
+        axes: The axis of each factor, -2 or -1.
+        channels: Channels that the factors act on, at least 2 if there are any.
+        factors_last: Do the factors act on the outputs (stride 1, more outputs than inputs) or on the inputs?
+    """
+
+    groups: int
+    rows: int
+    columns: int
+    start: Pair
+    axes: tuple[int, ...]
+    channels: int
+    factors_last: bool
+
+    @property
+    def matrix_shape(self) -> tuple[int, int, int]:
+        """Shape of the start as one matrix per group."""
+        width = self.columns if self.factors_last else self.channels * prod(self.start)
+        return self.groups, self.rows, width
+
+    @property
+    def rank(self) -> int:
+        """Rank of the projectors: half the channels, which gives the most free parameters."""
+        return self.channels // 2
+
+    def kernel(self, matrix: Tensor, frames: Tensor | None) -> Tensor:
+        """Compose the kernel.
+
+        Args:
+            matrix: Semi-orthogonal, of shape `matrix_shape`.
+            frames: (n, groups, channels, rank) with orthonormal columns, or None if there are no factors.
+
+        Returns:
+            (groups rows, columns, kh, kw).
+        """
+        x = self._channels_first(matrix.view(self.groups, self.rows, -1, *self.start))
+        if frames is not None:
+            x = compose_factors(x, frames, list(self.axes))
+        return self._channels_first(x)[:, :, : self.columns].reshape(-1, self.columns, *x.shape[-2:])
+
+    def fit(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
+        """Find parameters whose kernel is near a given one.
+
+        Args:
+            kernel: (groups rows, columns, kh, kw), float64.
+
+        Returns:
+            The matrix and the frames.
+        """
+        target = self._channels_first(kernel.unflatten(0, (self.groups, self.rows)))
+        target = F.pad(target, (0, 0, 0, 0, 0, 0, 0, self.channels - target.shape[1]))
+        start, frames = fit_factors(target, list(self.axes), self.rank)
+        return self._channels_first(start).reshape(self.matrix_shape), frames
+
+    def _channels_first(self, x: Tensor) -> Tensor:
+        # Swaps the channel axes of (groups, rows, columns, kh, kw) if the factors act on the columns; its own inverse.
+        return x if self.factors_last else x.transpose(1, 2)
+
+
+def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
+    """Decide how to compose the kernel of an orthogonal convolution.
+
+    Args:
+        arguments: Those of the layer.
+        transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If no orthogonal kernel of these sizes can be composed.
+    """
+    a = arguments
+    for s, d in zip(a.stride, a.dilation, strict=True):
+        if gcd(s, d) > 1:
+            raise ValueError(
+                f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels "
+                f"are never seen; use coprime ones"
+            )
+    columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
+    if transposed:
+        columns, rows = rows, columns
+    start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
+    window = prod(start)
+    if start != a.stride and rows > columns * window:
+        raise ValueError(
+            f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
+            f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
+        )
+    channels = max(columns, rows // window) if start == a.stride else columns
+    axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
+    if axes and channels < 2:
+        raise ValueError(
+            f"groups={a.groups} in {a.owner} leaves in_channels={a.in_channels} and out_channels={a.out_channels} with "
+            f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
+            f"use fewer groups, more channels or kernel_size={start}"
+        )
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows > columns)
+
+
+class BlockKernel(ExplicitWeight):
+    """Base of layers whose kernel is composed by block convolution.
+
+    A subclass also derives from `ExplicitConv2d` or `ExplicitConvTranspose2d`, and calls `_compose` at the end of its
+    constructor.
+    """
+
+    raw_names: ClassVar[tuple[str, ...]] = ("raw_weight", "raw_frames")
+    orthogonal = True
+    raw_weight: nn.Parameter
+    raw_frames: nn.Parameter | None
+
+    def _compose(self, plan: BlockPlan, orthogonaliser: Projection, device: Any, dtype: Any) -> None:
+        self._plan = plan
+        self.orthogonaliser = orthogonaliser
+        projection(type(self).__name__, orthogonaliser)
+        self.raw_weight = orthogonal_parameter(*plan.matrix_shape, device=device, dtype=dtype)
+        frames = (len(plan.axes), plan.groups, plan.channels, plan.rank)
+        self.raw_frames = orthogonal_parameter(*frames, device=device, dtype=dtype) if plan.axes else None
+
+    @override
+    def constrain(self, *raw: Tensor) -> Tensor:
+        matrix, *frames = self.retraction(*raw)
+        return self._plan.kernel(matrix, frames[0] if frames else None)
+
+    @override
+    def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
+        orthogonalise = projection(type(self).__name__, self.orthogonaliser)
+        return tuple(orthogonalise(r).matrix for r in raw)
+
+    @override
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        return self._plan.fit(weight)[: len(self.raw)]
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {"orthogonaliser": self.orthogonaliser}

@@ -1,0 +1,67 @@
+"""The base of dense layers whose weight is a projection of the raw weight onto the orthogonal matrices."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from onelip.layers.explicit import ExplicitLinear
+from onelip.layers.projection import orthogonal_parameter
+from onelip.linalg.polar import polar_factor
+
+
+class OrthogonalLinear(ExplicitLinear):
+    """Base of orthogonal dense layers; a subclass names its orthogonaliser.
+
+    `(..., in)` -> `(..., out)`. Every singular value of the weight is 1: orthonormal columns if out >= in, orthonormal
+    rows otherwise. A raw weight of condition number beyond 1e3 may leave small ones below 1, and zero stays zero.
+
+    Args:
+        in_features: Size of the input.
+        out_features: Size of the output.
+        bias: Add a learned bias?
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If a size is not a positive integer.
+    """
+
+    orthogonal = True
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.raw_weight = orthogonal_parameter(out_features, in_features, device=device, dtype=dtype)
+
+    @abstractmethod
+    def orthogonalise(self, raw: Tensor) -> Tensor:
+        """Project a matrix; one that is orthogonal comes back.
+
+        Args:
+            raw: (out, in).
+
+        Returns:
+            A semi-orthogonal matrix of that shape.
+        """
+
+    @override
+    def constrain(self, *raw: Tensor) -> Tensor:
+        return self.orthogonalise(raw[0])
+
+    @override
+    def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
+        return (self.orthogonalise(raw[0]),)
+
+    @override
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        return (polar_factor(weight),)
