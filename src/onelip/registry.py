@@ -64,7 +64,7 @@ class Registry(Generic[T]):
             line = summary or (inspect.getdoc(factory) or "").partition("\n")[0]
             if not line:
                 raise ValueError(f"{self.kind} {name!r} has no docstring; its first line is the summary")
-            names = tuple(n for n in inspect.signature(factory).parameters if n not in self.supplied)
+            names = tuple(n for n in _named_arguments(factory) if n not in self.supplied)
             self._parts[name] = Part(name, factory, names, line)
             return factory
 
@@ -99,3 +99,8 @@ class Registry(Generic[T]):
                 taken = ", ".join(found.options) or "none"
                 raise ValueError(f"{option}={value!r} is not an option of {self.kind} {name!r}; its options: {taken}")
         return found
+
+
+def _named_arguments(factory: Factory) -> list[str]:
+    arguments = inspect.signature(factory).parameters.values()
+    return [a.name for a in arguments if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)]

@@ -1,7 +1,24 @@
-"""Architectures by name, each buildable with any layer method."""
+"""Architectures by name, each buildable with any layer method.
 
-# Imported for their registrations.
-from onelip.models import convnet, mlp  # noqa: F401
-from onelip.models.registry import ModelRecord, available, build, record, register_model
+An architecture is one file with one decorated function, imported here.
+"""
 
-__all__ = ["ModelRecord", "available", "build", "record", "register_model"]
+# Architectures: each registers itself when it is imported.
+from onelip.models import convnet, digits_net, mlp
+
+# How a network's layers are made.
+from onelip.models.method import Method, choose_method
+
+# The registry: build by name, list, add.
+from onelip.models.registry import available, build, register_model
+
+__all__ = [
+    "Method",
+    "available",
+    "build",
+    "choose_method",
+    "convnet",
+    "digits_net",
+    "mlp",
+    "register_model",
+]

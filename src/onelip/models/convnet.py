@@ -1,4 +1,4 @@
-"""The convolutional networks of "1-Lipschitz Layers Compared"."""
+"""The convolutional networks of "1-Lipschitz Layers Compared", at eight sizes."""
 
 from __future__ import annotations
 
@@ -6,95 +6,126 @@ from collections import OrderedDict
 
 from torch import nn
 
-from onelip import layers
-from onelip.models.methods import Methods
-from onelip.models.registry import register_model
+from onelip.layers import ChannelKeep, ChannelPad
+from onelip.models.method import Method
+from onelip.models.registry import check_sizes, register_model
 
-_CONVS_PER_BLOCK = 5
-_SIZES = {"xs": (16, 8), "s": (32, 16), "m": (64, 32), "l": (128, 64)}
+_WIDTHS = {"convnet": (5, (16, 32, 64, 128)), "tiny-convnet": (6, (8, 16, 32, 64))}
+_SIZES = ("xs", "s", "m", "l")
 
 
 def convnet(
-    methods: Methods,
-    input_shape: tuple[int, ...],
+    *,
+    input_shape: tuple[int, int, int],
     n_classes: int,
-    width: int = 16,
-    blocks: int = 5,
-    kernel_size: int = 3,
-) -> nn.Module:
-    """Build the network of the comparison.
+    method: Method,
+    name: str,
+    width: int,
+    blocks: int,
+    depth: int,
+    kernel_size: int,
+) -> nn.Sequential:
+    """Convolutions that never change the number of channels, between halvings of the image.
 
-    Zero channels up to `width`, a 1x1 convolution, then blocks of five [convolution, activation] that end by dropping
-    half of the channels and folding 2x2 pixels into channels, so that the width doubles while the image halves. The
-    last block has 1x1 kernels. Then a maximum over what is left of the image and a square dense layer, of whose
-    outputs the first `n_classes` count.
+    Zero channels are appended up to `width`; a 1x1 convolution and an activation follow, then `blocks` blocks, each of
+    `depth` convolutions with activations, the dropping of half the channels and a pixel-unshuffle, so the width
+    doubles and the image halves. The last block has 1x1 kernels. At the end: maximum over what is left of the image,
+    a square dense layer, and of its outputs the first `n_classes`.
 
     Args:
-        methods: Layer methods.
-        input_shape: (channels, height, width) of one image.
-        n_classes: Outputs.
-        width: Channels of the first block.
+        input_shape: `(C, H, W)`; H and W must be multiples of `2^blocks`.
+        n_classes: Number of logits, at most `width 2^blocks`.
+        method: How layers are made.
+        name: The model's name, for messages.
+        width: Channels of the first block, even.
         blocks: Number of blocks.
-        kernel_size: Size of the kernels.
+        depth: Convolutions in a block.
+        kernel_size: Side of the kernels, odd.
 
     Returns:
         The network.
 
     Raises:
-        ValueError: If the image cannot be halved `blocks` times, has too many channels, or a number is out of range.
+        ValueError: The image, the number of classes or an option does not fit.
 
-    Paper: Prach, Brau, Buttazzo and Lampert 2024, arXiv:2311.16833.
+    Paper:
+        Prach, Brau, Buttazzo and Lampert 2023, arXiv:2311.16833, appendix on architectures.
     """
-    _check(methods.model, input_shape, n_classes, width, blocks)
-    modules: OrderedDict[str, nn.Module] = OrderedDict(
-        pad=layers.ChannelPad(width), first=methods.conv(width, width, 1), first_activation=methods.act(width)
-    )
-    for i in range(blocks):
-        size = 1 if i == blocks - 1 else kernel_size
-        modules[f"block{i + 1}"] = _block(methods, width << i, size)
-    features = width << blocks
-    modules["pool"] = nn.AdaptiveMaxPool2d(1)
-    modules["flatten"] = nn.Flatten()
-    modules["head"] = methods.dense(features, features)
-    modules["keep"] = layers.ChannelKeep(n_classes)
-    return nn.Sequential(modules)
+    check_sizes(name, width=width, blocks=blocks, depth=depth, kernel_size=kernel_size)
+    _check(input_shape, n_classes, name, width, blocks, kernel_size)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if width > input_shape[0]:
+        parts["pad"] = ChannelPad(width)
+    parts["first"], parts["first_act"] = method.conv2d(width, width, 1), method.act(width)
+    for i in range(1, blocks + 1):
+        parts[f"block{i}"] = _block(method, width, depth, 1 if i == blocks else kernel_size)
+        width *= 2
+    parts |= OrderedDict(pool=nn.AdaptiveMaxPool2d(1), flatten=nn.Flatten(), head=method.dense(width, width))
+    if n_classes < width:
+        parts["keep"] = ChannelKeep(n_classes)
+    return nn.Sequential(parts)
 
 
-def _block(methods: Methods, channels: int, kernel_size: int) -> nn.Module:
-    modules: OrderedDict[str, nn.Module] = OrderedDict()
-    for j in range(_CONVS_PER_BLOCK):
-        modules[f"conv{j + 1}"] = methods.conv(channels, channels, kernel_size)
-        modules[f"activation{j + 1}"] = methods.act(channels)
-    modules["keep"] = layers.ChannelKeep(channels // 2)
-    modules["fold"] = nn.PixelUnshuffle(2)
-    return nn.Sequential(modules)
+def _block(method: Method, width: int, depth: int, kernel_size: int) -> nn.Sequential:
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for i in range(1, depth + 1):
+        parts[f"conv{i}"], parts[f"act{i}"] = method.conv2d(width, width, kernel_size), method.act(width)
+    parts |= OrderedDict(keep=ChannelKeep(width // 2), down=nn.PixelUnshuffle(2))
+    return nn.Sequential(parts)
 
 
-def _check(model: str, input_shape: tuple[int, ...], n_classes: int, width: int, blocks: int) -> None:
-    if blocks < 1 or width < 2 or width % 2:
-        raise ValueError(f"width={width}, blocks={blocks} of model {model!r} must be even and positive")
-    if len(input_shape) != 3:
-        raise ValueError(f"input_shape={input_shape} of model {model!r} must be (channels, height, width)")
-    channels, height, breadth = input_shape
-    step = 2**blocks
-    if channels > width:
-        raise ValueError(f"images of {channels} channels do not fit model {model!r} of width={width}; use a wider one")
-    if height < step or breadth < step:
+def _check(
+    input_shape: tuple[int, int, int], n_classes: int, name: str, width: int, blocks: int, kernel_size: int
+) -> None:
+    unit, (channels, height, wide) = 2**blocks, input_shape
+    if min(height, wide) < unit:
         raise ValueError(
-            f"images of {height}x{breadth} pixels are too small for model {model!r}, which halves them {blocks} times; "
-            f"they must be at least {step}x{step}, or set model.blocks lower"
+            f"input_shape={input_shape} is an image too small for model {name!r}, which halves it {blocks} times; "
+            f"height and width must be at least {unit}"
         )
-    if height % step or breadth % step:
-        raise ValueError(f"images of {height}x{breadth} pixels do not fit model {model!r}; use multiples of {step}")
-    if n_classes > width * step:
-        raise ValueError(f"n_classes={n_classes} is more than the {width * step} outputs of model {model!r}")
+    if height % unit or wide % unit:
+        raise ValueError(
+            f"input_shape={input_shape} does not fit model {name!r}, which halves the image {blocks} times; "
+            f"height and width must be multiples of {unit}"
+        )
+    if width % 2 or width < channels:
+        raise ValueError(
+            f"width={width} for model {name!r} must be even and at least the {channels} channels of the image"
+        )
+    if kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size={kernel_size} for model {name!r} must be odd")
+    if n_classes > width * unit:
+        raise ValueError(
+            f"n_classes={n_classes} exceeds the {width * unit} outputs of model {name!r}; take a larger width"
+        )
 
 
-for _size, (_width, _tiny_width) in _SIZES.items():
-    register_model(f"convnet-{_size}", f"ConvNet {_size.upper()} of Layers Compared, for 32x32", width=_width)(convnet)
-    register_model(
-        f"tiny-convnet-{_size}",
-        f"ConvNet {_size.upper()} of Layers Compared, for 64x64",
-        width=_tiny_width,
-        blocks=6,
-    )(convnet)
+def _register(name: str, n_blocks: int, default_width: int) -> None:
+    summary = f"The ConvNet of arXiv:2311.16833 with {n_blocks} blocks, from {default_width} channels on"
+
+    @register_model(name, summary=summary)
+    def sized(
+        *,
+        input_shape: tuple[int, int, int],
+        n_classes: int,
+        method: Method,
+        width: int = default_width,
+        blocks: int = n_blocks,
+        depth: int = 5,
+        kernel_size: int = 3,
+    ) -> nn.Sequential:
+        return convnet(
+            input_shape=input_shape,
+            n_classes=n_classes,
+            method=method,
+            name=name,
+            width=width,
+            blocks=blocks,
+            depth=depth,
+            kernel_size=kernel_size,
+        )
+
+
+for _family, (_blocks, _widths) in _WIDTHS.items():
+    for _size, _width in zip(_SIZES, _widths, strict=True):
+        _register(f"{_family}-{_size}", _blocks, _width)

@@ -1,136 +1,82 @@
-"""How a model is found by name and built with a layer method."""
+"""Architectures by name."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
-from onelip.linalg import unknown_name
-from onelip.models.methods import Methods
+from onelip.layers import Normalize
+from onelip.models.method import choose_method
+from onelip.registry import Registry
 
-
-class Builder(Protocol):
-    """Builds a network of (N, *input_shape) samples with n_classes outputs."""
-
-    def __call__(self, methods: Methods, input_shape: tuple[int, ...], n_classes: int, **options: Any) -> nn.Module:
-        """Build the network."""
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """What is known about a registered model.
-
-    Attributes:
-        name: The name users type.
-        builder: Called with (methods, input_shape, n_classes, **options).
-        defaults: Options of the name that differ from the builder's defaults.
-        summary: One line for lists.
-    """
-
-    name: str
-    builder: Builder
-    defaults: dict[str, Any]
-    summary: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options that users may set, with their defaults."""
-        parameters = list(inspect.signature(self.builder).parameters.values())[3:]
-        return {p.name: p.default for p in parameters} | self.defaults
-
-
-_RECORDS: dict[str, ModelRecord] = {}
-
-
-def register_model(
-    name: str, summary: str, **defaults: Any
-) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
-    """Enter a builder in the registry, possibly under several names with other defaults.
-
-    Args:
-        name: The name users type.
-        summary: One line for lists.
-        **defaults: Options of this name.
-
-    Returns:
-        A decorator that returns the builder unchanged.
-
-    Raises:
-        ValueError: If the name is taken.
-    """
-    if name in _RECORDS:
-        raise ValueError(f"model {name!r} is registered already; choose another name")
-
-    def enter(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-        _RECORDS[name] = ModelRecord(name, builder, defaults, summary)
-        return builder
-
-    return enter
-
-
-def available() -> tuple[str, ...]:
-    """List the registered models.
-
-    Returns:
-        Sorted names.
-    """
-    return tuple(sorted(_RECORDS))
-
-
-def record(name: str) -> ModelRecord:
-    """Look up a model.
-
-    Args:
-        name: Its name.
-
-    Returns:
-        Its record.
-
-    Raises:
-        ValueError: If there is no such model; the message has the nearest name.
-    """
-    if name not in _RECORDS:
-        raise ValueError(unknown_name("model", name, _RECORDS))
-    return _RECORDS[name]
+_REGISTRY: Registry[nn.Sequential] = Registry("model", supplied=("input_shape", "n_classes", "method"))
+register_model = _REGISTRY.register
+available = _REGISTRY.available
 
 
 def build(
     name: str,
     *,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, int, int],
     n_classes: int,
     layer: str = "aoc",
     linear: str | None = None,
     activation: str = "maxmin",
+    mean: Sequence[float] | None = None,
     **options: Any,
-) -> nn.Module:
-    """Build a network by name.
+) -> nn.Sequential:
+    """Build a network by name, with any layer method.
 
     Args:
         name: A name from `available()`.
-        input_shape: (channels, height, width) of one sample.
-        n_classes: Number of outputs.
-        layer: Method of the convolutions, from `onelip.layers.available("conv2d")`, or "plain" for torch's own.
-        linear: Method of the dense layers, from `onelip.layers.available("linear")`, or "plain"; by default the one
-            of the same name as `layer` if there is one, else "bjorck".
+        input_shape: `(C, H, W)` of an image.
+        n_classes: Number of logits, >= 2.
+        layer: Method of the convolutions, from `onelip.layers.available("conv2d")` or "plain" for `nn.Conv2d`; a
+            network of dense layers alone also takes a dense method here.
+        linear: Method of the dense layers, from `onelip.layers.available("linear")` or "plain"; by default the dense
+            form of `layer`, or an orthogonal one.
         activation: From `onelip.layers.available("activation")`.
-        **options: The model's own options, see `record(name).options`.
+        mean: Pixel to subtract first, one number per channel; nothing by default. Pixels are not divided, so that the
+            network's constant is that of the whole map from pixels to logits.
+        **options: The architecture's own.
 
     Returns:
-        The network, initialised from torch's generator.
+        Maps `(B, C, H, W)` to `(B, n_classes)`; weights are drawn from torch's generator.
 
     Raises:
-        ValueError: If a name or an option is unknown, or the image does not fit the network.
+        ValueError: A name is unknown, an option is unknown or out of range, or the image does not fit the network.
     """
-    found = record(name)
-    for option in options:
-        if option not in found.options:
-            raise ValueError(unknown_name(f"option of model {name!r}", option, found.options))
+    part = _REGISTRY.part(name, options)
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} for model {name!r} must be (channels, height, width), all >= 1"
+        )
     if n_classes < 2:
-        raise ValueError(f"n_classes={n_classes} of model {name!r} must be at least 2")
-    methods = Methods(name, layer, linear, activation)
-    return found.builder(methods, tuple(input_shape), n_classes, **(found.defaults | options))
+        raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 2")
+    method = choose_method(layer, linear, activation)
+    network = part.factory(input_shape=tuple(input_shape), n_classes=n_classes, method=method, **options)
+    if mean is None:
+        return network
+    if len(mean) != input_shape[0]:
+        raise ValueError(f"mean has {len(mean)} entries for model {name!r}; the images have {input_shape[0]} channels")
+    return nn.Sequential(OrderedDict(normalize=Normalize(mean, (1.0,) * len(mean)), network=network))
+
+
+def check_sizes(where: str, **sizes: object) -> None:
+    """Check that options are positive integers, or lists of them.
+
+    Args:
+        where: The model's name.
+        **sizes: The options by name.
+
+    Raises:
+        ValueError: One of them is not.
+    """
+    for name, value in sizes.items():
+        entries = value if isinstance(value, list | tuple) else (value,)
+        if not all(isinstance(entry, int) and not isinstance(entry, bool) and entry >= 1 for entry in entries):
+            kind = "a list of integers" if entries is value else "an integer"
+            raise ValueError(f"{name}={value!r} for model {where!r} must be {kind} >= 1")

@@ -1,0 +1,127 @@
+"""Which method makes the convolutions, dense layers and activations of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from onelip import layers
+from onelip.linalg import unknown_name
+
+PLAIN = "plain"
+"""The name of unconstrained torch layers."""
+
+# Orthogonal dense layers, for convolutions whose method has no dense form.
+_PARTNERS = ("polar-express", "bjorck")
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a network's parts are made.
+
+    Attributes:
+        layer: Registered convolution, or "plain" for `nn.Conv2d` (a network without convolutions may also have a
+            registered dense layer here).
+        linear: Registered dense layer, or "plain" for `nn.Linear`.
+        activation: Registered activation.
+    """
+
+    layer: str
+    linear: str
+    activation: str
+
+    def conv2d(self, in_channels: int, out_channels: int, kernel_size: int) -> nn.Module:
+        """Make a convolution that keeps the image size, circular where the method allows it.
+
+        A method that must keep the number of channels is wrapped: zero channels are appended, or the last ones dropped.
+
+        Args:
+            in_channels: Channels of the input.
+            out_channels: Channels of the output.
+            kernel_size: Side of the kernel, odd.
+
+        Returns:
+            The layer.
+        """
+        if self.layer == PLAIN:
+            return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, padding_mode="circular")
+        record = layers.record("conv2d", self.layer)
+        mode = "circular" if "circular" in record.paddings else record.paddings[0]
+        options = {"padding": kernel_size // 2, "padding_mode": mode}
+        if not record.square:
+            return layers.conv2d(self.layer, in_channels, out_channels, kernel_size, **options)
+        width = max(in_channels, out_channels)
+        return _fitted(
+            layers.conv2d(self.layer, width, width, kernel_size, **options), in_channels, width, out_channels
+        )
+
+    def dense(self, in_features: int, out_features: int, *, name: str | None = None) -> nn.Module:
+        """Make a dense layer; a method that must keep the number of features is wrapped like a convolution.
+
+        Args:
+            in_features: Size of the input.
+            out_features: Size of the output.
+            name: Another method than `linear`.
+
+        Returns:
+            The layer.
+        """
+        name = name or self.linear
+        if name == PLAIN:
+            return nn.Linear(in_features, out_features)
+        if not layers.record("linear", name).square:
+            return layers.linear(name, in_features, out_features)
+        width = max(in_features, out_features)
+        return _fitted(layers.linear(name, width, width), in_features, width, out_features)
+
+    def act(self, channels: int) -> nn.Module:
+        """Make an activation.
+
+        Args:
+            channels: Channels or features it acts on.
+
+        Returns:
+            The layer.
+        """
+        return layers.activation(self.activation, channels)
+
+
+def choose_method(layer: str, linear: str | None, activation: str) -> Method:
+    """Check the names of a method and find the dense layer that goes with a convolution.
+
+    Args:
+        layer: Registered convolution or dense layer, or "plain".
+        linear: Registered dense layer or "plain"; by default the one named like `layer`, or, if there is none, an
+            orthogonal one.
+        activation: Registered activation.
+
+    Returns:
+        The method.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    dense = layers.available("linear")
+    known: dict[str, Any] = {
+        "layer": (layer, {*layers.available("conv2d"), *dense, PLAIN}),
+        "activation": (activation, layers.available("activation")),
+    }
+    if linear is not None:
+        known["linear layer"] = (linear, {*dense, PLAIN})
+    for kind, (name, allowed) in known.items():
+        if name not in allowed:
+            raise ValueError(unknown_name(kind, name, allowed))
+    if linear is None:
+        linear = layer if layer in (*dense, PLAIN) else next(name for name in _PARTNERS if name in dense)
+    return Method(layer, linear, activation)
+
+
+def _fitted(layer: nn.Module, n_in: int, width: int, n_out: int) -> nn.Module:
+    parts = [layer]
+    if n_in < width:
+        parts.insert(0, layers.ChannelPad(width))
+    if n_out < width:
+        parts.append(layers.ChannelKeep(n_out))
+    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
