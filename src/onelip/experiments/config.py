@@ -51,10 +51,14 @@ class NamedPart(BaseModel):
 
 
 class Augment(Section):
-    """Random changes to training images: a shift by up to `crop` pixels, a mirror image."""
+    """Random changes to training images, see `onelip.data.Augment`."""
 
     crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    scale: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
+    translate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    fill: Literal["zeros", "mean"] = "zeros"
 
 
 class Data(Section):

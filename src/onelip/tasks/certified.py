@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from onelip.bounds import lipschitz_bound
+from onelip.bounds import NetworkBound, lipschitz_bound
+from onelip.layers import ChannelKeep, ExplicitLinear
+from onelip.metrics import certified_radius
 
 
 class CertifiedCount:
     """Count the samples whose prediction is right and stays so in the l2 ball of a radius.
 
-    The constant is proved once, from the weights at the first batch. Unlike a certificate, the logits are taken as
+    The constant is proved once, from the weights at the first batch. Unlike in a certificate, the logits are taken as
     computed, without a bound of their rounding error.
 
     Args:
@@ -22,7 +23,8 @@ class CertifiedCount:
     def __init__(self, model: nn.Module, radius: float) -> None:
         self._model = model
         self._radius = radius
-        self._constant: float | None = None
+        self._bound: NetworkBound | None = None
+        self._head: tuple[float, Tensor] | None = None
         self._n_certified = 0
         self._n = 0
 
@@ -34,11 +36,15 @@ class CertifiedCount:
             logits: The model's output for them, `(B, n_classes)`.
             labels: `(B,)` int64.
         """
-        if self._constant is None:
-            self._constant = lipschitz_bound(self._model, tuple(images.shape[1:])).value
-        right = logits.gather(1, labels[:, None])[:, 0]
-        others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
-        self._n_certified += int(((right - others) / (2**0.5 * self._constant) > self._radius).sum())
+        if self._bound is None:
+            self._bound = lipschitz_bound(self._model, tuple(images.shape[1:]))
+            self._head = linear_head(self._model, self._bound)
+        if self._head is None:
+            radii = certified_radius(logits, labels, lipschitz=self._bound.value)
+        else:
+            constant, rows = self._head
+            radii = certified_radius(logits, labels, lipschitz=constant, last_layer="pairwise", head=rows)
+        self._n_certified += int((radii > self._radius).sum())
         self._n += len(labels)
 
     def fraction(self) -> float:
@@ -48,3 +54,29 @@ class CertifiedCount:
             Between 0 and 1.
         """
         return self._n_certified / self._n
+
+
+def linear_head(model: nn.Module, bound: NetworkBound) -> tuple[float, Tensor] | None:
+    """Find the dense layer that a chain of modules ends with.
+
+    Args:
+        model: The network.
+        bound: Its constant, with a row for each module.
+
+    Returns:
+        The constant of what comes before it, and its rows `(n_classes, features)`; None if the network ends otherwise.
+    """
+    if not isinstance(model, nn.Sequential):
+        return None
+    keep: int | None = None
+    modules = dict(model.named_modules())
+    for index in reversed(range(len(bound.layers))):
+        module = modules.get(bound.layers[index].name)
+        if isinstance(module, ChannelKeep) and keep is None:
+            keep = module.out_channels
+        elif isinstance(module, nn.Linear | ExplicitLinear):
+            constant = bound.layers[index - 1].cumulative.value if index else 1.0
+            return constant, module.weight.detach()[:keep]
+        elif not isinstance(module, nn.Flatten | nn.Identity):
+            return None
+    return None
