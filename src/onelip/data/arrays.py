@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +14,11 @@ import torch
 from onelip.data.images import DataError, DataSet, ImageData
 from onelip.data.registry import Progress, register_dataset
 
+# What zipfile, zlib and numpy raise on files with wrong bytes; a wrong shape in a header can exhaust the memory.
+_UNREADABLE = (
+    OSError, ValueError, EOFError, TypeError, AttributeError, KeyError, RuntimeError, OverflowError, MemoryError,
+    struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -49,7 +55,7 @@ def arrays(dir: Path | None, progress: Progress | None = None) -> DataSet:
 def _read(path: Path, progress: Progress | None) -> dict[str, Any]:
     stored: dict[str, Any] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise DataError(f"{path} has no array {missing[0]}; it needs {', '.join(_KEYS)}")
@@ -60,7 +66,7 @@ def _read(path: Path, progress: Progress | None) -> dict[str, Any]:
                     progress(n_read, len(keys))
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as a .npz file of plain arrays; write it anew with numpy.savez"
         ) from error

@@ -43,7 +43,7 @@ def digits_net(
     Raises:
         ValueError: The image or an option does not fit.
     """
-    check_sizes("digits-net", widths=widths, depth=depth, kernel_size=kernel_size, dense=dense)
+    check_sizes("digits-net", lists={"widths": widths, "dense": dense}, depth=depth, kernel_size=kernel_size)
     unit, (channels, height, width) = 2 ** len(widths), input_shape
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size={kernel_size} for model 'digits-net' must be odd")

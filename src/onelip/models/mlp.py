@@ -26,7 +26,7 @@ def mlp(
     Returns:
         The network.
     """
-    check_sizes("mlp", widths=widths)
+    check_sizes("mlp", lists={"widths": widths})
     channels, height, width = input_shape
     parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     n_features = channels * height * width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -65,18 +65,24 @@ def build(
     return nn.Sequential(OrderedDict(normalize=Normalize(mean, (1.0,) * len(mean)), network=network))
 
 
-def check_sizes(where: str, **sizes: object) -> None:
+def check_sizes(where: str, *, lists: Mapping[str, object] | None = None, **sizes: object) -> None:
     """Check that options are positive integers, or lists of them.
 
     Args:
         where: The model's name.
-        **sizes: The options by name.
+        lists: The options that are lists, by name.
+        **sizes: The options that are single integers, by name.
 
     Raises:
         ValueError: One of them is not.
     """
     for name, value in sizes.items():
-        entries = value if isinstance(value, list | tuple) else (value,)
-        if not all(isinstance(entry, int) and not isinstance(entry, bool) and entry >= 1 for entry in entries):
-            kind = "a list of integers" if entries is value else "an integer"
-            raise ValueError(f"{name}={value!r} for model {where!r} must be {kind} >= 1")
+        if not _is_size(value):
+            raise ValueError(f"{name}={value!r} for model {where!r} must be an integer >= 1")
+    for name, value in (lists or {}).items():
+        if not isinstance(value, list | tuple) or not all(map(_is_size, value)):
+            raise ValueError(f"{name}={value!r} for model {where!r} must be a list of integers >= 1")
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
