@@ -72,6 +72,16 @@ def test_degenerate_input_stays_below_one_with_finite_gradients(name: str) -> No
             assert torch.isfinite(w.grad).all()
 
 
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_subnormal_input_stays_finite(name: str) -> None:
+    for scale in (1e-44, 1e-40, 1e-38):
+        w = (torch.rand(4, 3) * scale).requires_grad_()
+        q = ORTHOGONALISERS[name](w).matrix
+        q.sum().backward()
+        assert singular_values(q).max() <= 1 + ABOVE[torch.float32]
+        assert torch.isfinite(w.grad).all()
+
+
 @pytest.mark.parametrize("name", ["bjorck", "cholesky", "newton_schulz", "polar_express"])
 def test_zero_stays_zero_where_singular_vectors_are_kept(name: str) -> None:
     assert not ORTHOGONALISERS[name](torch.zeros(4, 6)).matrix.any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.linalg.matrices import conditioned, singular_values, with_singular_values
+from tests.linalg.matrices import conditioned, singular_values, with_singular_values, with_singular_values
 
 from onelip.linalg import bjorck, newton_schulz, polar_express
 from onelip.linalg.polynomials import _BJORCK, _POLAR_EXPRESS, _spectral_norm_bound
@@ -70,6 +70,14 @@ def test_few_steps_stay_below_one_for_any_spectrum() -> None:
         for max_steps in range(1, 8):
             q = f(torch.randn(33, 20, dtype=torch.float64), max_steps=max_steps).matrix
             assert singular_values(q).max() <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_near_orthogonal_input_does_not_overshoot(order: int) -> None:
+    # Not scaled, as the residual is below 1/2; one quintic step alone would end at 1.013.
+    w = with_singular_values(torch.tensor([1.17, 1.1, 1.0, 1.0], dtype=torch.float64), 6, 4)
+    for max_steps in (1, 2, 3):
+        assert singular_values(bjorck(w, order=order, max_steps=max_steps).matrix).max() <= 1 + 1e-12
 
 
 def test_near_orthogonal_input_takes_one_or_two_steps() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from onelip.linalg.polynomials import polish
-from onelip.linalg.stiefel import Orthogonalised, Run, gram_of, identity_like, on_stiefel
+from onelip.linalg.stiefel import Orthogonalised, Run, gram_of, identity_like, on_stiefel, peak_of
 
 _LARGEST = 1e5
 """Frobenius norm beyond which the parameter is shrunk to it, so that the float64 factors stay accurate."""
@@ -147,7 +147,6 @@ def _householder(x: Tensor, run: Run) -> Orthogonalised:
 
 def _limited(x: Tensor) -> Tensor:
     # Divide by the peak first, so that the norm does not overflow.
-    peak = x.detach().abs().amax((-2, -1), keepdim=True)
-    peak = torch.where(peak > 0, peak, 1.0)
-    norm = torch.linalg.matrix_norm((x / peak).detach(), keepdim=True)
+    peak = peak_of(x)
+    norm = torch.linalg.matrix_norm(x.detach() / peak, keepdim=True)
     return x * (_LARGEST / norm / peak).clamp(max=1.0)

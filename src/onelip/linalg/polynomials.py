@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from onelip.linalg.stiefel import Orthogonalised, Run, distance_to_identity, gram_of, on_stiefel
+from onelip.linalg.stiefel import Orthogonalised, Run, distance_to_identity, gram_of, on_stiefel, peak_of
 
 # p of order k = the first k + 1 terms of the series of (1 - e)^(-1/2) at e = 1 - s^2: monotone on [0, 1], 1 at 1.
 _BJORCK = {
@@ -42,8 +42,9 @@ def bjorck(w: Tensor, *, tol: float | None = None, max_steps: int | None = None,
     """Find the nearest semi-orthogonal matrix by Bjorck's iteration.
 
     X <- X (I + 1/2 E + 3/8 E^2 + ...), E = I - X^T X, with `order` terms after I. On a singular value in [0, sqrt(3)]
-    order 1 stays in [0, 1], so nothing finishes above 1 even if it has not converged. The weight is first divided by
-    a proved bound of its norm (Schatten-8, from the Gram matrix), unless it is already near orthogonal.
+    order 1 stays in [0, 1], and step number `max_steps` is of order 1, so nothing finishes above 1 even if it has not
+    converged. The weight is first divided by a proved bound of its norm (Schatten-8, from the Gram matrix), unless it
+    is already near orthogonal.
 
     Args:
         w: (..., m, n).
@@ -139,9 +140,11 @@ def finish(x: Tensor, gram: Tensor, run: Run, *, order: int = 1, done: int = 0) 
     """
     while True:
         residual = distance_to_identity(gram).max()
-        x = _apply(x, gram, _BJORCK[order])
         done += 1
-        residual = _predicted(residual, order)
+        # Even orders overshoot 1 from above it. Where there is no next step to undo that, take order 1, which cannot.
+        last_order = 1 if done >= run.max_steps else order
+        x = _apply(x, gram, _BJORCK[last_order])
+        residual = _predicted(residual, last_order)
         if done >= run.max_steps or (run.adaptive and float(residual) <= run.tol):
             return Orthogonalised(x, float(residual) if run.adaptive else residual, done)
         gram = gram_of(x)
@@ -189,15 +192,10 @@ def _scaled(x: Tensor, run: Run, *, spare_near: bool) -> tuple[Tensor, Tensor]:
     if run.adaptive and bool(near.all()):
         return x, gram
     near = near[:, None, None] & spare_near
-    peak = torch.where(near, 1.0, _peak(x.detach()))
+    peak = torch.where(near, 1.0, peak_of(x))
     norm = torch.where(near, 1.0, _spectral_norm_bound(gram_of(x.detach() / peak), x.shape[-2]))
     x = x / peak / norm
     return x, gram_of(x)
-
-
-def _peak(x: Tensor) -> Tensor:
-    # Below the smallest divisor gradients would overflow; a zero matrix stays zero.
-    return x.abs().amax((-2, -1), keepdim=True).clamp(min=2.0**16 * torch.finfo(x.dtype).tiny)
 
 
 def _spectral_norm_bound(gram: Tensor, inner: int) -> Tensor:

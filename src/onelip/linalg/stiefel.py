@@ -126,6 +126,22 @@ def gram_of(x: Tensor) -> Tensor:
     return x.mH @ x
 
 
+def peak_of(x: Tensor) -> Tensor:
+    """Return the largest entry of each matrix, without gradient, or 1 where that is next to nothing.
+
+    Dividing by it leaves zero matrices zero. Gradients grow like its inverse, so a matrix within 2^20 of underflow
+    (1e-32 in float32) counts as zero.
+
+    Args:
+        x: (..., p, q).
+
+    Returns:
+        (..., 1, 1), real, positive.
+    """
+    peak = x.detach().abs().amax((-2, -1), keepdim=True)
+    return torch.where(peak > 2.0**20 * torch.finfo(x.dtype).tiny, peak, 1.0)
+
+
 def distance_to_identity(gram: Tensor) -> Tensor:
     """Return ||G - I||_F of each matrix, without gradient.
 

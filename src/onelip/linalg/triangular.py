@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onelip.linalg.polynomials import finish
-from onelip.linalg.stiefel import Orthogonalised, Run, distance_to_identity, gram_of, identity_like, on_stiefel
+from onelip.linalg.stiefel import Orthogonalised, Run, distance_to_identity, gram_of, identity_like, on_stiefel, peak_of
 
 _RIDGE = 8.0
 """Ridge in units of eps * trace(G): above what rounding does to the smallest eigenvalue, so that Cholesky succeeds."""
@@ -54,8 +54,7 @@ def qr(w: Tensor, *, tol: float | None = None, max_steps: int | None = None) -> 
 
 
 def _cholesky(x: Tensor, run: Run) -> Orthogonalised:
-    peak = x.detach().abs().amax((-2, -1), keepdim=True)
-    x = x / torch.where(peak > 0, peak, 1.0)
+    x = x / peak_of(x)
     passes = min(2, run.max_steps)
     for _ in range(passes):
         x = _cholesky_pass(x, _RIDGE)
@@ -77,8 +76,7 @@ def _cholesky_pass(x: Tensor, ridge: float) -> Tensor:
 def _qr(x: Tensor, run: Run) -> Orthogonalised:
     # QR(X) = QR(X R0^-1) for a constant triangular R0 with positive diagonal. With R0 from a factorisation of X
     # itself, X R0^-1 is orthonormal and its QR is a Cholesky factor away: gradients of all orders, well conditioned.
-    peak = x.detach().abs().amax((-2, -1), keepdim=True)
-    x = x / torch.where(peak > 0, peak, 1.0)
+    x = x / peak_of(x)
     q, r = torch.linalg.qr(x.detach())
     diagonal = r.diagonal(dim1=-2, dim2=-1)
     size = diagonal.abs()

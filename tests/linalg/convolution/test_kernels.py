@@ -108,6 +108,17 @@ def test_autocorrelation_refuses_another_side() -> None:
         autocorrelation(torch.ones(1, 1, 1, 1), side="left")
 
 
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (3, 3)])
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("side", ["in", "out"])
+def test_autocorrelation_is_the_same_with_and_without_gradient(side: str, groups: int, stride: tuple[int, int]) -> None:
+    kernel = torch.randn(6, 2, 4, 3, dtype=DOUBLE, requires_grad=True)
+    taps = autocorrelation(kernel, stride=stride, groups=groups, side=side)
+    assert taps.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(taps, autocorrelation(kernel, stride=stride, groups=groups, side=side))
+
+
 @pytest.mark.parametrize("side", ["in", "out"])
 def test_kernel_algebra_is_differentiable(side: str) -> None:
     kernel = torch.randn(2, 2, 2, 3, dtype=DOUBLE, requires_grad=True)
