@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.linalg.matrices import conditioned, singular_values, with_singular_values, with_singular_values
+from tests.linalg.matrices import conditioned, singular_values, with_singular_values
 
 from onelip.linalg import bjorck, newton_schulz, polar_express
 from onelip.linalg.polynomials import _BJORCK, _POLAR_EXPRESS, _spectral_norm_bound
