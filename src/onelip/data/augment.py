@@ -78,7 +78,7 @@ class Augment:
             colour: `(C,)` fill colour in stored values, of the dtype of the images; black by default.
 
         Returns:
-            `(B, C, H, W)` pixels in [0, 1], floating point.
+            `(B, C, H, W)` pixels in [0, 1], floating point, a new tensor.
         """
         n = len(images)
         if self.shifts:

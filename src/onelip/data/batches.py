@@ -116,15 +116,17 @@ class Batches:
 
     def _batch(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
-        index = self._order(epoch)[rows] if self.shuffle else rows
+        index = self._order(epoch)[rows]
         images, labels = self.data.images[index], self.data.labels[index]
         rng = np.random.default_rng([self.seed, epoch, _CHANGES, number])
         return self.augment.apply(images, rng, scale=self.data.scale, colour=self._colour), labels
 
     def _order(self, epoch: int) -> Tensor:
         if self._cached_order is None or self._cached_order[0] != epoch:
-            order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.data))
-            self._cached_order = epoch, torch.from_numpy(order).to(self.data.labels.device)
+            n = len(self.data)
+            rng = np.random.default_rng([self.seed, epoch, _ORDER])
+            order = torch.from_numpy(rng.permutation(n)) if self.shuffle else torch.arange(n)
+            self._cached_order = epoch, order.to(self.data.labels.device)
         return self._cached_order[1]
 
 

@@ -20,11 +20,11 @@ def to_pixels(stored: Tensor, scale: float) -> Tensor:
         scale: Stored value of a pixel of 1.
 
     Returns:
-        `stored / scale`, floating point (float32 for uint8); `stored` itself if there is nothing to do.
+        `stored / scale`, floating point (float32 for uint8), a new tensor.
     """
     if not stored.is_floating_point():
         return stored.to(torch.float32).div_(scale)
-    return stored if scale == 1 else stored / scale
+    return stored / scale
 
 
 @dataclass(frozen=True, eq=False)

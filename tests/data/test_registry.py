@@ -1,0 +1,87 @@
+"""What holds for every registered data set, and what the registry refuses."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onelip import data
+from onelip.data import cifar10
+
+
+def _cifar10(home, monkeypatch):
+    monkeypatch.setattr(cifar10, "N_RECORDS", 10)
+    record = np.random.default_rng(0).integers(0, 256, (10, 3073), dtype=np.uint8)
+    record[:, 0] = np.arange(10)
+    for name in (*cifar10.TRAIN_FILES, cifar10.TEST_FILE):
+        record.tofile(home / name)
+    return home
+
+
+def _folder(home, monkeypatch):
+    for part in ("train", "test"):
+        for i, name in enumerate(("ant", "bee")):
+            (home / part / name).mkdir(parents=True)
+            Image.new("L", (4, 4), 100 * i).save(home / part / name / "0.png")
+    return home
+
+
+def _arrays(home, monkeypatch):
+    x, y = np.random.default_rng(0).random((4, 4, 4)), np.arange(4) % 2
+    np.savez(home / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return home / "a.npz"
+
+
+LOCATIONS = {"cifar10": _cifar10, "folder": _folder, "arrays": _arrays, "digits": lambda home, monkeypatch: None}
+
+
+@pytest.mark.parametrize("name", data.available())
+def test_every_data_set_keeps_the_contract(name, tmp_path, monkeypatch):
+    seen = []
+    location = LOCATIONS[name](tmp_path, monkeypatch)
+    loaded = data.load(name, location, progress=lambda done, total: seen.append((done, total)))
+    assert loaded.name == name
+    assert loaded.source
+    assert seen[-1][0] == seen[-1][1]
+    for part in (loaded.train, loaded.test):
+        assert part.images.shape[1:] == loaded.input_shape
+        pixels = part.pixels()
+        assert pixels.dtype == torch.float32
+        assert 0.0 <= float(pixels.min()) <= float(pixels.max()) <= 1.0
+        assert set(part.labels.tolist()) <= set(range(loaded.n_classes))
+    again = data.load(name, str(location) if location else None)
+    assert torch.equal(again.train.images, loaded.train.images)
+
+
+def test_records_say_what_a_list_needs():
+    records = data.available()
+    assert list(records) == sorted(records)
+    assert {name: record.dir for name, record in records.items()} == {
+        "arrays": "required",
+        "cifar10": "optional",
+        "digits": "unused",
+        "folder": "required",
+    }
+    assert all(record.summary.endswith(".") for record in records.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "location", "sentence"),
+    [
+        ("cifar", None, "data set 'cifar' is unknown; did you mean 'cifar10'"),
+        ("digits", "somewhere", "dir='somewhere' has no effect on data set 'digits'"),
+        ("arrays", None, "dir=None for data set 'arrays'"),
+        ("folder", None, "dir=None for data set 'folder'"),
+    ],
+)
+def test_a_wrong_name_or_location_is_refused(name, location, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        data.load(name, location)
+
+
+def test_a_name_is_taken_once_and_needs_a_summary():
+    with pytest.raises(ValueError, match="'digits' is registered already"):
+        data.register_dataset("digits", dir="unused")(lambda dir, progress: None)
+    with pytest.raises(ValueError, match="has no docstring"):
+        data.register_dataset("nameless", dir="unused")(lambda dir, progress: None)
+    assert "nameless" not in data.available()

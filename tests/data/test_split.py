@@ -1,0 +1,65 @@
+"""Validation splits: disjoint, stratified, seeded."""
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from onelip.data import ImageData, split
+
+
+def numbered(labels):
+    """Images whose only pixel is their number, so that each can be recognised."""
+    n = len(labels)
+    return ImageData(torch.arange(n, dtype=torch.float32).view(n, 1, 1, 1), torch.tensor(labels), 1.0)
+
+
+def numbers(part):
+    return part.images.flatten().long().tolist()
+
+
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=8, max_size=60),
+    fraction=st.floats(0.1, 0.9),
+    seed=st.integers(0, 2**63),
+)
+def test_parts_are_disjoint_complete_ordered_and_stratified(labels, fraction, seed):
+    n_held = sum(int(fraction * labels.count(label) + 0.5) for label in set(labels))
+    assume(0 < n_held < len(labels))
+    train, validation = split(numbered(labels), fraction, seed)
+    assert sorted(numbers(train) + numbers(validation)) == list(range(len(labels)))
+    assert numbers(train) == sorted(numbers(train))
+    assert numbers(validation) == sorted(numbers(validation))
+    assert [labels[i] for i in numbers(validation)] == validation.labels.tolist()
+    for label in set(labels):
+        n = labels.count(label)
+        assert abs(validation.labels.tolist().count(label) - fraction * n) <= 0.5
+
+
+def test_the_seed_decides():
+    data = numbered([0, 1] * 50)
+    first, again, other = (numbers(split(data, 0.3, seed)[1]) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_half_an_image_counts_as_one():
+    assert len(split(numbered([0] * 5 + [1] * 5), 0.1, 0)[1]) == 2
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_a_fraction_outside_is_refused(fraction):
+    with pytest.raises(ValueError, match="fraction="):
+        split(numbered([0, 1]), fraction, 0)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="seed=-1"):
+        split(numbered([0, 1]), 0.5, -1)
+
+
+@pytest.mark.parametrize(("labels", "fraction"), [([0, 1, 2], 0.1), ([0, 1, 2], 0.9), ([], 0.5)])
+def test_an_empty_part_is_refused(labels, fraction):
+    data = numbered(labels) if labels else ImageData(torch.zeros(0, 1, 1, 1), torch.zeros(0, dtype=torch.int64), 1.0)
+    with pytest.raises(ValueError, match="leaves one part empty"):
+        split(data, fraction, 0)
