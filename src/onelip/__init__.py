@@ -1,3 +1,36 @@
 """Neural networks whose Lipschitz constant is known, and proved from the stored weights."""
 
 __version__ = "0.1.0"
+
+# ruff: noqa: E402 - the packages below read the version.
+from onelip import layers, linalg
+from onelip.bounds import (
+    LayerBound,
+    NetworkBound,
+    UnknownLipschitzConstant,
+    lipschitz_bound,
+    register_bound,
+)
+from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
+from onelip.layers import retract_, to_plain
+from onelip.linalg import Bound
+
+__all__ = [
+    "Bound",
+    "Certificate",
+    "LayerBound",
+    "NetworkBound",
+    "UnknownLipschitzConstant",
+    "Verification",
+    "VerificationError",
+    "__version__",
+    "certify",
+    "layers",
+    "linalg",
+    "lipschitz_bound",
+    "load_certificate",
+    "register_bound",
+    "retract_",
+    "to_plain",
+    "verify",
+]
