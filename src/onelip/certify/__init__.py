@@ -1,0 +1,21 @@
+"""Certified radii, and certificates that can be checked without trusting what wrote them."""
+
+from onelip.certify.certificate import Certificate, load_certificate
+from onelip.certify.certification import CertificationError, certify
+from onelip.certify.checker import Verification, VerificationError, verify
+from onelip.certify.export import UncertifiableOperation
+from onelip.certify.radius import LARGEST_RADIUS, certified_radii, pair_norms
+
+__all__ = [
+    "LARGEST_RADIUS",
+    "Certificate",
+    "CertificationError",
+    "UncertifiableOperation",
+    "Verification",
+    "VerificationError",
+    "certified_radii",
+    "certify",
+    "load_certificate",
+    "pair_norms",
+    "verify",
+]

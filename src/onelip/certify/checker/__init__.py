@@ -1,0 +1,6 @@
+"""Check a certificate with NumPy and safetensors alone; shares no code with what wrote it."""
+
+from onelip.certify.checker.errors import VerificationError
+from onelip.certify.checker.verification import Verification, verify
+
+__all__ = ["Verification", "VerificationError", "verify"]

@@ -1,0 +1,202 @@
+"""Dense layers and convolutions in float64 with NumPy, and a bound of the rounding error made in them.
+
+A sum of n products, in any order, is off by at most gamma_n times the sum of their sizes; so y = W x + b by at most
+gamma_(n+2) (|| |W| || ||x|| + ||b||), and || |W| ||^2 is at most the product of the largest row sum and the largest
+column sum of |W|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from onelip.certify.checker.arithmetic import gamma
+from onelip.certify.checker.network import Array, Step
+from onelip.certify.checker.operations import SLACK, Result, norms, require
+
+_COLUMN_ENTRIES = 2**22
+"""Entries of patch matrices held at once."""
+
+
+def _affine_error(step: Step, x: Array, y: Array, terms: int) -> Array:
+    weight = np.abs(step.arrays["weight"])
+    taps = weight.reshape(*weight.shape[:2], -1)
+    size = math.sqrt(float(taps.sum((1, 2)).max()) * float(taps.sum((0, 2)).max())) * SLACK
+    offset = 0.0
+    if "bias" in step.arrays:
+        bias = step.arrays["bias"]
+        offset = float(np.sqrt((bias**2).sum())) * math.sqrt(y[0].size / len(bias)) * SLACK
+    result: Array = (norms(x) * size + offset) * gamma(terms + 3)
+    return result
+
+
+def _with_bias(step: Step, y: Array) -> Array:
+    if "bias" not in step.arrays:
+        return y
+    bias = step.arrays["bias"]
+    require(bias.shape == (y.shape[1],), step, f"bias of shape {bias.shape} for {y.shape[1]} channels")
+    return y + bias.reshape(-1, *[1] * (y.ndim - 2))
+
+
+def linear(step: Step, x: Array) -> Result:
+    """Apply y = W x + b to the last axis.
+
+    Args:
+        step: Has weight `(out, in)` and perhaps bias `(out,)`.
+        x: `(N, ..., in)`.
+
+    Returns:
+        `(N, ..., out)`.
+    """
+    weight = step.arrays["weight"]
+    require(weight.ndim == 2 and weight.shape[1] == x.shape[-1], step, f"weight {weight.shape} for input {x.shape}")
+    y = x @ weight.T
+    if "bias" in step.arrays:
+        require(step.arrays["bias"].shape == (len(weight),), step, "bias must have one entry for each output")
+        y = y + step.arrays["bias"]
+    return y, _affine_error(step, x, y, weight.shape[1])
+
+
+def padded(step: Step, x: Array) -> Array:
+    """Pad images as a convolution does.
+
+    Args:
+        step: Has `pads` and `padding_mode`.
+        x: `(N, C, H, W)`.
+
+    Returns:
+        Padded images.
+    """
+    top, bottom, left, right = step.wholes("pads", 0, 4)
+    mode = {"zeros": "constant", "circular": "wrap", "reflect": "reflect", "replicate": "edge"}.get(
+        step.attributes["padding_mode"]
+    )
+    require(mode is not None and x.ndim == 4, step, "padding mode or number of axes")
+    reach = x.shape[2] - (mode == "reflect"), x.shape[3] - (mode == "reflect")
+    fits = mode in ("constant", "edge") or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
+    require(fits, step, "padding exceeds the image")
+    result: Array = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=mode)  # type: ignore[call-overload]
+    return result
+
+
+def _correlate(step: Step, x: Array, weight: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+    # Patches as rows of a matrix, a few samples at a time.
+    (s_h, s_w), (d_h, d_w) = stride, dilation
+    k_h, k_w = weight.shape[2:]
+    extent = d_h * (k_h - 1) + 1, d_w * (k_w - 1) + 1
+    require(x.shape[2] >= extent[0] and x.shape[3] >= extent[1], step, f"image {x.shape[2:]} smaller than kernel")
+    view = sliding_window_view(x, extent, axis=(2, 3))[:, :, ::s_h, ::s_w, ::d_h, ::d_w]
+    height, width = view.shape[2:4]
+    flat = weight.reshape(len(weight), -1).T
+    size = max(1, _COLUMN_ENTRIES // (height * width * len(flat)))
+    parts = []
+    for start in range(0, len(x), size):
+        rows = view[start : start + size].transpose(0, 2, 3, 1, 4, 5).reshape(-1, len(flat))
+        parts.append((rows @ flat).reshape(-1, height, width, len(weight)).transpose(0, 3, 1, 2))
+    return np.concatenate(parts)
+
+
+def _grouped(step: Step, x: Array, weight: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+    groups = step.whole("groups", 1)
+    fits = weight.ndim == 4 and len(weight) % groups == 0 and weight.shape[1] * groups == x.shape[1]
+    require(fits, step, f"weight {weight.shape} in {groups} groups for input {x.shape}")
+    inputs, weights = np.split(x, groups, 1), np.split(weight, groups, 0)
+    outputs = [_correlate(step, a, w, stride, dilation) for a, w in zip(inputs, weights, strict=True)]
+    return np.concatenate(outputs, 1)
+
+
+def conv2d(step: Step, x: Array) -> Result:
+    """Pad and correlate.
+
+    Args:
+        step: Has weight `(out, in/groups, kh, kw)`.
+        x: `(N, in, H, W)`.
+
+    Returns:
+        `(N, out, H', W')`.
+    """
+    image = padded(step, x)
+    weight = step.arrays["weight"]
+    y = _grouped(step, image, weight, step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2))
+    y = _with_bias(step, y)
+    return y, _affine_error(step, image, y, weight[0].size)
+
+
+def _adjoint(step: Step, x: Array) -> Array:
+    # Spread each pixel over the kernel's area: the adjoint of correlating without padding.
+    weight, groups = step.arrays["weight"], step.whole("groups", 1)
+    require(weight.ndim == 4 and x.ndim == 4 and len(weight) == x.shape[1], step, f"weight {weight.shape}")
+    require(len(weight) % groups == 0, step, "groups do not divide the channels")
+    (s_h, s_w), (d_h, d_w) = step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2)
+    (n, _, height, width), (k_h, k_w) = x.shape, weight.shape[2:]
+    size = (height - 1) * s_h + d_h * (k_h - 1) + 1, (width - 1) * s_w + d_w * (k_w - 1) + 1
+    y = np.zeros((n, groups, weight.shape[1], *size))
+    inputs = x.reshape(n, groups, -1, height * width)
+    weights = weight.reshape(groups, -1, *weight.shape[1:])
+    for i, j in np.ndindex(k_h, k_w):
+        tap = weights[:, :, :, i, j].transpose(0, 2, 1) @ inputs
+        rows = slice(i * d_h, i * d_h + (height - 1) * s_h + 1, s_h)
+        columns = slice(j * d_w, j * d_w + (width - 1) * s_w + 1, s_w)
+        y[:, :, :, rows, columns] += tap.reshape(n, groups, -1, height, width)
+    return y.reshape(n, -1, *size)
+
+
+def _adjoint_terms(step: Step) -> int:
+    weight = step.arrays["weight"]
+    return len(weight) * weight.shape[2] * weight.shape[3]
+
+
+def conv_transpose2d(step: Step, x: Array) -> Result:
+    """Apply the adjoint of a zero-padded convolution.
+
+    Args:
+        step: Has weight `(in, out/groups, kh, kw)`.
+        x: `(N, in, H, W)`.
+
+    Returns:
+        `(N, out, H', W')`.
+    """
+    full = _adjoint(step, x)
+    (p_h, p_w), (o_h, o_w) = step.wholes("padding", 0, 2), step.wholes("output_padding", 0, 2)
+    extended = np.pad(full, ((0, 0), (0, 0), (0, o_h), (0, o_w)))
+    y = extended[:, :, p_h : extended.shape[2] - p_h, p_w : extended.shape[3] - p_w]
+    require(y.size > 0, step, "padding leaves no pixel")
+    y = _with_bias(step, y)
+    return y, _affine_error(step, x, y, _adjoint_terms(step))
+
+
+def circular_conv_transpose2d(step: Step, x: Array) -> Result:
+    """Apply the adjoint of a circular convolution from images of size (s h, s w) to size (h, w).
+
+    Args:
+        step: Has weight `(in, out/groups, kh, kw)`.
+        x: `(N, in, h, w)`.
+
+    Returns:
+        `(N, out, s h, s w)`.
+    """
+    full = _adjoint(step, x)
+    top, _, left, _ = step.wholes("pads", 0, 4)
+    (s_h, s_w), (height, width) = step.wholes("stride", 1, 2), x.shape[2:]
+    size = height * s_h, width * s_w
+    y = np.zeros((*full.shape[:2], *size))
+    rows, columns = (np.arange(full.shape[2]) - top) % size[0], (np.arange(full.shape[3]) - left) % size[1]
+    by_row = np.zeros((*full.shape[:2], size[0], full.shape[3]))
+    for i, row in enumerate(rows):
+        by_row[:, :, row] += full[:, :, i]
+    for j, column in enumerate(columns):
+        y[:, :, :, column] += by_row[:, :, :, j]
+    y = _with_bias(step, y)
+    return y, _affine_error(step, x, y, _adjoint_terms(step))
+
+
+AFFINE: dict[str, Callable[[Step, Array], Result]] = {
+    "circular_conv_transpose2d": circular_conv_transpose2d,
+    "conv2d": conv2d,
+    "conv_transpose2d": conv_transpose2d,
+    "linear": linear,
+}
+"""Affine operations by name."""

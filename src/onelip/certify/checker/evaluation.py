@@ -1,0 +1,232 @@
+"""Run the checker's network: constants once, then values with error bounds for each batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from onelip.certify.checker.arithmetic import above, plus, root, times
+from onelip.certify.checker.constants import step_constant
+from onelip.certify.checker.convolutions import AFFINE
+from onelip.certify.checker.errors import VerificationError
+from onelip.certify.checker.network import INPUT, Array, Graph, Step
+from onelip.certify.checker.operations import JOINS, RULES, SLACK, Result, exact, rounded
+from onelip.certify.checker.windows import window_max, window_norm, window_sum
+
+TINY = 2.0**-500
+"""Added to each error bound for underflow."""
+
+_RULES = AFFINE | RULES | {"window_max": window_max, "window_norm": window_norm, "window_sum": window_sum}
+
+BRANCHES = ("concat_residual", "l2_norm_residual")
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A network with the checker's own constants.
+
+    Attributes:
+        graph: The network.
+        own: Constant of each step of one input by its name.
+        cumulative: Constant from the input to each step, `INPUT` included.
+        shapes: Shape of each step's output for one sample, `INPUT` included.
+        branches: The same for the networks inside skip connections.
+    """
+
+    graph: Graph
+    own: dict[str, float]
+    cumulative: dict[str, float]
+    shapes: dict[str, Shape]
+    branches: dict[str, Measured]
+
+
+def count_steps(graph: Graph) -> int:
+    """Count steps, those of branches included.
+
+    Args:
+        graph: A network.
+
+    Returns:
+        The number.
+    """
+    return sum(1 + (0 if step.branch is None else count_steps(step.branch)) for step in graph.steps)
+
+
+def measure(graph: Graph, slack: float) -> Measured:
+    """Prove the constant of every step and compose them.
+
+    Args:
+        graph: A network.
+        slack: Relative excess over each claimed constant that is still worth proving.
+
+    Returns:
+        The constants.
+
+    Raises:
+        VerificationError: If a step is malformed or has no finite constant.
+    """
+    measured = Measured(graph, {}, {INPUT: 1.0}, {INPUT: graph.input_shape}, {})
+    # One sample of zeros tells the shapes.
+    values = {INPUT: np.zeros((1, *graph.input_shape))}
+    for step in graph.steps:
+        inputs = [values[name] for name in step.inputs]
+        try:
+            _measure_step(measured, step, inputs, slack)
+            values[step.name] = _apply(measured, step, [exact(x) for x in inputs])[0]
+        except VerificationError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+            raise VerificationError(f"{step.op} {step.name!r} is malformed: {error}") from error
+        measured.shapes[step.name] = values[step.name].shape[1:]
+    return measured
+
+
+def _measure_step(measured: Measured, step: Step, inputs: list[Array], slack: float) -> None:
+    before = [measured.cumulative[name] for name in step.inputs]
+    if step.op in JOINS:
+        if step.op == "concatenate":
+            measured.cumulative[step.name] = root(plus(*(times(b, b) for b in before)))
+        else:
+            measured.cumulative[step.name] = plus(*before)
+        return
+    if len(before) != 1:
+        raise VerificationError(f"{step.op} {step.name!r} takes one input, not {len(before)}")
+    own = _branch(measured, step, slack) if step.op in BRANCHES else step_constant(step, inputs[0].shape, slack)
+    if not own <= step.claimed * (1 + slack):
+        raise VerificationError(
+            f"the claimed constant {step.claimed!r} of {step.op} {step.name!r} could not be proved; "
+            f"this checker proves {own!r}"
+        )
+    measured.own[step.name] = own
+    measured.cumulative[step.name] = times(before[0], own)
+
+
+def _branch(measured: Measured, step: Step, slack: float) -> float:
+    if step.branch is None:
+        raise VerificationError(f"{step.op} {step.name!r} lacks its branch")
+    branch = measure(step.branch, slack)
+    measured.branches[step.name] = branch
+    constant = branch.cumulative[step.branch.output]
+    if step.op == "concat_residual":
+        return max(1.0, constant)
+    return min(root(plus(1.0, times(constant, constant)) / 2), max(1.0, constant))
+
+
+def evaluate(measured: Measured, images: Array) -> Result:
+    """Run a batch.
+
+    Args:
+        measured: The network with its constants.
+        images: `(N, ...)`, exact.
+
+    Returns:
+        The output, and `(N,)` bounds of the l2 distance of each sample's output from that in real arithmetic.
+    """
+    values: dict[str, Result] = {INPUT: exact(images)}
+    graph = measured.graph
+    last = {name: i for i, step in enumerate(graph.steps) for name in step.inputs}
+    for i, step in enumerate(graph.steps):
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[step.name] = _apply(measured, step, [values[name] for name in step.inputs])
+        for name in step.inputs:
+            if last[name] == i and name != graph.output:
+                values.pop(name, None)
+    return values[graph.output]
+
+
+def _apply(measured: Measured, step: Step, inputs: list[Result]) -> Result:
+    carried = inputs[0][1]
+    for _, error in inputs[1:]:
+        carried = carried + error
+    if step.op in BRANCHES:
+        y, local = _apply_branch(measured.branches[step.name], step, inputs[0][0])
+    elif step.op in JOINS:
+        y, local = JOINS[step.op](step, [x for x, _ in inputs])
+    else:
+        y, local = _RULES[step.op](step, inputs[0][0])
+    own = measured.own.get(step.name, 1.0)
+    return y, (carried * own + local) * SLACK + TINY
+
+
+def _apply_branch(branch: Measured, step: Step, x: Array) -> Result:
+    if step.op == "concat_residual":
+        half = math.ceil(x.shape[1] / 2)
+        kept, changed = x[:, :half], x[:, half:]
+        image, error = evaluate(branch, changed)
+        return np.concatenate([kept, image], 1), error
+    image, error = evaluate(branch, x)
+    if image.shape != x.shape:
+        raise VerificationError(f"the branch of {step.name!r} changes the shape")
+    y, rounding = rounded(np.sqrt((x * x + image * image) / 2), 5)
+    return y, error + rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What radii divide by.
+
+    Attributes:
+        kind: "linear" or "global".
+        node: The last linear step, or the output.
+        constant: Of everything before it, or of the whole network.
+        slopes: `(n_classes, n_classes)`: constant of each difference of logits, rounded up.
+    """
+
+    kind: str
+    node: str
+    constant: float
+    slopes: Array
+
+
+def find_head(measured: Measured, n_classes: int) -> Head:
+    """Find the linear part at the end and bound the constants of all differences of logits.
+
+    Args:
+        measured: The network with its constants.
+        n_classes: Number of logits.
+
+    Returns:
+        The head.
+    """
+    graph, name = measured.graph, measured.graph.output
+    window: slice | None = None
+    while name != INPUT:
+        step = graph.step(name)
+        if step.op == "slice" and step.attributes["axis"] == 0 and window is None:
+            window = slice(step.attributes["start"], step.attributes["stop"])
+        elif step.op != "reshape":
+            break
+        name = step.inputs[0]
+    rows = None if name == INPUT else _head_rows(measured, graph.step(name))
+    if rows is None:
+        constant = measured.cumulative[graph.output]
+        return Head("global", graph.output, constant, np.full((n_classes, n_classes), times(root(2.0), constant)))
+    rows = rows if window is None else rows[window]
+    constant = measured.cumulative[graph.step(name).inputs[0]]
+    return Head("linear", name, constant, _pair_norms(rows) * above(constant) * (1 + 2.0**-50))
+
+
+def _head_rows(measured: Measured, step: Step) -> Array | None:
+    shape = measured.shapes[step.inputs[0]]
+    if step.op == "linear" and len(shape) == 1:
+        return step.arrays["weight"]
+    if step.op != "conv2d" or math.prod(measured.shapes[step.name][1:]) != 1:
+        return None
+    weight = step.arrays["weight"]
+    whole = step.attributes["groups"] == 1 and not any(step.attributes["pads"]) and weight.shape[1:] == shape
+    return weight.reshape(len(weight), -1) if whole else None
+
+
+def _pair_norms(rows: Array) -> Array:
+    exponent = math.frexp(float(np.abs(rows).max()))[1] if rows.any() else 0
+    scaled = np.ldexp(rows, -exponent)
+    result = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(scaled):
+        difference = scaled - row
+        lengths = np.sqrt((difference * difference).sum(1)) * (1 + (rows.shape[1] + 8) * 2.0**-52) + 2.0**-520
+        result[i] = np.where((rows != rows[i]).any(1), np.ldexp(lengths, exponent), 0.0)
+    return result
