@@ -97,7 +97,7 @@ class OffsetCrossEntropy(nn.Module):
     @override
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         z = _checked(logits, labels)
-        offset = self.margin * functional.one_hot(labels, z.shape[1])
+        offset = self.margin * functional.one_hot(labels, z.shape[1]).to(z.dtype)
         return self.temperature * functional.cross_entropy((z - offset) / self.temperature, labels)
 
     @override

@@ -1,49 +1,88 @@
+"""The networks of "1-Lipschitz Layers Compared": published parameter counts, structure, what does not fit."""
+
 import pytest
 import torch
+from torch import nn
 
 from onelip import models
 
-CIFAR, TINY = (3, 32, 32), (3, 64, 64)
+# Trainable parameters with a plain convolution, arXiv:2311.16833.
+PUBLISHED = {
+    "convnet-xs": (32, 1_572_288),
+    "convnet-s": (32, 6_283_136),
+    "convnet-m": (32, 25_120_512),
+    "convnet-l": (32, 100_457_984),
+    "tiny-convnet-xs": (64, 1_575_008),
+    "tiny-convnet-s": (64, 6_293_952),
+    "tiny-convnet-m": (64, 25_163_648),
+    "tiny-convnet-l": (64, 100_630_272),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "count"),
-    [
-        ("convnet-xs", CIFAR, 1_572_288),
-        ("convnet-s", CIFAR, 6_283_136),
-        ("convnet-m", CIFAR, 25_120_512),
-        ("convnet-l", CIFAR, 100_457_984),
-        ("tiny-convnet-xs", TINY, 1_575_008),
-        ("tiny-convnet-s", TINY, 6_293_952),
-        ("tiny-convnet-m", TINY, 25_163_648),
-        ("tiny-convnet-l", TINY, 100_630_272),
-    ],
-)
-def test_parameter_counts_of_the_paper(name, shape, count):
+def on_meta(name, side, **options):
     with torch.device("meta"):
-        net = models.build(name, input_shape=shape, n_classes=10, layer="plain")
-    assert sum(p.numel() for p in net.parameters()) == count
-    assert net(torch.empty(2, *shape, device="meta")).shape == (2, 10)
+        return models.build(name, input_shape=(3, side, side), n_classes=10, layer="plain", **options)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameter_counts_are_the_published_ones(name):
+    side, n_parameters = PUBLISHED[name]
+    model = on_meta(name, side)
+    assert sum(p.numel() for p in model.parameters()) == n_parameters
+    assert model(torch.empty(2, 3, side, side, device="meta")).shape == (2, 10)
+
+
+def test_kernels_paddings_and_widths_are_those_of_the_paper():
+    convs = [m for m in on_meta("convnet-xs", 32).modules() if isinstance(m, nn.Conv2d)]
+    widths = [16] + [16 * 2**i for i in range(5) for _ in range(5)]
+    assert [(c.in_channels, c.out_channels) for c in convs] == [(w, w) for w in widths]
+    assert [c.kernel_size[0] for c in convs] == [1] + [3] * 20 + [1] * 5
+    assert {c.padding_mode for c in convs} == {"circular"}
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_smaller_images_with_fewer_blocks(blocks):
-    net = models.build("convnet-xs", input_shape=(1, 8, 16), n_classes=3, layer="plain", width=4, blocks=blocks)
-    assert net(torch.rand(2, 1, 8, 16)).shape == (2, 3)
+def test_smaller_images_fit_with_fewer_blocks(blocks):
+    options = {"width": 4, "blocks": blocks, "layer": "plain"}
+    model = models.build("convnet-xs", input_shape=(1, 8, 16), n_classes=3, **options)
+    assert model(torch.rand(2, 1, 8, 16)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("side", [(32, 32), (64, 32), (96, 64)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_image_that_can_be_halved_fits(side, channels):
+    with torch.device("meta"):
+        model = models.build("convnet-xs", input_shape=(channels, *side), n_classes=7, layer="plain")
+    assert model(torch.empty(2, channels, *side, device="meta")).shape == (2, 7)
+
+
+def test_padding_and_halving_lose_nothing():
+    model = models.build("convnet-xs", input_shape=(1, 4, 4), n_classes=2, layer="plain", width=2, blocks=2, depth=1)
+    x = torch.rand(1, 1, 4, 4)
+    padded = model.pad(x)
+    assert padded.shape == (1, 2, 4, 4)
+    assert padded.norm() == x.norm()
+    assert torch.equal(model.block1.down(padded).norm(), x.norm())
+
+
+@pytest.mark.parametrize("options", [{"width": 32}, {"blocks": 4}, {"depth": 2}, {"kernel_size": 5}])
+def test_each_option_changes_the_network(options):
+    changed, default = (sum(p.numel() for p in on_meta("convnet-xs", 32, **kw).parameters()) for kw in (options, {}))
+    assert changed != default
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("input_shape", "options", "sentence"),
     [
-        ({"input_shape": (1, 8, 8)}, "8x8 pixels are too small for model 'convnet-xs'.*at least 32x32"),
-        ({"input_shape": (3, 48, 32)}, "48x32 pixels do not fit.*multiples of 32"),
-        ({"input_shape": (17, 32, 32)}, "17 channels"),
-        ({"input_shape": (32, 32)}, "must be \\(channels, height, width\\)"),
-        ({"width": 15}, "width=15"),
-        ({"n_classes": 513}, "n_classes=513"),
+        ((3, 2, 2), {}, r"input_shape=\(3, 2, 2\) is an image too small .*must be at least 32"),
+        ((3, 16, 32), {}, "too small"),
+        ((3, 48, 64), {}, "must be multiples of 32"),
+        ((3, 32, 32), {"width": 15}, "width=15 for model 'convnet-xs' must be even"),
+        ((20, 32, 32), {}, "at least the 20 channels"),
+        ((3, 32, 32), {"kernel_size": 4}, "kernel_size=4 for model 'convnet-xs' must be odd"),
+        ((3, 32, 32), {"depth": 0}, "depth=0"),
+        ((3, 32, 32), {"n_classes": 513}, "n_classes=513 exceeds the 512 outputs"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, words):
-    arguments = {"input_shape": CIFAR, "n_classes": 10, "layer": "plain", **options}
-    with pytest.raises(ValueError, match=words):
-        models.build("convnet-xs", **arguments)
+def test_what_does_not_fit_is_refused(input_shape, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        models.build("convnet-xs", **({"input_shape": input_shape, "n_classes": 10, "layer": "plain"} | options))

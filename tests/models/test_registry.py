@@ -1,35 +1,129 @@
+"""What holds for every registered model, and what building refuses."""
+
 import pytest
+import torch
+from torch import nn
 
-from onelip import models
+from onelip import layers, models
+from onelip.bounds import lipschitz_bound
+from onelip.models.registry import check_sizes
 
-SMALL = {"input_shape": (1, 8, 8), "n_classes": 10}
+# The smallest image that each model takes at its smallest options, so that a test builds in milliseconds.
+SMALL = {
+    **{name: ((3, 4, 4), {"width": 4, "blocks": 2, "depth": 1}) for name in models.available() if "convnet" in name},
+    "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
+    "mlp": ((1, 3, 5), {"widths": [8, 8]}),
+}
 
 
-def test_every_model_says_what_it_is():
-    assert {"mlp", "convnet-xs", "tiny-convnet-l"} <= set(models.available())
-    assert all(models.record(name).summary for name in models.available())
+def small(name, **more):
+    input_shape, options = SMALL[name]
+    return models.build(name, **({"input_shape": input_shape, "n_classes": 3} | options | more))
 
 
-def test_options_show_the_defaults_of_the_name():
-    assert models.record("convnet-s").options == {"width": 32, "blocks": 5, "kernel_size": 3}
+@pytest.mark.parametrize("name", models.available())
+@pytest.mark.parametrize("layer", ["plain", "aoc"])
+def test_every_model_trains_all_of_its_parameters(name, layer):
+    model = small(name, layer=layer)
+    logits = model(torch.rand(5, *SMALL[name][0]))
+    assert logits.shape == (5, 3)
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0, 1])).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert bool(parameter.grad.isfinite().all()), key
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_every_model_with_the_default_layers_is_proved_1_lipschitz(name):
+    model = small(name).eval()
+    bound = lipschitz_bound(model, SMALL[name][0])
+    assert bound.proved
+    # Weights are rounded to float32 once per layer.
+    assert bound.value <= 1 + 1e-5
+    plain = layers.to_plain(model)
+    x = torch.rand(4, *SMALL[name][0])
+    assert torch.allclose(plain(x), model(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_the_generator_decides_the_weights(name):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([p.flatten() for p in small(name).parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def conv_methods():
+    return [record.name for record in layers.records("conv2d")]
+
+
+@pytest.mark.parametrize("layer", conv_methods())
+@pytest.mark.parametrize("name", ["convnet-xs", "digits-net"])
+def test_every_convolution_method_makes_every_convolutional_model(name, layer):
+    model = small(name, layer=layer).eval()
+    assert model(torch.rand(2, *SMALL[name][0])).shape == (2, 3)
+
+
+@pytest.mark.parametrize("linear", [record.name for record in layers.records("linear")])
+def test_every_dense_method_makes_the_mlp(linear):
+    x = torch.rand(2, *SMALL["mlp"][0])
+    assert small("mlp", layer=linear).eval()(x).shape == (2, 3)
+    assert small("mlp", layer="plain", linear=linear).eval()(x).shape == (2, 3)
+
+
+@pytest.mark.parametrize("activation", layers.available("activation"))
+def test_every_activation_fits(activation):
+    assert small("mlp", activation=activation)(torch.rand(2, *SMALL["mlp"][0])).shape == (2, 3)
+    assert small("digits-net", activation=activation)(torch.rand(2, *SMALL["digits-net"][0])).shape == (2, 3)
+
+
+def test_a_mean_is_subtracted_first():
+    torch.manual_seed(1)
+    centred = small("mlp", mean=(0.25,))
+    torch.manual_seed(1)
+    raw = small("mlp")
+    x = torch.rand(4, 1, 3, 5)
+    assert torch.equal(centred(x), raw(x - 0.25))
+    assert lipschitz_bound(centred.eval(), (1, 3, 5)).value <= 1 + 1e-5
+
+
+def test_records_say_what_a_list_needs():
+    parts = models.available()
+    assert list(parts) == sorted(parts)
+    assert parts["mlp"].options == ("widths", "head")
+    assert parts["convnet-s"].options == ("width", "blocks", "depth", "kernel_size")
+    assert all(part.summary for part in parts.values())
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("name", "options", "sentence"),
     [
-        ("convent-xs", {}, "model 'convent-xs' is unknown; did you mean 'convnet-xs'"),
-        ("mlp", {"width": 3}, "option of model 'mlp' 'width' is unknown; did you mean 'widths'"),
+        ("convnet-xss", {}, "model 'convnet-xss' is unknown; did you mean 'convnet-xs'"),
+        ("mlp", {"wdiths": [3]}, r"wdiths=\[3\] is not an option of model 'mlp'; its options: widths, head"),
+        ("mlp", {"method": 1}, "method=1 is not an option"),
         ("mlp", {"layer": "aocc"}, "layer 'aocc' is unknown; did you mean 'aoc'"),
-        ("mlp", {"linear": "bjork"}, "did you mean 'bjorck'"),
-        ("mlp", {"activation": "minmax"}, "did you mean 'maxmin'"),
+        ("mlp", {"linear": "bjork"}, "linear layer 'bjork' is unknown; did you mean 'bjorck'"),
+        ("mlp", {"activation": "maxmn"}, "activation 'maxmn' is unknown; did you mean 'maxmin'"),
         ("mlp", {"n_classes": 1}, "n_classes=1"),
+        ("mlp", {"input_shape": (3, 8)}, r"input_shape=\(3, 8\)"),
+        ("mlp", {"input_shape": (1, 0, 8)}, r"input_shape=\(1, 0, 8\)"),
+        ("mlp", {"mean": (0.1, 0.2)}, "mean has 2 entries"),
+        ("mlp", {"widths": 16}, "widths=16 for model 'mlp' must be a list of integers >= 1"),
+        ("mlp", {"widths": [16, 0]}, r"widths=\[16, 0\]"),
+        ("digits-net", {"depth": [2]}, r"depth=\[2\] for model 'digits-net' must be an integer >= 1"),
     ],
 )
-def test_unknown_names_come_with_the_nearest(name, options, words):
-    with pytest.raises(ValueError, match=words):
-        models.build(name, **{**SMALL, **options})
+def test_mistakes_are_one_sentence(name, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        models.build(name, **({"input_shape": (1, 8, 8), "n_classes": 3} | options))
 
 
-def test_names_are_taken_once():
-    with pytest.raises(ValueError, match="registered already"):
-        models.register_model("mlp", "again")
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None])
+def test_sizes_are_positive_integers(value):
+    check_sizes("model", width=1, lists={"widths": (1, 2)})
+    with pytest.raises(ValueError, match="width="):
+        check_sizes("model", width=value)
+    with pytest.raises(ValueError, match="widths="):
+        check_sizes("model", lists={"widths": [1, value]})

@@ -44,9 +44,15 @@ class Method:
 
         Returns:
             The layer.
+
+        Raises:
+            ValueError: The method has no convolution.
         """
         if self.layer == PLAIN:
             return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, padding_mode="circular")
+        if self.layer not in layers.available("conv2d"):
+            names = ", ".join((*layers.available("conv2d"), PLAIN))
+            raise ValueError(f"layer={self.layer!r} has no convolution, which this model needs; use one of {names}")
         record = layers.record("conv2d", self.layer)
         mode = "circular" if "circular" in record.paddings else record.paddings[0]
         options = {"padding": kernel_size // 2, "padding_mode": mode}

@@ -1,0 +1,82 @@
+"""Which layers a method name stands for."""
+
+import pytest
+import torch
+from torch import nn
+
+from onelip import layers
+from onelip.layers import ChannelKeep, ChannelPad
+from onelip.models import Method, choose_method, method
+
+
+def test_plain_means_torch():
+    plain = choose_method("plain", None, "maxmin")
+    conv = plain.conv2d(4, 6, 3)
+    assert type(conv) is nn.Conv2d
+    assert (conv.padding, conv.padding_mode) == ((1, 1), "circular")
+    assert type(plain.dense(4, 6)) is nn.Linear
+
+
+def test_the_dense_partner_has_the_same_name_or_is_orthogonal():
+    assert choose_method("aol", None, "maxmin").linear == "aol"
+    partner = choose_method("rko", None, "maxmin").linear
+    assert partner in layers.available("linear")
+    assert partner == "rko" or layers.record("linear", partner).orthogonal
+    assert choose_method("aoc", "aol", "maxmin").linear == "aol"
+
+
+def test_a_dense_method_alone_will_do_for_dense_networks():
+    assert choose_method("bjorck", None, "maxmin").linear == "bjorck"
+
+
+@pytest.mark.parametrize("name", [r.name for r in layers.records("conv2d")])
+@pytest.mark.parametrize(("n_in", "n_out"), [(4, 4), (2, 6), (6, 2)])
+def test_every_convolution_keeps_the_image_size_in_a_declared_padding(name, n_in, n_out):
+    conv = choose_method(name, None, "maxmin").conv2d(n_in, n_out, 3).eval()
+    assert conv(torch.rand(2, n_in, 4, 6)).shape == (2, n_out, 4, 6)
+    modes = {m.padding_mode for m in conv.modules() if hasattr(m, "padding_mode")}
+    assert modes <= set(layers.record("conv2d", name).paddings)
+
+
+@pytest.mark.parametrize("name", [r.name for r in layers.records("linear")])
+@pytest.mark.parametrize(("n_in", "n_out"), [(4, 4), (2, 6), (6, 2)])
+def test_every_dense_layer_fits(name, n_in, n_out):
+    dense = choose_method("plain", name, "maxmin").dense(n_in, n_out).eval()
+    assert dense(torch.rand(2, n_in)).shape == (2, n_out)
+
+
+@pytest.mark.parametrize(("n_in", "n_out", "types"), [(2, 6, (ChannelPad,)), (6, 2, (ChannelKeep,)), (4, 4, ())])
+def test_methods_that_keep_the_width_are_wrapped(n_in, n_out, types, monkeypatch):
+    original = layers.record
+
+    def square(kind, name):
+        found = original(kind, name)
+        return type(found)(**{**vars(found), "square": True})
+
+    monkeypatch.setattr(method.layers, "record", square)
+    chosen = Method("aoc", "bjorck", "maxmin")
+    for built, x in (
+        (chosen.conv2d(n_in, n_out, 3), torch.rand(2, n_in, 4, 4)),
+        (chosen.dense(n_in, n_out), torch.rand(2, n_in)),
+    ):
+        assert built.eval()(x).shape[:2] == (2, n_out)
+        found = tuple(type(m) for m in built.children() if isinstance(m, ChannelPad | ChannelKeep))
+        assert found == types
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("aocc", None, "maxmin"), "layer 'aocc' is unknown; did you mean 'aoc'"),
+        (("aoc", "bjork", "maxmin"), "linear layer 'bjork' is unknown"),
+        (("aoc", None, "maxmn"), "activation 'maxmn' is unknown"),
+    ],
+)
+def test_unknown_names_are_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        choose_method(*arguments)
+
+
+def test_a_dense_method_makes_no_convolution():
+    with pytest.raises(ValueError, match="layer='bjorck' has no convolution, which this model needs; use one of"):
+        choose_method("bjorck", None, "maxmin").conv2d(3, 3, 3)
