@@ -26,9 +26,9 @@ def test_curve_by_hand(halfspace):
 
 def test_a_broken_certificate_is_an_error(halfspace):
     honest = torch.tensor([0.14, 0.56, 0.0, 0.035])
-    attack_curve(*halfspace, RADII, certified_radii=honest)
+    attack_curve(*halfspace, RADII, certified=honest)
     with pytest.raises(CertificateViolatedError, match="sample 0 is certified within"):
-        attack_curve(*halfspace, RADII, certified_radii=torch.tensor([0.5, 0.0, 0.0, 0.0]))
+        attack_curve(*halfspace, RADII, certified=torch.tensor([0.5, 0.0, 0.0, 0.0]))
 
 
 def test_bad_arguments(halfspace):

@@ -1,13 +1,12 @@
 """Searches for misclassified points near samples, which certificates must withstand."""
 
-from onelip.attacks.curve import AttackCurve, CertificateViolated, attack_curve
+from onelip.attacks.curve import AttackCurve, CertificateViolatedError, attack_curve
 from onelip.attacks.nearest import nearest_adversarial
-from onelip.attacks.pgd import LOSSES, l2_pgd
+from onelip.attacks.pgd import l2_pgd
 
 __all__ = [
-    "LOSSES",
     "AttackCurve",
-    "CertificateViolated",
+    "CertificateViolatedError",
     "attack_curve",
     "l2_pgd",
     "nearest_adversarial",

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from onelip.attacks.pgd import attacked, l2_pgd, misclassified
+from onelip.attacks.pgd import evaluating, l2_pgd, margins
 
 Progress = Callable[[int, int], None]
 
 
-class CertificateViolated(RuntimeError):  # noqa: N818  (reads as what it says)
+class CertificateViolatedError(RuntimeError):
     """An attack changed a prediction inside of its certified radius: the certificate is wrong.
 
     Args:
@@ -29,8 +29,8 @@ class CertificateViolated(RuntimeError):  # noqa: N818  (reads as what it says)
     def __init__(self, index: int, distance: float, radius: float) -> None:
         self.index = index
         super().__init__(
-            f"sample {index} is misclassified at l2 distance {distance:.9g}, within its certified radius {radius:.9g}; "
-            f"the certificate or the code that made it is wrong"
+            f"sample {index} is certified within {radius:.9g} but an attack changed its answer at l2 distance "
+            f"{distance:.9g}: the certificate, or the model that was given, is wrong"
         )
 
 
@@ -49,6 +49,11 @@ class AttackCurve:
     accuracy: tuple[float, ...]
     distances: npt.NDArray[np.float64]
 
+    @property
+    def clean_accuracy(self) -> float:
+        """Share of samples that are classified rightly without attack."""
+        return float((self.distances > 0).mean())
+
 
 def attack_curve(
     model: nn.Module,
@@ -58,8 +63,7 @@ def attack_curve(
     *,
     steps: int = 40,
     restarts: int = 5,
-    loss: str = "margin",
-    box: tuple[float, float] | None = (0.0, 1.0),
+    box: tuple[float, float] = (0.0, 1.0),
     generator: torch.Generator | None = None,
     batch_size: int = 128,
     certified: npt.NDArray[Any] | Tensor | None = None,
@@ -74,8 +78,7 @@ def attack_curve(
         radii: l2 radii >= 0 in any order.
         steps: Gradient steps per restart.
         restarts: Starting points per ball.
-        loss: "margin" or "cross_entropy".
-        box: Smallest and largest pixel, or None.
+        box: Smallest and largest pixel.
         generator: For the starting points.
         batch_size: Samples attacked at a time.
         certified: `(N,)` certified radii to check the attack against, or None.
@@ -85,27 +88,31 @@ def attack_curve(
         The accuracies.
 
     Raises:
-        CertificateViolated: If a point is misclassified within its certified radius.
-        ValueError: If `radii` is empty or a radius is negative.
+        CertificateViolatedError: If a point is misclassified within its certified radius.
+        ValueError: If there is no image or no radius, or a radius is negative, or `batch_size` is below 1.
     """
+    if len(images) == 0 or batch_size < 1:
+        raise ValueError(f"images={len(images)}, batch_size={batch_size} of an attack must both be at least 1")
     ordered = sorted(float(r) for r in radii)
     if not ordered or not ordered[0] >= 0:
         raise ValueError(f"radii={list(radii)} in attack_curve must hold at least one number >= 0, and no other")
     limits = None if certified is None else np.asarray(certified, dtype=np.float64)
     distances = np.full(len(images), np.inf)
-    with attacked(model):
+    with evaluating(model):
         for start in range(0, len(images), batch_size):
             x, y = images[start : start + batch_size], labels[start : start + batch_size]
-            distances[start : start + len(x)][misclassified(model, x, y).cpu().numpy()] = 0
+            distances[start : start + len(x)][(margins(model, x, y) < 0).cpu().numpy()] = 0
             for done, radius in enumerate(ordered):
                 index = np.flatnonzero(np.isinf(distances[start : start + len(x)]))
                 if radius > 0 and len(index):
                     chosen = torch.from_numpy(index).to(x.device)
                     found = l2_pgd(
                         model, x[chosen], y[chosen], radius,
-                        steps=steps, restarts=restarts, loss=loss, box=box, generator=generator,
+                        steps=steps, restarts=restarts, box=box, generator=generator,
                     )  # fmt: skip
+                    # Float32 rounding may leave the ball by an ulp.
                     reached = _distances(model, x[chosen], y[chosen], found)
+                    reached[np.isfinite(reached)] = reached[np.isfinite(reached)].clip(max=radius)
                     distances[start + index] = reached
                     if limits is not None:
                         _compare(model, found, y[chosen], reached, limits[start + index], start + index)
@@ -117,7 +124,7 @@ def attack_curve(
 
 def _distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor) -> npt.NDArray[np.float64]:
     lengths = torch.linalg.vector_norm((found.double() - x.double()).flatten(1), dim=1)
-    return torch.where(misclassified(model, found, y), lengths, torch.inf).cpu().numpy()
+    return torch.where(margins(model, found, y) < 0, lengths, torch.inf).cpu().numpy()
 
 
 def _compare(
@@ -134,6 +141,6 @@ def _compare(
     # A flip in float32 right at the border may be rounding; the certificate is about exact arithmetic.
     exact = copy.deepcopy(model).double()
     chosen = torch.from_numpy(inside).to(found.device)
-    wrong = misclassified(exact, found[chosen].double(), y[chosen]).cpu().numpy()
+    wrong = (margins(exact, found[chosen].double(), y[chosen]) < 0).cpu().numpy()
     for i in inside[wrong]:
-        raise CertificateViolated(int(names[i]), float(reached[i]), float(limits[i]))
+        raise CertificateViolatedError(int(names[i]), float(reached[i]), float(limits[i]))

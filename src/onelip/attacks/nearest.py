@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from onelip.attacks.pgd import LOSSES, attacked, l2_pgd, misclassified
+from onelip.attacks.ball import row_norm
+from onelip.attacks.pgd import evaluating, l2_pgd, margins
 
 _BISECTIONS = 14
 
@@ -31,7 +32,7 @@ def nearest_adversarial(
     n_radii: int = 8,
     steps: int = 40,
     restarts: int = 2,
-    box: tuple[float, float] | None = (0.0, 1.0),
+    box: tuple[float, float] = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Find misclassified points as near to samples as an attack can.
@@ -48,7 +49,7 @@ def nearest_adversarial(
         n_radii: How many radii, evenly spaced up to `max_radius`.
         steps: Gradient steps per restart.
         restarts: Starting points per ball.
-        box: Smallest and largest pixel, or None.
+        box: Smallest and largest pixel.
         generator: For the starting points.
 
     Returns:
@@ -68,10 +69,10 @@ def nearest_adversarial(
             model, samples, labels, balls, steps=steps, restarts=restarts, box=box, generator=generator
         )  # fmt: skip
 
-    with attacked(model):
+    with evaluating(model):
         best = x.detach().clone()
         distance = torch.full((len(x),), math.inf, dtype=x.dtype, device=x.device)
-        distance[misclassified(model, x, y)] = 0
+        distance[margins(model, x, y) < 0] = 0
         for k in range(1, n_radii + 1):
             _search(model, x, y, best, distance, torch.isinf(distance), max_radius * k / n_radii, attack, box)
         for share in _TIGHTER:
@@ -89,7 +90,7 @@ def _search(
     chosen: Tensor,
     radius: float,
     attack: Callable[[Tensor, Tensor, Tensor], Tensor],
-    box: tuple[float, float] | None,
+    box: tuple[float, float],
 ) -> None:
     # Searches the chosen samples, whose radius is a share of the best distance if there is one, and improves both.
     index = chosen.nonzero()[:, 0]
@@ -97,42 +98,38 @@ def _search(
         return
     known = distance[index]
     found = attack(x[index], y[index], torch.where(torch.isfinite(known), known, 1.0) * radius)
-    hit = misclassified(model, found, y[index])
+    hit = margins(model, found, y[index]) < 0
     index, found = index[hit], found[hit]
     if len(index) == 0:
         return
     found = _walked(model, x[index], y[index], _pulled(model, x[index], y[index], found), box)
-    lengths = _lengths(found - x[index])
+    lengths = row_norm(found - x[index]).flatten()
     better = lengths < distance[index]
     best[index[better]], distance[index[better]] = found[better], lengths[better]
-
-
-def _lengths(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.flatten(1), dim=1)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 
-def _walked(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, box: tuple[float, float] | None) -> Tensor:
+def _walked(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, box: tuple[float, float]) -> Tensor:
     # With g the gradient of the margin at a boundary point b, the nearest point to x of the plane through b is
     # x + g <g, b - x> / ||g||^2.
     for _ in range(_WALKS):
         point = found.detach().requires_grad_(True)
         with torch.enable_grad():
-            gradient = torch.autograd.grad(LOSSES["margin"](model(point), y).sum(), point)[0]
-        along = (gradient * (found - x)).flatten(1).sum(1) / _lengths(gradient).square().clamp(min=1e-30)
+            logits = model(point)
+            others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+            gradient = torch.autograd.grad((others - logits.gather(1, y[:, None])[:, 0]).sum(), point)[0]
+        along = (gradient * (found - x)).flatten(1).sum(1) / row_norm(gradient).flatten().square().clamp(min=1e-30)
         step = gradient * _column(along, x)
         candidate = found
         for overshoot in reversed(_OVERSHOOTS):
-            beyond = x + overshoot * step
-            if box is not None:
-                beyond = torch.minimum(torch.maximum(beyond, x.clamp(max=box[0])), x.clamp(min=box[1]))
-            candidate = torch.where(_column(misclassified(model, beyond, y), x), beyond, candidate)
+            beyond = (x + overshoot * step).clamp(*box)
+            candidate = torch.where(_column(margins(model, beyond, y) < 0, x), beyond, candidate)
         candidate = _pulled(model, x, y, candidate)
-        nearer = _lengths(candidate - x) < _lengths(found - x)
-        found = torch.where(_column(nearer, x), candidate, found)
+        nearer = row_norm(candidate - x) < row_norm(found - x)
+        found = torch.where(nearer, candidate, found)
     return found
 
 
@@ -143,7 +140,7 @@ def _pulled(model: nn.Module, x: Tensor, y: Tensor, found: Tensor) -> Tensor:
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         point = x + _column(middle, x) * (found - x)
-        wrong = misclassified(model, point, y)
+        wrong = margins(model, point, y) < 0
         low, high = torch.where(wrong, low, middle), torch.where(wrong, middle, high)
         kept = torch.where(_column(wrong, x), point, kept)
     return kept
