@@ -1,19 +1,12 @@
-"""Progress of long work on standard error: bars on a terminal, a few plain lines elsewhere."""
+"""Progress of long work on standard error: bars on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from typing_extensions import override
-
-from onelip.tasks import Classification
-
-_PLAIN_LINES = 10
 
 
 @contextmanager
@@ -27,7 +20,7 @@ def work_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
         A function to call as `progress(done, total)`.
     """
     console = Console(stderr=True)
-    with _bar(console) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task(description, total=None, status="")
 
         def progress(done: int, total: int | None) -> None:
@@ -36,45 +29,15 @@ def work_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
         yield progress
 
 
-class TrainingProgress(pl.Callback):
-    """Show the epoch, the loss and the validation accuracies of a `Classification`."""
+def progress_bar(console: Console) -> Progress:
+    """Make a bar that shows nothing where the console is no terminal.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = _bar(self._console)
-        self._task: Any = None
+    Args:
+        console: Where.
 
-    @override
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        done = trainer.current_epoch * int(trainer.num_training_batches)
-        total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
-        self._bar.start()
-        self._task = self._bar.add_task("training", total=total, completed=done, status="")
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self._bar.advance(self._task)
-
-    @override
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch, last = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
-        line = f"epoch {epoch}/{last}  {_summary(pl_module)}"
-        self._bar.update(self._task, status=line)
-        if not self._console.is_terminal and (epoch == last or epoch % max(1, last // _PLAIN_LINES) == 0):
-            self._console.print(line, highlight=False)
-
-    @override
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._bar.stop()
-
-    @override
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._bar.stop()
-
-
-def _bar(console: Console) -> Progress:
+    Returns:
+        The bar, not started; its tasks have the field `status`.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -82,13 +45,3 @@ def _bar(console: Console) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-def _summary(pl_module: pl.LightningModule) -> str:
-    metrics = pl_module.metrics if isinstance(pl_module, Classification) else {}
-    shown = {
-        "loss": f"{metrics.get('train_loss', float('nan')):.4f}",
-        "validation accuracy": f"{metrics.get('val_accuracy', float('nan')):.2%}",
-        "certified": f"{metrics.get('val_certified_accuracy', float('nan')):.2%}",
-    }
-    return "  ".join(f"{name} {value}" for name, value in shown.items())

@@ -20,11 +20,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from onelip import data, layers, losses, models
+from onelip.data import DataSet, ImageData
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import UserError, as_user_errors
-from onelip.experiments.progress import TrainingProgress, work_bar
+from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
+from onelip.experiments.training_progress import TrainingProgress
 from onelip.linalg import unknown_name
 from onelip.tasks import OPTIMIZERS, SCHEDULES, Classification, Retract
 
@@ -54,9 +56,9 @@ class Experiment:
     """
 
     config: ExperimentConfig
-    data: data.DataSet
-    train: data.ImageData
-    validation: data.ImageData
+    data: DataSet
+    train: ImageData
+    validation: ImageData
     model: nn.Module
     loss: nn.Module
 
@@ -87,7 +89,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
     return Experiment(config, images, train, validation, model, loss)
 
 
-def build_model(config: ExperimentConfig, images: data.DataSet) -> nn.Module:
+def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
     """Build the configured network, preceded by the subtraction of the mean training pixel if asked for.
 
     Args:

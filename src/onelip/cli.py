@@ -1,0 +1,124 @@
+"""The command line: arguments in, calls out, nothing else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from onelip.experiments.errors import CommandFailedError, UserError
+
+USER_MISTAKE = 2
+
+app = typer.Typer(
+    name="onelip",
+    help="Train classifiers with a proved Lipschitz constant, certify them, and check the certificates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/digits/20260102-120000.")]
+
+
+@app.command()
+def train(
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a configuration (see: onelip list configs) or path of a YAML file; with --resume, "
+            "the folder of a run or the name of an experiment, whose latest run is continued."
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as trainer.max_epochs=5.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to the same numbers.")] = False,
+) -> None:
+    """Train, certify and attack a classifier, and write a report.
+
+    Everything goes into a new folder RUNS_DIR/NAME/STAMP; the test images are used only after the training.
+
+    Example: onelip train cifar10 model=convnet-xs layer=aoc trainer.max_epochs=5 data.dir=PATH
+    """
+    from onelip.experiments import commands
+
+    commands.train(experiment, overrides or [], resume=resume)
+
+
+@app.command()
+def certify(run_folder: Run) -> None:
+    """Prove the constant of a run's best weights and certify the test images.
+
+    Writes certificate.json, weights.safetensors, architecture.json and samples.safetensors, and renews results.json.
+    """
+    from onelip.experiments import commands
+
+    commands.certify(run_folder)
+
+
+@app.command()
+def verify(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A certificate.json, or the folder that holds one.")],
+) -> None:
+    """Prove a certificate again from its files alone, with code that shares nothing with the training."""
+    from onelip.experiments import inspection
+
+    inspection.verify(path)
+
+
+@app.command()
+def attack(
+    run_folder: Run,
+    radii: Annotated[list[float] | None, typer.Option("--radius", help="An l2 radius; may be repeated.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps of each restart.")] = None,
+    restarts: Annotated[int | None, typer.Option(min=1, help="Random starts for each image.")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="How many of the certified images to attack.")] = None,
+) -> None:
+    """Attack a run's certified network by projected gradient descent; options default to the run's configuration."""
+    from onelip.experiments import commands
+
+    commands.attack(run_folder, radii=radii, steps=steps, restarts=restarts, samples=samples)
+
+
+@app.command()
+def report(run_folder: Run) -> None:
+    """Write report.html from what a run has recorded."""
+    from onelip.experiments import inspection
+
+    inspection.report(run_folder)
+
+
+@app.command(name="list")
+def list_parts(
+    kind: Annotated[str | None, typer.Argument(help="One kind, such as layers; all by default.")] = None,
+) -> None:
+    """List what can be named in a configuration: layers, activations, models, data, losses, configs, ..."""
+    from onelip.experiments import listing
+
+    listing.show(kind)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine's linear algebra, FFT and threads, and say what is broken.
+
+    Some builds of torch give wrong results without a warning on some processors. Exit code 1 if a check fails.
+    """
+    from onelip.experiments import inspection
+
+    inspection.doctor()
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line on standard error and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"onelip: {error}\n")
+        sys.exit(USER_MISTAKE)
+    except CommandFailedError as error:
+        sys.stderr.write(f"onelip: {error}\n")
+        sys.exit(error.exit_code)

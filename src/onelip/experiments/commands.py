@@ -1,0 +1,123 @@
+"""The commands that train and evaluate: each function is one command, and says where its results are."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from onelip.experiments import evaluation, training
+from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_file import check_config, load_config
+from onelip.experiments.console import say, show_results
+from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.report import write_report
+from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
+from onelip.tasks import NonFiniteLossError
+
+
+def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
+    """Train, certify, attack and report a new run, or finish an interrupted one.
+
+    Args:
+        name: Configuration by name or path; with `resume`, a run folder or the name of an experiment.
+        overrides: Changes of the configuration.
+        resume: Continue an existing run.
+    """
+    folder = _find_run(name, overrides) if resume else None
+    config = _with_threads(load_config(name, overrides)) if folder is None else folder.config()
+    if folder is not None and folder.last_checkpoint.exists():
+        training.read_checkpoint(folder.last_checkpoint)
+    experiment = training.prepare(config)
+    if folder is None:
+        folder = create_run_folder(config)
+    say(f"run folder: {folder.path}")
+    with _resumable(folder):
+        training.train(experiment, folder, resume=resume)
+        certified = evaluation.certify_best(experiment, folder)
+        evaluation.attack_certified(certified, config.attack, config.seed, folder)
+        evaluation.write_results(experiment, folder, certified.certificate)
+        page = write_report(folder.path)
+    show_results(folder)
+    say(f"report: {page}", f"check the certificate with: onelip verify {folder.path}")
+
+
+def certify(run: str) -> None:
+    """Certify the test images with a run's best weights, and renew the numbers in its results.
+
+    Args:
+        run: The run's folder.
+    """
+    folder = open_run_folder(run)
+    experiment = training.prepare(folder.config())
+    certified = evaluation.certify_best(experiment, folder)
+    evaluation.write_results(experiment, folder, certified.certificate)
+    say(str(certified.certificate.bound))
+    show_results(folder)
+    say(f"certificate: {folder.certificate_file}")
+
+
+def attack(
+    run: str, *, radii: Sequence[float] | None, steps: int | None, restarts: int | None, samples: int | None
+) -> None:
+    """Attack the network that a run certified, and renew the numbers in its results.
+
+    Args:
+        run: The run's folder.
+        radii: l2 radii; None for the configuration's, as for the other options.
+        steps: Gradient steps of each restart.
+        restarts: Random starts for each image.
+        samples: How many certified images to attack.
+    """
+    folder = open_run_folder(run)
+    config = folder.config()
+    given = {"radii": radii, "steps": steps, "restarts": restarts, "samples": samples}
+    tree = config.resolved()
+    tree["attack"].update({key: value for key, value in given.items() if value is not None})
+    options = check_config(tree).attack
+    experiment = training.prepare(config)
+    certified = evaluation.load_certified(experiment, folder)
+    evaluation.attack_certified(certified, options, config.seed, folder)
+    evaluation.write_results(experiment, folder, certified.certificate)
+    show_results(folder)
+    say(f"attack: {folder.attack_file}")
+
+
+def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:
+    runs_dir = "runs"
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key != "runs_dir":
+            raise UserError(f"{override!r} cannot change a run that is resumed; start a new run instead")
+        runs_dir = value
+    return open_run_folder(name) if Path(name).is_dir() else latest_run(name, runs_dir)
+
+
+# The number of threads changes the last digits; a run that is resumed elsewhere keeps it.
+def _with_threads(config: ExperimentConfig) -> ExperimentConfig:
+    if config.trainer.threads is not None:
+        return config
+    trainer = config.trainer.model_copy(update={"threads": torch.get_num_threads()})
+    return config.model_copy(update={"trainer": trainer})
+
+
+@contextmanager
+def _resumable(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stopped(folder, signal.SIGINT)
+    except training.StoppedError as error:
+        _stopped(folder, error.number)
+    except NonFiniteLossError as error:
+        checkpoint = folder.last_checkpoint
+        kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
+        raise CommandFailedError(f"{error}; {kept}", 1) from None
+
+
+def _stopped(folder: RunFolder, number: int) -> NoReturn:
+    raise CommandFailedError(f"stopped; continue with: onelip train --resume {folder.path}", 128 + number) from None

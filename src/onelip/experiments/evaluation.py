@@ -1,0 +1,221 @@
+"""What a trained run is worth: certificate and attack on the test split, results in numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import onelip
+from onelip.attacks import attack_curve
+from onelip.certify import Certificate, certify, load_certificate
+from onelip.data import ImageData
+from onelip.experiments.config import Attack
+from onelip.experiments.errors import UserError, as_user_errors
+from onelip.experiments.files import write_json_atomically
+from onelip.experiments.progress import work_bar
+from onelip.experiments.recorder import read_metrics
+from onelip.experiments.run_folder import RunFolder
+from onelip.experiments.training import Experiment, load_best_weights
+from onelip.layers import to_plain
+
+
+@dataclass(frozen=True, eq=False)
+class Certified:
+    """A certificate with what it is about.
+
+    Attributes:
+        network: The certified network, made of plain modules.
+        samples: The certified test images.
+        certificate: Their radii and the proved constant.
+    """
+
+    network: nn.Module
+    samples: ImageData
+    certificate: Certificate
+
+
+def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
+    """Certify test images with the weights that were best on the validation split; save the certificate.
+
+    Args:
+        experiment: The run's experiment; its model takes the best weights.
+        folder: The run's folder.
+
+    Returns:
+        The certificate.
+    """
+    network, samples = _network_and_samples(experiment, folder)
+    with work_bar("certifying") as progress:
+        certificate = certify(network, samples.images, samples.labels, scale=samples.scale, progress=progress)
+    certificate.save(folder.path)
+    return Certified(network, samples, certificate)
+
+
+def load_certified(experiment: Experiment, folder: RunFolder) -> Certified:
+    """Read a run's certificate back.
+
+    Args:
+        experiment: The run's experiment; its model takes the best weights.
+        folder: The run's folder.
+
+    Returns:
+        The certificate.
+
+    Raises:
+        UserError: If the run has none.
+    """
+    if not folder.certificate_file.exists():
+        raise UserError(f"{folder.path} has no certificate yet; write one with: onelip certify {folder.path}")
+    network, samples = _network_and_samples(experiment, folder)
+    with as_user_errors():
+        return Certified(network, samples, load_certificate(folder.certificate_file))
+
+
+def attack_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> dict[str, Any]:
+    """Attack some of the certified images at every radius; write `attack.json`.
+
+    Args:
+        certified: What was certified.
+        options: Radii and effort.
+        seed: Seed of the random starts.
+        folder: The run's folder.
+
+    Returns:
+        What the file holds.
+    """
+    index = even_index(len(certified.samples), options.samples)
+    samples = certified.samples.subset(index)
+    radii = certified.certificate.radii[index.numpy()]
+    with work_bar("attacking") as progress:
+        curve = attack_curve(
+            certified.network,
+            samples.pixels(),
+            samples.labels,
+            options.radii,
+            certified=radii,
+            steps=options.steps,
+            restarts=options.restarts,
+            generator=torch.Generator().manual_seed(seed),
+            progress=progress,
+        )
+    result = {
+        "norm": "l2",
+        "steps": options.steps,
+        "restarts": options.restarts,
+        "samples": len(samples),
+        "radii": list(curve.radii),
+        "accuracy": list(curve.accuracy),
+        "certified_on_same": [float((radii > radius).mean()) for radius in curve.radii],
+        "clean_on_same": float((curve.distances > 0).mean()),
+        "seed": seed,
+    }
+    write_json_atomically(folder.attack_file, result)
+    return result
+
+
+def write_results(experiment: Experiment, folder: RunFolder, certificate: Certificate) -> None:
+    """Write `results.json`, the run in numbers; those of the attack come from `attack.json`, if there is one.
+
+    Args:
+        experiment: The run's experiment.
+        folder: The run's folder.
+        certificate: Its certificate.
+    """
+    config, rows = experiment.config, read_metrics(folder)
+    attack = read_json(folder.attack_file) if folder.attack_file.exists() else {"radii": [], "accuracy": []}
+    bound = certificate.bound
+    results = {
+        "name": config.name,
+        "seed": config.seed,
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "machine": {
+            "cpu": _processor(),
+            "cores": os.cpu_count(),
+            "torch": torch.__version__,
+            "onelip": onelip.__version__,
+        },
+        "data": config.data.name,
+        "model": config.model.name,
+        "layer": config.layer,
+        "n_parameters": sum(p.numel() for p in experiment.model.parameters()),
+        "train_seconds": round(sum(row["seconds"] for row in rows), 3),
+        "epochs": len(rows),
+        "accuracy": certificate.accuracy,
+        "certified": {radius_key(r): certificate.certified_accuracy(r) for r in config.certify.radii},
+        "attacked": {radius_key(r): a for r, a in zip(attack["radii"], attack["accuracy"], strict=True)},
+        "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
+        "split": "test",
+    }
+    write_json_atomically(folder.results_file, results)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: Its path.
+
+    Returns:
+        Its value.
+    """
+    return json.loads(path.read_text("utf-8"))
+
+
+def radius_key(radius: float) -> str:
+    """Write a radius as a key of `results.json`.
+
+    Args:
+        radius: Such as 0.25 or 36/255.
+
+    Returns:
+        At most six significant digits.
+    """
+    return f"{radius:.6g}"
+
+
+def even_index(n_all: int, n_wanted: int | None) -> torch.Tensor:
+    """Choose positions spread evenly, since data sets may be sorted by class.
+
+    Args:
+        n_all: How many there are.
+        n_wanted: How many are wanted; None for all.
+
+    Returns:
+        Distinct rising positions, `(min(n_all, n_wanted),)` int64.
+    """
+    n = n_all if n_wanted is None else min(n_all, n_wanted)
+    return torch.arange(n) * n_all // n
+
+
+def evenly(images: ImageData, n_wanted: int | None) -> ImageData:
+    """Keep images spread evenly over a data set.
+
+    Args:
+        images: All images.
+        n_wanted: How many to keep; None for all.
+
+    Returns:
+        The chosen images.
+    """
+    return images.subset(even_index(len(images), n_wanted))
+
+
+def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData]:
+    load_best_weights(experiment.model, folder)
+    samples = evenly(experiment.data.test, experiment.config.certify.max_samples)
+    return to_plain(experiment.model.cpu()), samples
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text("utf-8").splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,97 @@
+"""The commands on a real, small run."""
+
+import json
+
+import pytest
+
+from onelip.experiments import RunFolder, UserError, commands, inspection, latest_run
+from onelip.experiments.recorder import read_metrics
+
+pytestmark = pytest.mark.slow
+
+SMALL = [
+    "trainer.max_epochs=3", "trainer.threads=1", "model.widths=[32]",
+    "attack.samples=30", "attack.steps=5", "attack.restarts=1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    runs = tmp_path_factory.mktemp("runs")
+    commands.train("digits", [*SMALL, f"runs_dir={runs}"], resume=False)
+    return latest_run("digits", runs)
+
+
+def contents(folder: RunFolder) -> dict:
+    return json.loads(folder.results_file.read_text())
+
+
+def test_a_run_leaves_every_file_of_the_documented_folder(run):
+    names = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
+    assert {
+        "config.yaml", "metrics.csv", "results.json", "attack.json", "report.html", "certificate.json",
+        "weights.safetensors", "architecture.json", "samples.safetensors", "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+    } <= names  # fmt: skip
+    assert any(name.startswith("tensorboard/events") for name in names)
+    assert not [name for name in names if "partial" in name]
+
+
+def test_results_are_ordered_certified_attacked_clean(run):
+    results, attack = contents(run), json.loads(run.attack_file.read_text())
+    assert results["split"] == "test"
+    assert results["epochs"] == 3 == len(read_metrics(run))
+    assert list(results["certified"]) == list(results["attacked"]) == ["0.25", "0.5", "0.75", "1"]
+    for certified, attacked in zip(attack["certified_on_same"], attack["accuracy"], strict=True):
+        assert certified <= attacked <= attack["clean_on_same"]
+    assert results["lipschitz_bound"]["proved"] is True
+    assert 0.9 < results["lipschitz_bound"]["value"] <= 1.0001
+    assert results["accuracy"] > 0.5
+
+
+def test_certifying_again_gives_the_same_results(run):
+    before = contents(run)
+    commands.certify(str(run.path))
+    assert {**contents(run), "created": ""} == {**before, "created": ""}
+
+
+def test_an_attack_with_other_options_renews_the_results(run):
+    before = contents(run)
+    commands.attack(str(run.path), radii=[0.1], steps=3, restarts=1, samples=10)
+    attack = json.loads(run.attack_file.read_text())
+    assert (attack["radii"], attack["steps"], attack["samples"]) == ([0.1], 3, 10)
+    after = contents(run)
+    assert after["attacked"] == {"0.1": attack["accuracy"][0]}
+    assert after["certified"] == before["certified"]
+    with pytest.raises(UserError, match=r"attack\.radii\[0\]=-1\.0"):
+        commands.attack(str(run.path), radii=[-1.0], steps=None, restarts=None, samples=None)
+
+
+def test_a_finished_run_resumes_to_the_same_results(run):
+    commands.certify(str(run.path))
+    before, metrics = contents(run), run.metrics_file.read_text()
+    commands.train(str(run.path), [], resume=True)
+    assert run.metrics_file.read_text() == metrics
+    after = contents(run)
+    for changing in ("created", "attacked"):
+        del before[changing], after[changing]
+    assert after == before
+
+
+def test_a_truncated_checkpoint_changes_nothing(run):
+    whole = run.last_checkpoint.read_bytes()
+    run.last_checkpoint.write_bytes(whole[:1000])
+    times = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
+    with pytest.raises(UserError, match=r"last\.ckpt is not a whole checkpoint"):
+        commands.train(str(run.path), [], resume=True)
+    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == times
+    run.last_checkpoint.write_bytes(whole)
+
+
+def test_the_certificate_and_the_report_of_a_run_stand_on_their_own(run, capsys):
+    inspection.verify(str(run.path))
+    assert "the certificate holds" in capsys.readouterr().out
+    page = run.path / "report.html"
+    page.unlink()
+    inspection.report(str(run.path))
+    assert page.stat().st_size > 10_000

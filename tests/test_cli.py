@@ -1,0 +1,140 @@
+"""The command line: what it says, its exit codes, and that mistakes write nothing."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from onelip.cli import main
+
+COMMANDS = ("train", "certify", "verify", "attack", "report", "list", "doctor")
+
+
+@pytest.fixture
+def onelip(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; return the exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["onelip", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return (caught.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+def write_arrays(path, images, labels):
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+
+
+def with_nan(path):
+    images = np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32)
+    images[3, 0, 2, 2] = np.nan
+    write_arrays(path, images, np.arange(40) % 4)
+    return [f"data.dir={path}"]
+
+
+def too_small(path):
+    write_arrays(path, np.zeros((40, 3, 2, 2), dtype=np.uint8), np.arange(40) % 4)
+    return [f"data.dir={path}", "model=convnet-xs"]
+
+
+def truncated(path):
+    write_arrays(path, np.zeros((40, 1, 8, 8), dtype=np.uint8), np.arange(40) % 4)
+    path.write_bytes(path.read_bytes()[:1000])
+    return [f"data.dir={path}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["digitz"], "did you mean 'digits'"),
+        (["digits", "trainer.max_epoch=5"], "did you mean 'trainer.max_epochs'"),
+        (["digits", "layer=aocc"], "did you mean 'aoc'"),
+        (["digits", "data=digitz"], "did you mean 'digits'"),
+        (["digits", "model=convnet-xss"], "did you mean 'convnet-xs'"),
+        (["digits", "activation=maxmn"], "did you mean 'maxmin'"),
+        (["digits", "loss=cross-entropi"], "did you mean 'cross-entropy'"),
+        (["digits", "loss.margn=1"], "margn"),
+        (["digits", "model.wdith=1"], "wdith"),
+        (["digits", "trainer.max_epochs=many"], "trainer.max_epochs='many'"),
+        (["digits", "data.batch_size=0"], "data.batch_size=0"),
+        (["cifar10", "data.dir=nowhere"], "nowhere"),
+        (["digits", "runs_dir=in-the-way"], "in-the-way"),
+        (["digits", "--resume"], "there is no run of 'digits'"),
+        (["digits", "--resume", "seed=3"], "cannot change a run that is resumed"),
+        (["missing.yaml"], "missing.yaml: no such file"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_exit_code_2_and_nothing_written(arguments, sentence, onelip, tmp_path):
+    (tmp_path / "in-the-way").write_text("a file where the runs should go")
+    code, output, errors = onelip("train", *arguments)
+    assert code == 2
+    assert sentence in errors
+    assert errors.count("\n") == 1
+    assert output == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["in-the-way"]
+
+
+@pytest.mark.parametrize(("make", "sentence"), [(with_nan, "NaN"), (too_small, "(3, 2, 2)"), (truncated, "data.npz")])
+def test_bad_data_is_one_sentence_with_exit_code_2_and_nothing_written(make, sentence, onelip, tmp_path):
+    overrides = make(tmp_path / "data.npz")
+    code, output, errors = onelip("train", "digits", "data=arrays", *overrides)
+    assert code == 2
+    assert sentence.lower() in errors.lower()
+    assert errors.count("\n") == 1
+    assert output == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["data.npz"]
+
+
+@pytest.mark.parametrize("command", ["certify", "attack", "report", "verify"])
+def test_commands_on_a_folder_without_a_run_say_so(command, onelip, tmp_path):
+    code, _, errors = onelip(command, str(tmp_path))
+    assert code == 2
+    assert str(tmp_path) in errors
+
+
+def test_help_names_every_command(onelip):
+    code, output, _ = onelip("--help")
+    assert code == 0
+    assert all(command in output for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(command, onelip):
+    code, output, _ = onelip(command, "--help")
+    assert code == 0
+    assert len(output) > 200
+
+
+def test_help_does_not_load_the_training_libraries():
+    check = (
+        "import sys, onelip.cli; print([m for m in ('lightning', 'matplotlib', 'schedulefree') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_list_shows_every_kind_and_refuses_others(onelip):
+    code, output, _ = onelip("list")
+    assert code == 0
+    for name in ("aoc", "maxmin", "convnet-xs", "digits", "cifar10", "offset-cross-entropy", "sgd", "one-cycle"):
+        assert name in output
+    code, output, _ = onelip("list", "layers")
+    assert "aoc" in output
+    assert "convnet-xs" not in output
+    code, _, errors = onelip("list", "layer")
+    assert code == 2
+    assert "did you mean 'layers'" in errors
+
+
+def test_bugs_show_their_traceback(monkeypatch, onelip):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("onelip.experiments.listing.show", broken)
+    monkeypatch.setattr(sys, "argv", ["onelip", "list"])
+    with pytest.raises(RuntimeError, match="a bug"):
+        main()
