@@ -124,6 +124,30 @@ def _circular_conv_transpose2d(module: Any, before: Shape, after: Shape) -> Oper
     return Operation("circular_conv_transpose2d", attributes, _weights(module))
 
 
+@_exports(layers.GradientResidual2d)
+def _gradient_residual2d(module: Any, before: Shape, after: Shape) -> Operation:
+    a = module.arguments
+    left, right, top, bottom = a.pads
+    attributes = {
+        "pads": [top, bottom, left, right],
+        "dilation": list(a.dilation),
+        "groups": a.groups,
+        "padding_mode": a.padding_mode,
+    }
+    return Operation("gradient_residual2d", attributes, _weights(module))
+
+
+@_exports(layers.GradientResidual1d)
+def _gradient_residual1d(module: Any, before: Shape, after: Shape) -> Operation:
+    return Operation("gradient_residual1d", {}, _weights(module))
+
+
+@_exports(nn.ZeroPad2d)
+def _zero_pad2d(module: Any, before: Shape, after: Shape) -> Operation:
+    left, right, top, bottom = module.padding
+    return Operation("zero_pad2d", {"pads": [top, bottom, left, right]})
+
+
 @_exports(nn.Flatten, nn.Unflatten)
 def _reshape(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("reshape", {"shape": list(after)})

@@ -19,6 +19,7 @@ from torch import Tensor
 from onelip.certify.records import INPUT, Network, Node
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments
+from onelip.layers.gradient_residual import residual_conv2d, residual_linear
 from onelip.linalg import gamma
 
 SLACK = 1 + 1e-9
@@ -96,15 +97,29 @@ def _rounded(values: Tensor, roundings: int) -> Values:
     return values, sample_norms(values) * gamma(roundings + 1)
 
 
-def _affine(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, terms: int) -> Values:
+def _absolute_norm(weight: Tensor) -> float:
     # The entries of |W| outside of its two leading axes are taps, each of which meets a pixel at most once.
     size = weight.abs().flatten(2) if weight.dim() > 2 else weight.abs()[..., None]
     rows, columns = size.sum((1, 2)).max(), size.sum((0, 2)).max()
-    absolute = math.sqrt(float(rows) * float(columns)) * SLACK
-    offset = 0.0
-    if bias is not None:
-        offset = float(torch.linalg.vector_norm(bias)) * math.sqrt(y[0].numel() / len(bias)) * SLACK
-    return y, (sample_norms(x) * absolute + offset) * gamma(terms + 3)
+    return math.sqrt(float(rows) * float(columns)) * SLACK
+
+
+def _bias_norm(bias: Tensor | None, pixels: int) -> float:
+    return 0.0 if bias is None else float(torch.linalg.vector_norm(bias)) * math.sqrt(pixels) * SLACK
+
+
+def _affine(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, terms: int) -> Values:
+    offset = _bias_norm(bias, 0 if bias is None else y[0].numel() // len(bias))
+    return y, (sample_norms(x) * _absolute_norm(weight) + offset) * gamma(terms + 3)
+
+
+def _gradient_residual(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, pixels: int) -> Values:
+    # Both products are off by at most gamma times |W| times the size of what they multiply, which for the second is at
+    # most that of W x + b; the error of the first goes through the second.
+    absolute = _absolute_norm(weight)
+    hidden = sample_norms(x) * absolute + _bias_norm(bias, pixels)
+    terms = max(weight.shape[:2]) * weight[0, 0].numel() + 3
+    return y, 4 * absolute * hidden * gamma(terms) * SLACK + (sample_norms(x) + sample_norms(y)) * gamma(4)
 
 
 def _linear(node: Node, inputs: list[Tensor]) -> Values:
@@ -133,24 +148,39 @@ def _conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
 
 
+def _arguments(node: Node, inputs: int, outputs: int, stride: list[int], mode: str) -> ConvArguments:
+    a, weight = node.attributes, node.tensors["weight"]
+    top, bottom, left, right = a["pads"]
+    kernel = (weight.shape[2], weight.shape[3])
+    pads, dilation = (left, right, top, bottom), (a["dilation"][0], a["dilation"][1])
+    steps = (stride[0], stride[1])
+    return ConvArguments(node.name, inputs, outputs, kernel, steps, (top, left), dilation, a["groups"], mode, pads)
+
+
 def _circular_conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = _number(node, "weight", x), _bias(node, x)
-    top, bottom, left, right = a["pads"]
-    arguments = ConvArguments(
-        node.name,
-        len(weight),
-        weight.shape[1] * a["groups"],
-        (weight.shape[2], weight.shape[3]),
-        tuple(a["stride"]),
-        (top, left),
-        tuple(a["dilation"]),
-        a["groups"],
-        "circular",
-        (left, right, top, bottom),
-    )
+    arguments = _arguments(node, len(weight), weight.shape[1] * a["groups"], a["stride"], "circular")
     y = conv_transpose2d_circular(x, weight, bias, arguments)
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
+
+
+def _gradient_residual2d(node: Node, inputs: list[Tensor]) -> Values:
+    x, a = inputs[0], node.attributes
+    weight, bias = _number(node, "weight", x), _bias(node, x)
+    arguments = _arguments(node, weight.shape[1] * a["groups"], len(weight), [1, 1], a["padding_mode"])
+    return _gradient_residual(x, residual_conv2d(x, weight, bias, arguments), weight, bias, x[0, 0].numel())
+
+
+def _gradient_residual1d(node: Node, inputs: list[Tensor]) -> Values:
+    x = inputs[0]
+    weight, bias = _number(node, "weight", x), _bias(node, x)
+    return _gradient_residual(x, residual_linear(x, weight, bias), weight, bias, x[0].numel() // x.shape[-1])
+
+
+def _zero_pad2d(node: Node, inputs: list[Tensor]) -> Values:
+    top, bottom, left, right = node.attributes["pads"]
+    return _exact(F.pad(inputs[0], (left, right, top, bottom)))
 
 
 def _maxmin(node: Node, inputs: list[Tensor]) -> Values:
@@ -311,6 +341,8 @@ _RULES: dict[str, Rule] = {
     "concatenate": lambda n, v: _exact(torch.cat(v, n.attributes["axis"] + 1)),
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
+    "gradient_residual1d": _gradient_residual1d,
+    "gradient_residual2d": _gradient_residual2d,
     "group_sort": _group_sort,
     "householder": _householder,
     "leaky_relu": lambda n, v: _rounded(F.leaky_relu(v[0], n.attributes["slope"]), 1),
@@ -329,6 +361,7 @@ _RULES: dict[str, Rule] = {
     "window_max": _window_max,
     "window_norm": _window_norm,
     "window_sum": _window_sum,
+    "zero_pad2d": _zero_pad2d,
 }
 
 OPERATIONS = tuple(sorted({*_RULES, *_BRANCHES}))

@@ -94,6 +94,21 @@ def _circular_transposed(step: Step, shape: Shape, claimed: float) -> float:
     return _transposed(step, shape, claimed)
 
 
+def _gradient_residual(step: Step, shape: Shape, claimed: float) -> float:
+    # The derivative I - 2 W^T D W, 0 <= D <= 1, has eigenvalues in [1 - 2 ||W||^2, 1].
+    target = math.sqrt((claimed + 1) / 2) * (1 - 2.0**-50)
+    weight = step.arrays["weight"]
+    if step.op == "gradient_residual1d":
+        norm = matrix_norm(weight, target)
+    else:
+        dilation, pads = step.wholes("dilation", 1, 2), step.wholes("pads", 0, 4)
+        sums = pads[0] + pads[1], pads[2] + pads[3]
+        if any(p > d * (k - 1) for p, d, k in zip(sums, dilation, weight.shape[2:], strict=True)):
+            raise VerificationError(f"pads={pads} of {step.name!r} are more than the kernel reaches")
+        norm = conv_norm(weight, (1, 1), dilation, step.whole("groups", 1), target)
+    return max(1.0, above(2 * times(norm, norm) - 1))
+
+
 def _scale(step: Step, shape: Shape, claimed: float) -> float:
     return abs(step.number("factor"))
 
@@ -125,6 +140,8 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "circular_conv_transpose2d": _circular_transposed,
     "conv2d": _conv2d,
     "conv_transpose2d": _transposed,
+    "gradient_residual1d": _gradient_residual,
+    "gradient_residual2d": _gradient_residual,
     "group_sort": _one,
     "householder": _one,
     "leaky_relu": _leaky_relu,
@@ -142,4 +159,5 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "window_max": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_norm": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_sum": lambda step, shape, _: windows.sum_constant(step, shape),
+    "zero_pad2d": _one,
 }

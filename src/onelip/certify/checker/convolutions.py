@@ -21,15 +21,21 @@ _COLUMN_ENTRIES = 2**22
 """Entries of patch matrices held at once."""
 
 
+def _absolute_norm(weight: Array) -> float:
+    taps = np.abs(weight).reshape(*weight.shape[:2], -1)
+    return math.sqrt(float(taps.sum((1, 2)).max()) * float(taps.sum((0, 2)).max())) * SLACK
+
+
+def _bias_norm(step: Step, pixels: int) -> float:
+    if "bias" not in step.arrays:
+        return 0.0
+    return float(np.sqrt((step.arrays["bias"] ** 2).sum())) * math.sqrt(pixels) * SLACK
+
+
 def _affine_error(step: Step, x: Array, y: Array, terms: int) -> Array:
-    weight = np.abs(step.arrays["weight"])
-    taps = weight.reshape(*weight.shape[:2], -1)
-    size = math.sqrt(float(taps.sum((1, 2)).max()) * float(taps.sum((0, 2)).max())) * SLACK
-    offset = 0.0
-    if "bias" in step.arrays:
-        bias = step.arrays["bias"]
-        offset = float(np.sqrt((bias**2).sum())) * math.sqrt(y[0].size / len(bias)) * SLACK
-    result: Array = (norms(x) * size + offset) * gamma(terms + 3)
+    weight = step.arrays["weight"]
+    pixels = y[0].size // len(step.arrays["bias"]) if "bias" in step.arrays else 0
+    result: Array = (norms(x) * _absolute_norm(weight) + _bias_norm(step, pixels)) * gamma(terms + 3)
     return result
 
 
@@ -125,12 +131,12 @@ def conv2d(step: Step, x: Array) -> Result:
     return y, _affine_error(step, image, y, weight[0].size)
 
 
-def _adjoint(step: Step, x: Array) -> Array:
+def _adjoint(step: Step, x: Array, stride: tuple[int, ...]) -> Array:
     # Spread each pixel over the kernel's area: the adjoint of correlating without padding.
     weight, groups = step.arrays["weight"], step.whole("groups", 1)
     require(weight.ndim == 4 and x.ndim == 4 and len(weight) == x.shape[1], step, f"weight {weight.shape}")
     require(len(weight) % groups == 0, step, "groups do not divide the channels")
-    (s_h, s_w), (d_h, d_w) = step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2)
+    (s_h, s_w), (d_h, d_w) = stride, step.wholes("dilation", 1, 2)
     (n, _, height, width), (k_h, k_w) = x.shape, weight.shape[2:]
     size = (height - 1) * s_h + d_h * (k_h - 1) + 1, (width - 1) * s_w + d_w * (k_w - 1) + 1
     y = np.zeros((n, groups, weight.shape[1], *size))
@@ -149,6 +155,74 @@ def _adjoint_terms(step: Step) -> int:
     return len(weight) * weight.shape[2] * weight.shape[3]
 
 
+def _residual_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
+    # The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
+    # gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
+    weight = step.arrays["weight"]
+    size = _absolute_norm(weight)
+    terms = max(weight.shape[:2]) * weight[0, 0].size + 3
+    hidden = norms(x) * size + _bias_norm(step, pixels)
+    result: Array = 4 * size * hidden * gamma(terms) * SLACK + (norms(x) + norms(y)) * gamma(4)
+    return result
+
+
+def gradient_residual1d(step: Step, x: Array) -> Result:
+    """Apply y = x - 2 W^T max(0, W x + b) to the last axis.
+
+    Args:
+        step: Has weight `(inner, in)` and perhaps bias `(inner,)`.
+        x: `(N, ..., in)`.
+
+    Returns:
+        The same shape.
+    """
+    hidden = np.maximum(linear(step, x)[0], 0)
+    y = x - 2 * (hidden @ step.arrays["weight"])
+    return y, _residual_error(step, x, y, x[0].size // x.shape[-1])
+
+
+def gradient_residual2d(step: Step, x: Array) -> Result:
+    """Apply y = x - 2 W^T max(0, W x + b) with a convolution W that keeps the image size, and its adjoint.
+
+    Args:
+        step: Has weight `(inner, in/groups, kh, kw)` and perhaps bias `(inner,)`.
+        x: `(N, in, H, W)`.
+
+    Returns:
+        The same shape.
+    """
+    one = (1, 1)
+    hidden = _with_bias(
+        step, _grouped(step, padded(step, x), step.arrays["weight"], one, step.wholes("dilation", 1, 2))
+    )
+    require(hidden.shape[2:] == x.shape[2:], step, "its convolution changes the image size")
+    full = _adjoint(step, np.maximum(hidden, 0), one)
+    y = x - 2 * (
+        _wrapped(step, full, x.shape[2:])
+        if step.attributes["padding_mode"] == "circular"
+        else _cropped(step, full, x.shape[2:])
+    )
+    return y, _residual_error(step, x, y, x[0, 0].size)
+
+
+def _cropped(step: Step, full: Array, size: tuple[int, ...]) -> Array:
+    require(step.attributes["padding_mode"] == "zeros", step, "its adjoint is known for zero and circular padding")
+    top, _, left, _ = step.wholes("pads", 0, 4)
+    return full[:, :, top : top + size[0], left : left + size[1]]
+
+
+def _wrapped(step: Step, full: Array, size: tuple[int, ...]) -> Array:
+    # What lies outside of the image is added to the pixel on which it falls on the torus.
+    top, _, left, _ = step.wholes("pads", 0, 4)
+    by_row = np.zeros((*full.shape[:2], size[0], full.shape[3]))
+    for i in range(full.shape[2]):
+        by_row[:, :, (i - top) % size[0]] += full[:, :, i]
+    y = np.zeros((*full.shape[:2], *size))
+    for j in range(full.shape[3]):
+        y[:, :, :, (j - left) % size[1]] += by_row[:, :, :, j]
+    return y
+
+
 def conv_transpose2d(step: Step, x: Array) -> Result:
     """Apply the adjoint of a zero-padded convolution.
 
@@ -159,7 +233,7 @@ def conv_transpose2d(step: Step, x: Array) -> Result:
     Returns:
         `(N, out, H', W')`.
     """
-    full = _adjoint(step, x)
+    full = _adjoint(step, x, step.wholes("stride", 1, 2))
     (p_h, p_w), (o_h, o_w) = step.wholes("padding", 0, 2), step.wholes("output_padding", 0, 2)
     extended = np.pad(full, ((0, 0), (0, 0), (0, o_h), (0, o_w)))
     y = extended[:, :, p_h : extended.shape[2] - p_h, p_w : extended.shape[3] - p_w]
@@ -178,18 +252,9 @@ def circular_conv_transpose2d(step: Step, x: Array) -> Result:
     Returns:
         `(N, out, s h, s w)`.
     """
-    full = _adjoint(step, x)
-    top, _, left, _ = step.wholes("pads", 0, 4)
+    full = _adjoint(step, x, step.wholes("stride", 1, 2))
     (s_h, s_w), (height, width) = step.wholes("stride", 1, 2), x.shape[2:]
-    size = height * s_h, width * s_w
-    y = np.zeros((*full.shape[:2], *size))
-    rows, columns = (np.arange(full.shape[2]) - top) % size[0], (np.arange(full.shape[3]) - left) % size[1]
-    by_row = np.zeros((*full.shape[:2], size[0], full.shape[3]))
-    for i, row in enumerate(rows):
-        by_row[:, :, row] += full[:, :, i]
-    for j, column in enumerate(columns):
-        y[:, :, :, column] += by_row[:, :, :, j]
-    y = _with_bias(step, y)
+    y = _with_bias(step, _wrapped(step, full, (height * s_h, width * s_w)))
     return y, _affine_error(step, x, y, _adjoint_terms(step))
 
 
@@ -197,6 +262,8 @@ AFFINE: dict[str, Callable[[Step, Array], Result]] = {
     "circular_conv_transpose2d": circular_conv_transpose2d,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
+    "gradient_residual1d": gradient_residual1d,
+    "gradient_residual2d": gradient_residual2d,
     "linear": linear,
 }
 """Affine operations by name."""

@@ -184,6 +184,24 @@ def channel_pad(step: Step, x: Array) -> Result:
     return exact(np.pad(x, [(0, 0), (0, missing)] + [(0, 0)] * (x.ndim - 2)))
 
 
+def zero_pad2d(step: Step, x: Array) -> Result:
+    """Put zeros around images, or crop them where a number is negative.
+
+    Args:
+        step: Has `pads`.
+        x: `(N, C, H, W)`.
+
+    Returns:
+        Images of another size.
+    """
+    top, bottom, left, right = step.wholes("pads", -x.size, 4)
+    require(x.ndim == 4, step, f"input {x.shape}")
+    cropped = x[:, :, max(0, -top) : x.shape[2] - max(0, -bottom), max(0, -left) : x.shape[3] - max(0, -right)]
+    require(cropped.size > 0, step, "it crops everything")
+    sides = (max(0, top), max(0, bottom)), (max(0, left), max(0, right))
+    return exact(np.pad(cropped, ((0, 0), (0, 0), *sides)))
+
+
 def cut(step: Step, x: Array) -> Result:
     """Keep a range of one axis.
 
@@ -300,6 +318,7 @@ RULES: dict[str, Callable[[Step, Array], Result]] = {
     "scale": lambda s, x: rounded(x * s.number("factor"), 1),
     "shift": shift,
     "slice": cut,
+    "zero_pad2d": zero_pad2d,
 }
 """Operations of one input."""
 
