@@ -1,0 +1,189 @@
+"""Write the page of a run: everything in one file that opens from disk without a network."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import onelip
+from onelip.experiments.errors import UserError
+from onelip.experiments.files import write_text_atomically
+from onelip.experiments.report.audit import audit_rows
+from onelip.experiments.report.charts import SIZE
+from onelip.experiments.report.curves import certified_chart, learning_charts
+from onelip.experiments.report.gallery import Gallery, gallery_of_run
+from onelip.experiments.report.numbers import lower_text, plain_text, share_text, upper_text
+from onelip.experiments.report.record import RunRecord, read_run
+from onelip.experiments.report.summary import alarms, attack_summary, badges, facts, lead, radius_rows, tiles
+
+
+def write_report(run_folder: str | Path) -> Path:
+    """Write `report.html` from what a run has recorded.
+
+    What is missing is named with the command that makes it; a file that cannot be used is named at the top. The
+    search for adversarial images starts from the run's seed, so the page is the same each time.
+
+    Args:
+        run_folder: The run's folder.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    record = read_run(Path(run_folder))
+    gallery, reason = _gallery(record)
+    page = render(record, gallery, reason)
+    path = record.folder.path / "report.html"
+    write_text_atomically(path, page)
+    return path
+
+
+def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "") -> str:
+    """Write the page of a run as text.
+
+    Args:
+        record: What the run has recorded.
+        gallery: Its gallery, or None.
+        gallery_absent: Why there is none.
+
+    Returns:
+        HTML.
+    """
+    certificate, name = record.certificate, (record.results or {}).get("name")
+    learning = learning_charts(record.metrics)
+    stamp = record.folder.path.resolve().name
+    context = {
+        "title": f"{name or record.folder.path.resolve().parent.name} · {stamp}",
+        "subtitle": _subtitle(record),
+        "alarms": alarms(record, gallery),
+        "lead": lead(record),
+        "badges": badges(record, gallery),
+        "tiles": tiles(record),
+        "chart": None if certificate is None else certified_chart(certificate, record.attack),
+        "attacked": attack_summary(record),
+        "radius_rows": radius_rows(record),
+        "learning": learning,
+        "learning_note": _learning_note(record),
+        "layers": _layers(record),
+        "gallery": None if gallery is None else _gallery_context(gallery),
+        "gallery_absent": gallery_absent,
+        "facts": facts(record),
+        "commands": _commands(record.folder.path),
+        "config": record.config_text,
+        "version": onelip.__version__,
+        "size": SIZE,
+        "css": _asset("report.css"),
+        "js": _asset("report.js"),
+    }
+    return str(_template().render(context))
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    loader = FunctionLoader(lambda name: (files(__package__) / "templates" / name).read_text("utf-8"))
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2")
+
+
+# Our own style and script go in as they are; everything else is escaped.
+def _asset(name: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup((files(__package__) / "templates" / name).read_text("utf-8").strip())  # noqa: S704
+
+
+def _gallery(record: RunRecord) -> tuple[Gallery | None, str]:
+    if record.certificate is None:
+        return None, f"There is no certificate yet. Make it with: onelip certify {record.folder.path}"
+    seed = int((record.results or {}).get("seed", 0))
+    try:
+        gallery = gallery_of_run(record.folder, record.certificate, seed)
+    except UserError as error:
+        return None, f"The images cannot be shown: {error}"
+    return (gallery, "") if gallery.examples else (None, "No image is certified at a positive radius.")
+
+
+def _gallery_context(gallery: Gallery) -> Mapping[str, Any]:
+    examples = []
+    for e in gallery.examples:
+        end = min(e.distance, gallery.scale)
+        shown = {
+            "index": e.index,
+            "label": e.label,
+            "answer": e.answer,
+            "radius": lower_text(e.radius, 3),
+            "distance": upper_text(e.distance, 3),
+            "gain": plain_text(float(f"{e.gain:.2g}")),
+            "picture": e.picture,
+            "adversarial": e.adversarial,
+            "difference": e.difference,
+            "inside": round(100 * e.radius / gallery.scale, 2),
+            "between": round(max(0.0, 100 * (end - e.radius) / gallery.scale), 2),
+        }
+        examples.append(shown)
+    note = (
+        f"Chosen by a fixed rule, not by eye: correctly classified images are ranked by certified radius and cut into "
+        f"{len(examples)} equal slices; each slice gives the image nearest to its middle of a class shown least so "
+        f"far. Distances are l2 in pixel units. An image between the two may exist that the search did not find."
+    )
+    return {"examples": examples, "reach": plain_text(gallery.reach), "note": note}
+
+
+def _layers(record: RunRecord) -> Mapping[str, Any] | None:
+    certificate = record.certificate
+    if certificate is None:
+        return None
+    bound = certificate.bound
+    head = (
+        f"The radii divide by the constant up to the last layer, {upper_text(certificate.head_constant)}, and by the "
+        f"distance of the rows of that layer, pair by pair."
+        if certificate.head == "linear"
+        else "The radii divide by the constant of the whole network times √2."
+    )
+    text = f"Upper bounds of the l2 Lipschitz constant of each part, rounded up. {head}"
+    return {"rows": audit_rows(certificate), "text": text, "total": upper_text(bound.value), "proved": bound.proved}
+
+
+def _subtitle(record: RunRecord) -> str:
+    results = record.results or {}
+    parts = [str(results[key]) for key in ("data", "model", "layer") if key in results]
+    if "seed" in results:
+        parts.append(f"seed {results['seed']}")
+    return " · ".join(parts) or str(record.folder.path)
+
+
+def _learning_note(record: RunRecord) -> str:
+    rows = record.metrics
+    if not rows:
+        return ""
+    scores = [row.get("val_certified_accuracy", float("nan")) for row in rows]
+    ranked = [
+        (score, row.get("val_accuracy", 0.0), -k) for k, (score, row) in enumerate(zip(scores, rows, strict=True))
+    ]
+    best = max((r for r in ranked if r[0] == r[0]), default=None)
+    text = f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}, measured on the training images and on the held-out "
+    text += "validation images (certified: those too); the test images play no part here."
+    if best is not None:
+        epoch = int(rows[-best[2]]["epoch"]) + 1
+        text += f" Epoch {epoch} was kept: its certified validation accuracy, {share_text(best[0])}, is the highest."
+    return text
+
+
+def _commands(folder: Path) -> Mapping[str, str]:
+    where = shlex.quote(str(folder))
+    return {
+        "certify": f"onelip certify {where}",
+        "attack": f"onelip attack {where}",
+        "verify": f"onelip verify {where}",
+        "resume": f"onelip train --resume {where}",
+    }

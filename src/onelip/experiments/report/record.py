@@ -1,0 +1,111 @@
+"""Read what a run has recorded, as far as it got."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from onelip.certify import Certificate, load_certificate
+from onelip.experiments.errors import UserError, one_line
+from onelip.experiments.evaluation import even_index
+from onelip.experiments.recorder import read_metrics
+from onelip.experiments.run_folder import RunFolder
+
+T = TypeVar("T")
+
+RESULT_KEYS = ("name", "accuracy", "certified", "attacked", "lipschitz_bound")
+ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples", "steps", "restarts")
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """The files of a run, read.
+
+    Attributes:
+        folder: Where they are.
+        config_text: The resolved configuration, or None.
+        metrics: One row for each epoch.
+        results: The run in numbers, or None.
+        attack: Accuracy under attack, or None.
+        certificate: The certificate with the frozen network, or None.
+        problems: One sentence for each file that is there and cannot be used.
+    """
+
+    folder: RunFolder
+    config_text: str | None = None
+    metrics: Sequence[Mapping[str, float]] = ()
+    results: Mapping[str, Any] | None = None
+    attack: Mapping[str, Any] | None = None
+    certificate: Certificate | None = None
+    problems: tuple[str, ...] = field(default=())
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run folder; whatever is missing or broken is left out.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path} is not a folder; give the folder of a run")
+    folder = RunFolder(path)
+    problems: list[str] = []
+    no_rows: list[dict[str, float]] = []
+
+    def read(file: Path, reader: Callable[[], T], default: T) -> T:
+        if not file.exists():
+            return default
+        try:
+            return reader()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(f"{file.name} cannot be used: {one_line(str(error)) or type(error).__name__}")
+            return default
+
+    config = read(folder.config_file, lambda: folder.config_file.read_text("utf-8"), None)
+    metrics = read(folder.metrics_file, lambda: read_metrics(folder), no_rows)
+    results = read(folder.results_file, lambda: _json_with(folder.results_file, RESULT_KEYS), None)
+    certificate = read(folder.certificate_file, lambda: load_certificate(folder.certificate_file), None)
+    attack = read(folder.attack_file, lambda: _json_with(folder.attack_file, ATTACK_KEYS), None)
+    if attack is not None and certificate is not None and not same_certificate(attack, certificate):
+        problems.append(
+            "attack.json is about another certificate than certificate.json and is left out; attack again with: "
+            f"onelip attack {path}"
+        )
+        attack = None
+    return RunRecord(folder, config, metrics, results, attack, certificate, tuple(problems))
+
+
+def same_certificate(attack: Mapping[str, Any], certificate: Certificate) -> bool:
+    """Check that an attack was held against the certificate at hand.
+
+    Args:
+        attack: What `attack.json` holds.
+        certificate: The certificate.
+
+    Returns:
+        Whether the certified accuracies that it quotes, on its own samples, are the certificate's.
+    """
+    radii = certificate.radii[even_index(len(certificate.radii), int(attack["samples"])).numpy()]
+    if len(radii) != attack["samples"]:
+        return False
+    quoted = zip(attack["radii"], attack["certified_on_same"], strict=True)
+    return all(abs(float((radii > radius).mean()) - share) < 1e-9 for radius, share in quoted)
+
+
+def _json_with(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    value = json.loads(path.read_text("utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(map(repr, missing))}")
+    return value
