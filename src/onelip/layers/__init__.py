@@ -5,21 +5,33 @@ from onelip.layers.abs import Abs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
 from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
+from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
 from onelip.layers.channels import ChannelKeep, ChannelPad
+from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
+from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.gradient_residual import (
+    GradientResidual1d,
+    GradientResidual2d,
+    GradientResidualConv2d,
+    GradientResidualLinear,
+)
 from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.maxmin import MaxMin
+from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 
 # Verbs on whole models.
 from onelip.layers.plain import retract_, to_plain
+from onelip.layers.polar_express import PolarExpressLinear
 from onelip.layers.pooling import L2NormPool2d, ScaledAvgPool2d
+from onelip.layers.qr import QRLinear
 
 # The registry: build by name, list, look up.
 from onelip.layers.registry import (
@@ -38,6 +50,8 @@ from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
+from onelip.layers.sll import SLLConv2d, SLLLinear
+from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
     "AOCConv2d",
@@ -50,9 +64,13 @@ __all__ = [
     "AdaptiveL2NormPool2d",
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
+    "BCOPConv2d",
     "BjorckLinear",
+    "CPLConv2d",
+    "CPLLinear",
     "ChannelKeep",
     "ChannelPad",
+    "CholeskyLinear",
     "CircularConvTranspose2d",
     "ConcatResidual",
     "ConstrainedModule",
@@ -60,6 +78,10 @@ __all__ = [
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
     "FullSort",
+    "GradientResidual1d",
+    "GradientResidual2d",
+    "GradientResidualConv2d",
+    "GradientResidualLinear",
     "GroupSort",
     "HouseHolder",
     "InvertibleDownsampling2d",
@@ -68,16 +90,22 @@ __all__ = [
     "L2NormResidual",
     "LayerRecord",
     "MaxMin",
+    "NewtonSchulzLinear",
     "Normalize",
     "PlainLayer",
+    "PolarExpressLinear",
     "PrescaledResidual",
+    "QRLinear",
     "RKOConv2d",
     "RKOConvTranspose2d",
     "ReLU",
     "Residual",
+    "SLLConv2d",
+    "SLLLinear",
     "Scale",
     "ScaledAvgPool2d",
     "Sum",
+    "UnitNormLinear",
     "activation",
     "available",
     "conv2d",

@@ -10,41 +10,15 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
-from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear, ExplicitWeight
+from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.projection import orthogonal_parameter
 from onelip.layers.registry import register
-from onelip.linalg import autocorrelation
+from onelip.linalg.gram_sums import gram_sums, outputs_are_fewer, perron_vector
 
+_KINK = "the start is orthogonal, where the absolute values of the Gram kernel have their kink"
+_EXCEPTIONS = {"gradient_predicts_the_loss": _KINK}
 _PAPER = "Prach and Lampert 2022, arXiv:2208.03160"
-
-_SQUARINGS = 40
-"""Squarings of the matrix in `_perron_vector`: 2^40 steps of power iteration."""
-
-_PERRON_TOLERANCE = 1e-9
-"""Relative spread of (M x) / x at which `_perron_vector` stops; raw weights are rounded to more than that."""
-
-
-def gram_sums(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
-    """Sum the absolute values of the Gram kernel over space, on the side of fewer channels.
-
-    M_ij = sum over lags of |A_ij|, A = K^T K or K K^T. For a positive diagonal D with M x <= x, x = D^(1/2) 1, the
-    rescaled convolution is 1-Lipschitz in l2 under zero and circular padding (Gershgorin), for every image.
-
-    Args:
-        kernel: (out, in/groups, kh, kw).
-        stride: (s_h, s_w).
-        dilation: (d_h, d_w).
-        groups: Number of groups.
-
-    Returns:
-        (groups, c, c): c = out/groups if that is less than s_h s_w in/groups, else the latter, one channel for each
-        pixel of the stride's window in the order of `F.pixel_unshuffle`.
-
-    Cost: k_h^2 k_w^2 / 2 products (c, rest) x (rest, c).
-    """
-    side = "out" if _outputs_are_fewer(kernel, stride, groups) else "in"
-    gram = autocorrelation(kernel, stride=stride, dilation=dilation, groups=groups, side=side)
-    return gram.abs().sum((-2, -1)).unflatten(0, (groups, -1))
 
 
 def scaled(kernel: Tensor, factors: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
@@ -61,9 +35,9 @@ def scaled(kernel: Tensor, factors: Tensor, stride: Pair = (1, 1), dilation: Pai
     """
     groups = factors.shape[0]
     grouped = kernel.unflatten(0, (groups, -1))
-    if _outputs_are_fewer(kernel, stride, groups):
+    if outputs_are_fewer(kernel, stride, groups):
         return (grouped * factors[:, :, None, None, None]).flatten(0, 1)
-    phases = factors.view(groups, 1, -1, *stride)
+    phases = factors.reshape(groups, 1, -1, *stride)
     # Tap t of an axis lies on pixels d t modulo the stride.
     for axis, (taps, step, spread) in enumerate(zip(kernel.shape[-2:], stride, dilation, strict=True)):
         phase = torch.arange(taps, device=kernel.device) * spread % step
@@ -110,37 +84,7 @@ def aol_right_inverse(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1
     """
     peak = kernel.abs().amax()
     kernel = kernel / torch.where(peak > 0, peak, 1.0)
-    return scaled(kernel, _perron_vector(gram_sums(kernel, stride, dilation, groups)), stride, dilation)
-
-
-def _outputs_are_fewer(kernel: Tensor, stride: Pair, groups: int) -> bool:
-    return kernel.shape[0] // groups < kernel.shape[1] * prod(stride)
-
-
-def _perron_vector(m: Tensor) -> Tensor:
-    # Power iteration by repeated squaring from the vector of ones, for each connected component of channels.
-    connected = (m > 0).to(m.dtype) + torch.eye(m.shape[-1], dtype=m.dtype)
-    for _ in range(m.shape[-1].bit_length()):
-        connected = ((connected @ connected) > 0).to(m.dtype)
-
-    def component_max(x: Tensor) -> Tensor:
-        return (connected * x[:, None, :]).amax(-1)
-
-    x = torch.ones_like(m[:, 0])
-    power = m
-    for _ in range(_SQUARINGS):
-        ratio = (m @ x[..., None])[..., 0] / x
-        largest = component_max(ratio)
-        if bool((largest - ratio <= _PERRON_TOLERANCE * largest).all()):
-            break
-        x = (power @ x[..., None])[..., 0]
-        top = component_max(x)
-        # Never zero, or the raw weight would lose the channel.
-        x = torch.where(top > 0, x / torch.where(top > 0, top, 1.0), 1.0).clamp(min=1e-6)
-        power = power @ power
-        top = component_max(power.amax(-1))
-        power = power / torch.where(top > 0, top, 1.0)[..., None]
-    return x
+    return scaled(kernel, perron_vector(gram_sums(kernel, stride, dilation, groups)), stride, dilation)
 
 
 class _AOLConv(ExplicitWeight):
@@ -157,7 +101,7 @@ class _AOLConv(ExplicitWeight):
         matrix = orthogonal_parameter(a.groups, rows, shape[1] * prod(start), device=device, dtype=dtype)
         top, left = ((k - s) // 2 for k, s in zip(a.kernel_size, start, strict=True))
         raw = torch.zeros(shape, device=device, dtype=dtype)
-        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.detach().view(*shape[:2], *start)
+        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.detach().reshape(*shape[:2], *start)
         self.raw_weight = nn.Parameter(raw)
 
     @override
@@ -175,6 +119,7 @@ class _AOLConv(ExplicitWeight):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of in s_h s_w and out",
+    exceptions=_EXCEPTIONS,
 )
 class AOLConv2d(_AOLConv, ExplicitConv2d):
     """Almost orthogonal convolution: channels divided by the roots of row sums of the Gram kernel.
@@ -243,6 +188,7 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of out s_h s_w and in",
+    exceptions=_EXCEPTIONS,
 )
 class AOLConvTranspose2d(_AOLConv, ExplicitConvTranspose2d):
     """Almost orthogonal transposed convolution: the adjoint of `AOLConv2d` from `out_channels` to `in_channels`.
@@ -302,7 +248,7 @@ class AOLConvTranspose2d(_AOLConv, ExplicitConvTranspose2d):
         self._prepare(device, dtype)
 
 
-@register(kind="linear", name="aol", paper=_PAPER, cost="one Gram matrix of the smaller side")
+@register(kind="linear", name="aol", paper=_PAPER, cost="one Gram matrix of the smaller side", exceptions=_EXCEPTIONS)
 class AOLLinear(ExplicitLinear):
     """Almost orthogonal dense layer: columns divided by the roots of row sums of the absolute Gram matrix.
 

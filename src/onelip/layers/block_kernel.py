@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
-from onelip.layers.explicit import ExplicitWeight
+from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.projection import Projection, orthogonal_parameter, projection
 from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
 
@@ -59,7 +59,7 @@ class BlockPlan:
         Returns:
             (groups rows, columns, kh, kw).
         """
-        x = self._channels_first(matrix.view(self.groups, self.rows, -1, *self.start))
+        x = self._channels_first(matrix.reshape(self.groups, self.rows, -1, *self.start))
         if frames is not None:
             x = compose_factors(x, frames, list(self.axes))
         return self._channels_first(x)[:, :, : self.columns].reshape(-1, self.columns, *x.shape[-2:])

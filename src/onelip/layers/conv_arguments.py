@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -64,7 +64,7 @@ class ConvArguments:
     padding: Pair | str
     dilation: Pair
     groups: int
-    padding_mode: str
+    padding_mode: Literal["zeros", "circular"]
     pads: tuple[int, int, int, int]
 
     @property

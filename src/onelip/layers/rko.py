@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments
-from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitWeight
+from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
+from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.projection import Projection, orthogonal_parameter, projection
 from onelip.layers.registry import register
 from onelip.linalg.polar import polar_factor
@@ -71,7 +72,7 @@ class _RKO(ExplicitWeight):
         self.orthogonal = reshaped_kernel_is_orthogonal(self.arguments, rows, shape[1])
         self._scale = 1 / sqrt(patch_overlap(self.arguments))
         matrices = orthogonal_parameter(groups, rows, prod(shape[1:]), device=device, dtype=dtype)
-        self.raw_weight = nn.Parameter(matrices.detach().view(shape))
+        self.raw_weight = nn.Parameter(matrices.detach().reshape(shape))
 
     def _matrices(self, kernel: Tensor) -> Tensor:
         return kernel.reshape(self.arguments.groups, kernel.shape[0] // self.arguments.groups, -1)
@@ -83,11 +84,11 @@ class _RKO(ExplicitWeight):
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        return (orthogonalise(self._matrices(raw[0])).matrix.view(raw[0].shape),)
+        return (orthogonalise(self._matrices(raw[0])).matrix.reshape(raw[0].shape),)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return (polar_factor(self._matrices(weight)).view(weight.shape),)
+        return (polar_factor(self._matrices(weight)).reshape(weight.shape),)
 
     @override
     def options(self) -> dict[str, Any]:

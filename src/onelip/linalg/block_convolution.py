@@ -129,7 +129,7 @@ def _polar(x: Tensor) -> Tensor:
     # As a matrix whose longer side is (channels, height, width) if that is longer than `rest`.
     groups, channels, rest, height, width = x.shape
     matrix = x.transpose(1, 2).reshape(groups, rest, channels * height * width)
-    return polar_factor(matrix).view(groups, rest, channels, height, width).transpose(1, 2)
+    return polar_factor(matrix).reshape(groups, rest, channels, height, width).transpose(1, 2)
 
 
 def _stacked(frames: list[Tensor], like: Tensor, rank: int) -> Tensor:

@@ -1,0 +1,100 @@
+"""BCOP: block convolution orthogonal parametrisation, for stride 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from typing_extensions import override
+
+from onelip.layers.block_kernel import BlockKernel, block_plan
+from onelip.layers.explicit import ExplicitConv2d
+from onelip.layers.projection import Projection
+from onelip.layers.registry import register
+
+
+@register(
+    kind="conv2d",
+    name="bcop",
+    orthogonal=True,
+    paddings=("zeros", "circular"),
+    strides=False,
+    paper="Li et al. 2019, arXiv:1911.00937",
+    cost="one orthogonalisation of a matrix and one of k_h + k_w - 2 frames, and their composition",
+)
+class BCOPConv2d(BlockKernel, ExplicitConv2d):
+    """Orthogonal convolution of stride 1: a semi-orthogonal matrix and k_h + k_w - 2 projectors.
+
+    K = [P_1, I - P_1] * ... * [P_n, I - P_n] * H, or in reverse if out < in: H (out, in) is semi-orthogonal; each
+    P = V V^T has rank max(in, out) // 2 and makes a factor of two taps, vertical and horizontal ones in turn.
+
+    `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
+    all; with zeros the norm is at most 1.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int or (height, width).
+        stride: 1; see `AOCConv2d` for others.
+        padding: An int, a pair, "same" or "valid".
+        dilation: An int or a pair.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+        orthogonaliser: Projection that makes H and the V orthogonal: "bjorck", "cholesky", "newton-schulz",
+            "polar-express" or "qr".
+        frozen: Keep the random orthogonal kernel of the start, as in the ablation of the paper? The bias still learns.
+
+    Raises:
+        ValueError: If an argument is not allowed, or if a kernel larger than 1 would act on one channel per group.
+
+    Cost: the orthogonalisations, then 4 m^2 min(in, out) k_h k_w operations for each factor at most, m = max(in, out);
+    nothing at inference.
+    Paper: Li, Haque, Anil, Lucas, Grosse and Jacobsen 2019, arXiv:1911.00937, section 4 and appendix D.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        orthogonaliser: Projection = "polar-express",
+        frozen: bool = False,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        owner = type(self).__name__
+        if self.stride != (1, 1):
+            raise ValueError(f"stride={stride!r} in {owner} must be 1; AOCConv2d has strides")
+        if not isinstance(frozen, bool):
+            raise ValueError(f"frozen={frozen!r} in {owner} must be True or False")
+        self._compose(block_plan(self.arguments), orthogonaliser, device, dtype)
+        self.frozen = frozen
+        for raw in self.raw:
+            raw.requires_grad_(not frozen)
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "frozen": self.frozen}

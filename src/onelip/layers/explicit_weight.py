@@ -1,0 +1,146 @@
+"""The base of layers that build an ordinary weight from raw parameters."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from onelip.layers.cache import TensorCache
+from onelip.layers.constrained import ConstrainedModule
+from onelip.linalg import full_precision
+
+
+class ExplicitWeight(ConstrainedModule):
+    """Base of layers with `weight = constrain(*raw parameters)`.
+
+    In training the weight is built anew at every access, in the parameters' precision but at least float32. In eval
+    it is built once in float64, rounded once to the parameters' precision and kept until a parameter changes. A
+    subclass registers its parameters, names them in `raw_names` and implements `constrain` and `right_inverse`.
+    `layer.weight = w` projects `w` onto the set as closely as the method allows.
+    """
+
+    raw_names: ClassVar[tuple[str, ...]] = ("raw_weight",)
+    bias: nn.Parameter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cache = TensorCache()
+
+    @abstractmethod
+    def constrain(self, *raw: Tensor) -> Tensor:
+        """Build the weight. Pure and differentiable; float32 or float64.
+
+        Args:
+            *raw: The tensors named in `raw_names`, in that order.
+
+        Returns:
+            The weight, in the layout of the torch namesake.
+        """
+
+    @abstractmethod
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """Find raw parameters that give a weight near the one wanted.
+
+        Args:
+            weight: In the layout of the torch namesake, float64.
+
+        Returns:
+            One tensor for each of `raw_names`.
+        """
+
+    @property
+    def raw(self) -> tuple[Tensor, ...]:
+        """The raw parameters, in the order of `raw_names`, without those that are registered as None."""
+        return tuple(raw for name in self.raw_names if (raw := getattr(self, name)) is not None)
+
+    @property
+    def weight(self) -> Tensor:
+        """The constrained weight: differentiable in training, kept in eval."""
+        if self.training:
+            return self._build(at_least=torch.float32)
+        return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+
+    @weight.setter
+    def weight(self, value: Tensor) -> None:
+        self._assign(value)
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nn.Module would register a Parameter under this name instead of calling the property.
+        if name == "weight":
+            self._assign(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _assign(self, value: Tensor) -> None:
+        expected = self._weight_shape()
+        if not isinstance(value, Tensor) or tuple(value.shape) != expected:
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"weight={got} assigned to {type(self).__name__} must be a tensor of shape {expected}")
+        with torch.no_grad(), full_precision():
+            for parameter, raw in zip(self.raw, self.right_inverse(value.detach().double()), strict=True):
+                parameter.copy_(raw)
+
+    @override
+    def retract_(self) -> None:
+        with torch.no_grad(), full_precision():
+            for parameter, raw in zip(self.raw, self.retraction(*self.raw), strict=True):
+                if raw is not parameter:
+                    parameter.copy_(raw)
+
+    def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
+        """Raw parameters on the constraint set that give the same weight; by default the given ones.
+
+        Args:
+            *raw: The raw parameters.
+
+        Returns:
+            Their replacements; a tensor returned as it came is left alone.
+        """
+        return raw
+
+    def eval_weight(self) -> Tensor:
+        """Build the weight that eval uses, whatever the mode, without gradient.
+
+        Returns:
+            The weight, in the parameters' precision.
+        """
+        with torch.no_grad():
+            return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+
+    def _build(self, *, at_least: torch.dtype) -> Tensor:
+        stored = self.raw[0].dtype
+        wide = torch.promote_types(stored, at_least)
+        with full_precision():
+            weight = self.constrain(*(raw.to(wide) for raw in self.raw))
+        return weight.to(stored)
+
+    @abstractmethod
+    def _weight_shape(self) -> tuple[int, ...]:
+        """Shape of the weight in the layout of the torch namesake."""
+
+    def _reset_bias(self, fan_in: int) -> None:
+        if self.bias is not None:
+            limit = 1 / math.sqrt(fan_in)
+            nn.init.uniform_(self.bias, -limit, limit)
+
+    @override
+    def extra_repr(self) -> str:
+        return ", ".join([*self._arguments_repr(), *(f"{k}={v!r}" for k, v in self.options().items())])
+
+    def options(self) -> dict[str, Any]:
+        """The method's own keyword options, as given.
+
+        Returns:
+            Name to value; shown by `repr`.
+        """
+        return {}
+
+    @abstractmethod
+    def _arguments_repr(self) -> list[str]:
+        """The torch-like arguments, for `repr`."""
