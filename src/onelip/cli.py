@@ -64,9 +64,9 @@ def verify(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A certificate.json, or the folder that holds one.")],
 ) -> None:
     """Prove a certificate again from its files alone, with code that shares nothing with the training."""
-    from onelip.experiments import inspection
+    from onelip.experiments import verification
 
-    inspection.verify(path)
+    verification.verify(path)
 
 
 @app.command()

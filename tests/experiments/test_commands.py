@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from onelip.experiments import RunFolder, UserError, commands, inspection, latest_run
+from onelip.experiments import RunFolder, UserError, commands, inspection, latest_run, verification
 from onelip.experiments.recorder import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -89,7 +89,7 @@ def test_a_truncated_checkpoint_changes_nothing(run):
 
 
 def test_the_certificate_and_the_report_of_a_run_stand_on_their_own(run, capsys):
-    inspection.verify(str(run.path))
+    verification.verify(str(run.path))
     assert "the certificate holds" in capsys.readouterr().out
     page = run.path / "report.html"
     page.unlink()

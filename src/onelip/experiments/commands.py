@@ -11,11 +11,14 @@ from typing import NoReturn
 import torch
 
 from onelip.experiments import evaluation, training
+from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
-from onelip.experiments.console import say, show_results
+from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.preparation import prepare
 from onelip.experiments.report import write_report
+from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
 from onelip.tasks import NonFiniteLossError
 
@@ -31,8 +34,8 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     folder = _find_run(name, overrides) if resume else None
     config = _with_threads(load_config(name, overrides)) if folder is None else folder.config()
     if folder is not None and folder.last_checkpoint.exists():
-        training.read_checkpoint(folder.last_checkpoint)
-    experiment = training.prepare(config)
+        read_checkpoint(folder.last_checkpoint)
+    experiment = prepare(config)
     if folder is None:
         folder = create_run_folder(config)
     say(f"run folder: {folder.path}")
@@ -53,7 +56,7 @@ def certify(run: str) -> None:
         run: The run's folder.
     """
     folder = open_run_folder(run)
-    experiment = training.prepare(folder.config())
+    experiment = prepare(folder.config())
     certified = evaluation.certify_best(experiment, folder)
     evaluation.write_results(experiment, folder, certified.certificate)
     say(str(certified.certificate.bound))
@@ -79,7 +82,7 @@ def attack(
     tree = config.resolved()
     tree["attack"].update({key: value for key, value in given.items() if value is not None})
     options = check_config(tree).attack
-    experiment = training.prepare(config)
+    experiment = prepare(config)
     certified = evaluation.load_certified(experiment, folder)
     evaluation.attack_certified(certified, options, config.seed, folder)
     evaluation.write_results(experiment, folder, certified.certificate)

@@ -17,13 +17,14 @@ import onelip
 from onelip.attacks import attack_curve
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
+from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
+from onelip.experiments.preparation import Experiment
 from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
-from onelip.experiments.training import Experiment, load_best_weights
 from onelip.layers import to_plain
 
 

@@ -1,0 +1,116 @@
+"""From a configuration to an experiment: data and network in memory, everything checked, nothing written."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from onelip import data, layers, losses, models
+from onelip.data import DataSet, ImageData
+from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.errors import as_user_errors
+from onelip.experiments.progress import work_bar
+from onelip.linalg import unknown_name
+
+_OPTION_TYPES = {bool: (bool,), int: (int,), float: (float, int), str: (str,), tuple: (list,), list: (list,)}
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """All that a training needs, in memory and checked.
+
+    Attributes:
+        config: The configuration.
+        data: The data set.
+        train: The images to learn from.
+        validation: The images to select weights by.
+        model: The network, with fresh weights.
+        loss: The loss.
+    """
+
+    config: ExperimentConfig
+    data: DataSet
+    train: ImageData
+    validation: ImageData
+    model: nn.Module
+    loss: nn.Module
+
+
+def prepare(config: ExperimentConfig) -> Experiment:
+    """Check the names in a configuration, load the data, build the network; write nothing.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The experiment, its weights drawn with the configuration's seed.
+
+    Raises:
+        UserError: If something does not exist or does not fit together.
+    """
+    with as_user_errors():
+        _check_names(config)
+        loss = losses.build(config.loss.name, **config.loss.options)
+        with work_bar(f"loading {config.data.name}") as progress:
+            images = data.load(config.data.name, config.data.dir, progress=progress)
+        train, validation = data.split(images.train, config.data.validation, config.seed)
+        if config.trainer.threads is not None:
+            torch.set_num_threads(config.trainer.threads)
+        model = build_model(config, images)
+        with torch.no_grad():
+            model(train.pixels(slice(0, 2)))
+    return Experiment(config, images, train, validation, model, loss)
+
+
+def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
+    """Build the configured network, preceded by the subtraction of the mean training pixel if asked for.
+
+    Args:
+        config: The configuration.
+        images: The data set that the network is for.
+
+    Returns:
+        The network, its weights drawn with the configuration's seed.
+    """
+    torch.manual_seed(config.seed)
+    return models.build(
+        config.model.name,
+        input_shape=images.input_shape,
+        n_classes=images.n_classes,
+        layer=config.layer,
+        linear=config.linear,
+        activation=config.activation,
+        mean=images.train.channel_mean() if config.data.normalize == "mean" else None,
+        **config.model.options,
+    )
+
+
+def _check_names(config: ExperimentConfig) -> None:
+    layer_names = {*layers.available("conv2d"), *layers.available("linear"), "plain"}
+    for kind, name, allowed in (
+        ("data set", config.data.name, data.available()),
+        ("model", config.model.name, models.available()),
+        ("layer", config.layer, layer_names),
+        ("linear layer", config.linear or "plain", {*layers.available("linear"), "plain"}),
+        ("activation", config.activation, layers.available("activation")),
+        ("loss", config.loss.name, losses.available()),
+    ):
+        if name not in allowed:
+            raise ValueError(unknown_name(kind, name, allowed))
+    _check_options("model", config.model.options, models.available()[config.model.name].factory)
+    _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
+
+
+# Types follow the defaults; names and ranges are checked by the parts themselves.
+def _check_options(section: str, options: dict[str, Any], factory: Any) -> None:
+    defaults = {name: p.default for name, p in inspect.signature(factory).parameters.items()}
+    for name, value in options.items():
+        default = defaults.get(name)
+        kinds = _OPTION_TYPES.get(type(default))
+        if kinds is not None and type(value) not in kinds:
+            shown = list(default) if isinstance(default, tuple) else default
+            raise ValueError(f"{section}.{name}={value!r} has the wrong type; the default is {shown!r}")

@@ -1,0 +1,32 @@
+"""A run's results as a table on standard output."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from onelip.experiments.console import say
+from onelip.experiments.report.numbers import share_text, upper_text
+from onelip.experiments.run_folder import RunFolder
+
+
+def show_results(folder: RunFolder) -> None:
+    """Print a run's accuracies at each radius.
+
+    Args:
+        folder: The run's folder.
+    """
+    results = json.loads(folder.results_file.read_text("utf-8"))
+    bound = results["lipschitz_bound"]
+    word = "proved" if bound["proved"] else "estimated, NOT proved"
+    say(f"{results['split']} split; Lipschitz constant <= {upper_text(bound['value'])} ({word})")
+    table = Table()
+    for column in ("l2 radius", "certified accuracy", "accuracy under attack"):
+        table.add_column(column, justify="right")
+    table.add_row("0", share_text(results["accuracy"]), "")
+    for radius in sorted({*results["certified"], *results["attacked"]}, key=float):
+        certified = share_text(results["certified"].get(radius), guaranteed=True)
+        table.add_row(radius, certified, share_text(results["attacked"].get(radius)))
+    Console().print(table)

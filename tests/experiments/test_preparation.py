@@ -1,0 +1,50 @@
+"""From a configuration to an experiment in memory, without writing anything."""
+
+import pytest
+import torch
+
+from onelip.experiments import UserError, load_config
+from onelip.experiments.preparation import Experiment, build_model, prepare
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return prepare(load_config("digits", ["trainer.threads=1"]))
+
+
+def test_the_experiment_holds_out_validation_images_and_never_the_test_split(experiment):
+    images = experiment.data
+    assert len(experiment.train) + len(experiment.validation) == len(images.train)
+    assert len(experiment.validation) == pytest.approx(0.1 * len(images.train), abs=images.n_classes)
+
+
+def test_the_weights_depend_on_the_seed_alone(experiment):
+    torch.rand(5)
+    again = build_model(experiment.config, experiment.data).state_dict()
+    other = build_model(load_config("digits", ["seed=1"]), experiment.data).state_dict()
+    first = experiment.model.state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_the_mean_training_pixel_is_subtracted_if_asked_for(experiment):
+    mean = experiment.train.pixels().mean()
+    assert float(experiment.model.normalize.mean) == pytest.approx(float(mean), rel=0.02)
+    assert torch.equal(experiment.model.normalize.std, torch.ones(1))
+    bare = build_model(load_config("digits", ["data.normalize=none"]), experiment.data)
+    assert not hasattr(bare, "normalize")
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model=convnet-xs", r"\(1, 8, 8\)"),
+        ("model.widths=3", "widths=3"),
+        ("loss.margin=wide", "loss.margin='wide' has the wrong type"),
+        ("model.depth=3", "depth=3 is not an option of model 'mlp'"),
+        ("linear=aocc", "linear layer 'aocc' is unknown"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(override, sentence):
+    with pytest.raises(UserError, match=sentence):
+        prepare(load_config("digits", ["trainer.threads=1", override]))

@@ -1,0 +1,34 @@
+"""The table at the end of a command."""
+
+import json
+
+import pytest
+
+from onelip.experiments import RunFolder
+from onelip.experiments.report.numbers import MISSING
+from onelip.experiments.results_table import show_results
+
+
+@pytest.mark.parametrize(
+    ("proved", "words"), [(True, "1.0002001 (proved)"), (False, "1.0002001 (estimated, NOT proved)")]
+)
+def test_results_show_every_radius_and_whether_the_constant_is_proved(proved, words, tmp_path, capsys):
+    results = {
+        "split": "test",
+        "accuracy": 0.975,
+        "certified": {"0.5": 0.71, "10": 0.0},
+        "attacked": {"0.5": 0.8, "0.25": 0.9},
+        "lipschitz_bound": {"value": 1.00020005, "proved": proved},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    show_results(RunFolder(tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert words in lines[0]
+    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in lines if "%" in line]
+    shares = [[cell.replace("\u202f", "") for cell in row] for row in rows]
+    assert shares == [
+        ["0", "97.50%", ""],
+        ["0.25", MISSING, "90.00%"],
+        ["0.5", "71.00%", "80.00%"],
+        ["10", "0.00%", MISSING],
+    ]

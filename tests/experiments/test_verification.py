@@ -1,0 +1,41 @@
+"""The command that checks a certificate."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from onelip.certify import certify
+from onelip.experiments import UserError, verification
+from onelip.experiments.errors import CommandFailedError
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    return certify(network, torch.rand(5, 1, 2, 2), torch.tensor([0, 1, 2, 0, 1])).save(tmp_path)
+
+
+def test_a_certificate_holds_until_a_byte_changes(certificate, capsys):
+    verification.verify(str(certificate.parent))
+    assert "the certificate holds" in capsys.readouterr().out
+    weights = certificate.parent / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CommandFailedError, match=r"certificate\.json does not hold: .*weights") as caught:
+        verification.verify(str(certificate))
+    assert caught.value.exit_code == 1
+
+
+def test_a_missing_certificate_is_a_mistake_of_the_user(tmp_path):
+    with pytest.raises(UserError, match=r"certificate\.json does not exist"):
+        verification.verify(str(tmp_path))
+
+
+def test_checking_loads_nothing_that_trains():
+    check = "import onelip.experiments.verification, sys; print({'lightning', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
