@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load as unpack
 
 from onelip.certify.checker.errors import VerificationError
 
@@ -184,6 +182,10 @@ def unpack_arrays(data: bytes, name: str) -> Arrays:
         VerificationError: If it is garbled, or an array has another type than float32, float64, uint8 or int64, or
             holds a NaN or an infinity.
     """
+    # Here, so that `import onelip` needs torch and numpy alone.
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpack
+
     try:
         arrays = unpack(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
