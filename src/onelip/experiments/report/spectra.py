@@ -103,7 +103,7 @@ def conv_spectrum(
 
     Args:
         kernel: `(out, in/groups, kh, kw)`.
-        image_size: Height and width of its input; rounded down to multiples of the stride.
+        image_size: Height and width of its input; rounded up to multiples of the stride.
         stride: (s_h, s_w).
         dilation: (d_h, d_w).
         groups: Number of groups.
@@ -111,7 +111,7 @@ def conv_spectrum(
     Returns:
         Its singular values.
     """
-    outputs = [max(1, n // s) for n, s in zip(image_size, stride, strict=True)]
+    outputs = [-(-n // s) for n, s in zip(image_size, stride, strict=True)]
     rows = kernel.shape[0] // groups
     columns = kernel.shape[1] * stride[0] * stride[1]
     allowed = WORK / (groups * rows * columns * min(rows, columns))

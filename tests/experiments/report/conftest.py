@@ -1,0 +1,65 @@
+"""A whole run of a small classifier of digits, made once and copied for each test that changes it."""
+
+import csv
+import shutil
+
+import pytest
+import torch
+
+from onelip.certify import certify, load_certificate
+from onelip.experiments import RunFolder, dump_config, load_config
+from onelip.experiments.config import Attack
+from onelip.experiments.evaluation import Certified, attack_certified, write_results
+from onelip.experiments.preparation import prepare
+from onelip.experiments.recorder import COLUMNS
+from onelip.experiments.report.gallery import Gallery, gallery_of_run
+from onelip.layers import to_plain
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> RunFolder:
+    torch.manual_seed(0)
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "digits" / "20260102-030405")
+    (folder.path / "checkpoints").mkdir(parents=True)
+    overrides = [
+        "trainer.threads=1",
+        "layer=bjorck",
+        "model={name: mlp, widths: [32, 32]}",
+        "certify.radii=[0.25, 0.5]",
+    ]
+    config = load_config("digits", overrides)
+    folder.config_file.write_text(dump_config(config))
+    experiment = prepare(config)
+    optimizer = torch.optim.Adam(experiment.model.parameters(), 2e-2)
+    for k in range(30):
+        part = slice(40 * k % 1200, 40 * k % 1200 + 40)
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(
+            20 * experiment.model(experiment.train.pixels(part)), experiment.train.labels[part]
+        )
+        loss.backward()
+        optimizer.step()
+    torch.save({"epoch": 1, "state_dict": experiment.model.state_dict()}, folder.best_checkpoint)
+    rows = [(k, 1.0 / (k + 1), 0.8, 0.9 / (k + 1), 0.7 + k / 50, 0.5 + k / 50, 1e-3, 0.5) for k in range(4)]
+    with folder.metrics_file.open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    samples = experiment.data.test
+    network = to_plain(experiment.model)
+    certificate = certify(network, samples.images, samples.labels, scale=samples.scale)
+    certificate.save(folder.path)
+    attack = Attack(radii=(0.25, 0.5), steps=4, restarts=1, samples=40)
+    attack_certified(Certified(network, samples, certificate), attack, 0, folder)
+    write_results(experiment, folder, certificate)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gallery(finished) -> Gallery:
+    """Its gallery, searched once."""
+    return gallery_of_run(finished, load_certificate(finished.certificate_file), 0)
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> RunFolder:
+    """A copy that a test may change."""
+    return RunFolder(shutil.copytree(finished.path, tmp_path / "digits" / finished.path.name))
