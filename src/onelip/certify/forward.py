@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -148,7 +149,9 @@ def _conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
 
 
-def _arguments(node: Node, inputs: int, outputs: int, stride: list[int], mode: str) -> ConvArguments:
+def _arguments(
+    node: Node, inputs: int, outputs: int, stride: list[int], mode: Literal["zeros", "circular"]
+) -> ConvArguments:
     a, weight = node.attributes, node.tensors["weight"]
     top, bottom, left, right = a["pads"]
     kernel = (weight.shape[2], weight.shape[3])
