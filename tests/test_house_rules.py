@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "onelip").rglob("*.py"))
@@ -26,6 +25,7 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT / "src" / "onelip").as_posix()
 
 
+@functools.cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -34,24 +34,25 @@ def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
     return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
-each_source = pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_no_docstring_on_init() -> None:
+    documented = [
+        f"{_name(path)}:{function.lineno}"
+        for path in SOURCES
+        for function in _functions(_tree(path))
+        if function.name == "__init__" and ast.get_docstring(function)
+    ]
+    assert not documented, f"__init__ has a docstring, which belongs on the class, in {documented}"
 
 
-@each_source
-def test_no_docstring_on_init(path: Path) -> None:
-    documented = [f.lineno for f in _functions(_tree(path)) if f.name == "__init__" and ast.get_docstring(f)]
-    assert not documented, f"__init__ has a docstring on lines {documented} of {_name(path)}; it belongs on the class"
+def test_no_long_file() -> None:
+    lengths = {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
+    assert not long, f"more than {MOST_LINES} lines: {long}"
 
 
-@each_source
-def test_no_long_file(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES, f"{_name(path)} has {lines} lines, more than {MOST_LINES}"
-
-
-@each_source
-def test_no_drawer(path: Path) -> None:
-    assert path.stem not in ("utils", "util", "helpers", "helper", "misc", "common"), f"{_name(path)} is a drawer"
+def test_no_drawer() -> None:
+    drawers = [_name(p) for p in SOURCES if p.stem in ("utils", "util", "helpers", "helper", "misc", "common")]
+    assert not drawers, f"named after nothing in particular: {drawers}"
 
 
 def _twin(path: Path) -> Path:
@@ -59,12 +60,10 @@ def _twin(path: Path) -> Path:
     return ROOT / "tests" / (name if name.name.startswith("test_") else name.with_name(f"test_{name.name}"))
 
 
-@each_source
-def test_source_has_a_test_twin(path: Path) -> None:
-    if path.name in ("__init__.py", "__main__.py"):
-        return
-    twin = _twin(path)
-    assert twin.is_file(), f"{_name(path)} has no {twin.relative_to(ROOT)}"
+def test_every_source_has_a_test_twin() -> None:
+    sources = [path for path in SOURCES if path.name not in ("__init__.py", "__main__.py")]
+    missing = {_name(path): str(_twin(path).relative_to(ROOT)) for path in sources if not _twin(path).is_file()}
+    assert not missing, f"{len(missing)} sources have no test twin: {missing}"
 
 
 def test_no_exception_is_left_over() -> None:
@@ -84,24 +83,23 @@ def _called_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.module}.{alias.name}"
 
 
-@each_source
-def test_no_lu_factorisation(path: Path) -> None:
-    if _name(path).startswith(MAY_CALL_LU):
-        return
+def test_no_lu_factorisation() -> None:
     used = [
-        (line, name)
+        f"{_name(path)}:{line} {name}"
+        for path in SOURCES
+        if not _name(path).startswith(MAY_CALL_LU)
         for line, name in _called_names(_tree(path))
         if name.rpartition(".")[2] in LU and name.startswith(("torch.", "np.linalg.", "numpy.linalg."))
     ]
-    assert not used, f"{_name(path)} calls {used}: wrong in batches in some builds of torch; use Cholesky, QR or SVD"
+    assert not used, f"wrong in batches in some builds of torch, use Cholesky, QR or SVD instead: {used}"
 
 
-@each_source
-def test_imports_are_absolute_and_explicit(path: Path) -> None:
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno} of {_name(path)} is a relative import"
-            assert all(a.name != "*" for a in node.names), f"line {node.lineno} of {_name(path)} is a star import"
+def test_imports_are_absolute_and_explicit() -> None:
+    for path in SOURCES:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"line {node.lineno} of {_name(path)} is a relative import"
+                assert all(a.name != "*" for a in node.names), f"line {node.lineno} of {_name(path)} is a star import"
 
 
 def _is_module_class(node: ast.ClassDef, known: set[str]) -> bool:

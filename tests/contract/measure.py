@@ -44,7 +44,9 @@ def matrix_of(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> 
 def is_affine(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
     """Does f(x) + f(y) = f(x + y) + f(0) hold on random points of two lengths?"""
     generator = torch.Generator().manual_seed(5)
-    x, y = torch.randn(2, 64, *shape, generator=generator, dtype=dtype)
+    # So many samples that a kinked function of two entries shows its kinks, at least eight.
+    samples = 8 + 128 // torch.Size(shape).numel()
+    x, y = torch.randn(2, samples, *shape, generator=generator, dtype=dtype)
     y = 10 * y
     zero = torch.zeros(1, *shape, dtype=dtype)
     gap = outputs(module, x) + outputs(module, y) - outputs(module, x + y) - outputs(module, zero)

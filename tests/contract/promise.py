@@ -27,16 +27,15 @@ class Promise:
         name: What a record's `exceptions` and `pytest -k` call it.
         check: Raises AssertionError, with a message, if the layer of a case breaks it.
         kinds: Kinds of layer that promise it.
-        scope: The cases it is checked on: the plainest one, a few, the whole grid, or images below the kernel.
-        dtypes: Precisions it is checked in.
+        scopes: The cases it is checked on in each precision: the plainest one, a few, the whole grid, or images below
+            the kernel.
         slow: Does one check take longer than about half a second?
     """
 
     name: str
     check: Callable[[Case], None]
     kinds: Kinds
-    scope: Scope
-    dtypes: tuple[torch.dtype, ...]
+    scopes: dict[torch.dtype, Scope]
     slow: bool
 
     def cases_of(self, record: LayerRecord) -> list[Case]:
@@ -44,13 +43,13 @@ class Promise:
         if record.kind not in self.kinds:
             return []
         found: list[Case] = []
-        for dtype in self.dtypes:
+        for dtype, scope in self.scopes.items():
             core = cases.buildable(cases.core_cases(record, dtype))
-            if self.scope == "first":
+            if scope == "first":
                 found += core[:1]
-            elif self.scope == "core":
+            elif scope == "core":
                 found += core
-            elif self.scope == "small-images":
+            elif scope == "small-images":
                 found += cases.small_image_cases(record, dtype)
             else:
                 found += core + cases.buildable(cases.grid_cases(record, dtype))
@@ -63,16 +62,17 @@ PROMISES: dict[str, Promise] = {}
 def promise(
     *,
     kinds: Kinds = EVERY,
-    scope: Scope = "core",
-    dtypes: tuple[torch.dtype, ...] = (torch.float32,),
+    float32: Scope | None = "core",
+    float64: Scope | None = None,
     slow: bool = False,
 ) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
-    """Enter a `check_...` function in the table, under its name without `check_`."""
+    """Enter a `check_...` function in the table, under its name without `check_`, with the scope of each precision."""
+    scopes = {dtype: s for dtype, s in ((torch.float32, float32), (torch.float64, float64)) if s is not None}
 
     def enter(check: Callable[[Case], None]) -> Callable[[Case], None]:
         name = check.__name__.removeprefix("check_")
         assert name not in PROMISES, f"two promises are called {name}"
-        PROMISES[name] = Promise(name, check, kinds, scope, dtypes, slow)
+        PROMISES[name] = Promise(name, check, kinds, scopes, slow)
         return check
 
     return enter

@@ -37,7 +37,7 @@ def raw_parameters(layer: nn.Module) -> dict[str, Tensor]:
     return {name: p for name, p in layer.named_parameters() if not name.endswith("bias")}
 
 
-def train(layer: nn.Module, x: Tensor, *, steps: int = 3, rate: float = 0.05) -> nn.Module:
+def train(layer: nn.Module, x: Tensor, *, steps: int = 2, rate: float = 0.05) -> nn.Module:
     """Take optimiser steps on a random linear loss, and leave the layer in train mode."""
     layer.train()
     parameters = [p for p in layer.parameters() if p.requires_grad]
@@ -66,8 +66,14 @@ def perturb_(layer: nn.Module, seed: int = 0, size: float = 0.3) -> nn.Module:
 
 
 def trained(case: Case) -> nn.Module:
-    """A layer after some optimiser steps."""
-    return train(case.build(), case.input())
+    """A layer after some optimiser steps: a copy of one that is trained once for each case."""
+    if case not in _TRAINED:
+        _TRAINED.clear()
+        _TRAINED[case] = train(case.build(), case.input())
+    return copy.deepcopy(_TRAINED[case])
+
+
+_TRAINED: dict[Case, nn.Module] = {}
 
 
 def clone_by_pickle(layer: nn.Module) -> nn.Module:

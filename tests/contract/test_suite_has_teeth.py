@@ -94,7 +94,7 @@ def _caught(layer: type[nn.Module], name: str) -> str:
     case = sound.case_of(layer)
     if name in ("output_shape_is_torchs",):
         case = replace(case, options={**case.options, "stride": 2}, shape=(4, 6, 6))
-    if torch.float32 not in PROMISES[name].dtypes:
+    if torch.float32 not in PROMISES[name].scopes:
         case = case.wide()
     # Some breaches surface as errors of torch, pickle or the layer, inside the promise's check.
     with pytest.raises((AssertionError, RuntimeError, AttributeError, ValueError, pickle.PicklingError)) as caught:
@@ -109,7 +109,7 @@ def test_broken_layer_is_caught(layer: type[nn.Module], name: str) -> None:
 
 @pytest.mark.parametrize("name", PROMISES)
 def test_sound_layer_passes(name: str) -> None:
-    for dtype in PROMISES[name].dtypes:
+    for dtype in PROMISES[name].scopes:
         PROMISES[name].check(replace(sound.case_of(sound.SoundConv2d), dtype=dtype))
 
 

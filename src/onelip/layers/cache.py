@@ -32,6 +32,7 @@ class TensorCache:
         self._fingerprints: tuple[tuple[Any, ...], ...] = ()
         self._storages: tuple[Tensor, ...] = ()
         self._value: Tensor | None = None
+        self._version = 0
 
     def get(self, sources: Sequence[Tensor], compute: Callable[[], Tensor]) -> Tensor:
         """Return the kept value, or compute and keep it.
@@ -50,10 +51,13 @@ class TensorCache:
             return compute()
         fingerprints = tuple(map(_fingerprint, sources))
         same = len(sources) == len(self._sources) and all(a is b for a, b in zip(sources, self._sources, strict=True))
-        if self._value is None or not same or fingerprints != self._fingerprints:
+        # The value's own version: the caller was handed this very tensor and may have edited it in place.
+        intact = self._value is not None and self._value._version == self._version
+        if self._value is None or not intact or not same or fingerprints != self._fingerprints:
             # Outside inference mode, since an inference tensor could never take part in autograd later.
             with torch.inference_mode(False), torch.no_grad():
                 self._value = compute()
+            self._version = self._value._version
             self._sources, self._fingerprints = tuple(sources), fingerprints
             # Aliases keep the storages alive: else `.float().double()` may be given the same addresses again.
             self._storages = tuple(s.detach() for s in sources)

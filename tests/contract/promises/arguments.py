@@ -42,7 +42,7 @@ def _assert_refused(case: Case, argument: str, value: Any, **others: Any) -> Non
         raise AssertionError(f"{argument}={value!r} is accepted")
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_signature_is_torchs(case: Case) -> None:
     """First the namesake's parameters, same names, order and defaults, then keyword-only ones, and no catch-all."""
     parameters = case.parameters
@@ -59,7 +59,7 @@ def check_signature_is_torchs(case: Case) -> None:
         assert extra.default is not extra.empty, f"{extra.name} has no default"
 
 
-@promise(kinds=("activation", "pool"), scope="first")
+@promise(kinds=("activation", "pool"), float32="first")
 def check_signature_has_no_catch_all(case: Case) -> None:
     """No *args and no **kwargs that could swallow an argument."""
     for parameter in case.parameters:
@@ -67,7 +67,7 @@ def check_signature_has_no_catch_all(case: Case) -> None:
         assert not catch_all, f"{parameter} swallows arguments"
 
 
-@promise(kinds=EVERY, scope="first")
+@promise(kinds=EVERY, float32="first")
 def check_unknown_argument_is_refused(case: Case) -> None:
     """A misspelt argument is an error."""
     try:
@@ -77,7 +77,7 @@ def check_unknown_argument_is_refused(case: Case) -> None:
     raise AssertionError("an unknown argument is accepted")
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_bad_arguments_are_refused(case: Case) -> None:
     """Values that make no sense: one sentence each, at construction."""
     names = [p.name for p in case.parameters]
@@ -100,7 +100,7 @@ def check_bad_arguments_are_refused(case: Case) -> None:
             raise AssertionError(f"{name}={value!r} is accepted")
 
 
-@promise(kinds=CONVS, scope="first")
+@promise(kinds=CONVS, float32="first")
 def check_undeclared_paddings_are_refused(case: Case) -> None:
     """Padding modes that the record does not declare are refused, by name; circular padding beyond the kernel too."""
     for mode in ("zeros", "circular", "reflect", "replicate"):
@@ -110,7 +110,7 @@ def check_undeclared_paddings_are_refused(case: Case) -> None:
         _assert_refused(case, "padding", 3, padding_mode="circular")
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_record_tells_the_truth_about_shapes(case: Case) -> None:
     """`square` and `strides`: what the record says is supported is, the rest is refused."""
     case = case.with_options(case.label, **{name: 1 for name in ("groups",) if name in case.options})
@@ -143,7 +143,7 @@ def _output_shape(case: Case) -> tuple[torch.Size, Tensor]:
     return outputs(namesake, case.input()).shape, case.input()
 
 
-@promise(kinds=WITH_WEIGHT, scope="all")
+@promise(kinds=WITH_WEIGHT, float32="all")
 def check_output_shape_is_torchs(case: Case) -> None:
     """Stride, padding, dilation and the rest do what they do in torch; unbatched and empty inputs too."""
     layer = case.build()
@@ -159,7 +159,7 @@ def check_output_shape_is_torchs(case: Case) -> None:
         assert torch.allclose(last, y, rtol=0, atol=1e-5), "channels_last input gives other numbers"
 
 
-@promise(kinds=WITH_WEIGHT, scope="core")
+@promise(kinds=WITH_WEIGHT)
 def check_bias_argument(case: Case) -> None:
     """bias=False means no bias parameter; bias=True means one that is added or used."""
     without, with_bias = case.build(bias=False), case.build(bias=True)
@@ -262,7 +262,7 @@ def _accepted(case: Case, parameter: inspect.Parameter, values: list[Any]) -> li
     return accepted
 
 
-@promise(kinds=EVERY, scope="first")
+@promise(kinds=EVERY, float32="first")
 def check_every_option_has_an_effect(case: Case) -> None:
     """Each keyword of the method changes state, outputs, gradients or claims; a change of repr alone is not enough."""
     for parameter in _own_options(case):
@@ -277,7 +277,7 @@ def check_every_option_has_an_effect(case: Case) -> None:
         assert effective, f"{parameter.name} has no effect: all of {accepted} give what {parameter.default!r} gives"
 
 
-@promise(kinds=EVERY, scope="core")
+@promise(kinds=EVERY)
 def check_repr_shows_every_option(case: Case) -> None:
     """`repr` gives each argument's value, defaults included."""
     layer = case.build()

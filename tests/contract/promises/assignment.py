@@ -67,7 +67,7 @@ def check_assignment_registers_nothing(case: Case) -> None:
     assert bias is None or torch.equal(bias, layer.bias), "assignment changes the bias"
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_assignment_refuses_other_shapes(case: Case) -> None:
     """A wrong shape or type is one sentence with the class, the shape given and the shape wanted."""
     layer = case.build()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from tests.contract.cases import DTYPES, Case
+from tests.contract.cases import Case
 from tests.contract.measure import SAME_FUNCTION, outputs
 from tests.contract.promise import WITH_WEIGHT, promise
 from tests.contract.states import STATES, perturb_, train, trained
@@ -21,7 +21,7 @@ def _gap(a: nn.Module, b: nn.Module, case: Case) -> float:
     return float((outputs(b, x) - expected).abs().max()) / max(1.0, float(expected.abs().max()))
 
 
-@promise(scope="all", dtypes=DTYPES)
+@promise(float32="all", float64="core")
 def check_plain_form_is_the_same_function(case: Case) -> None:
     """From train mode and from eval mode, after training."""
     layer = trained(case)
@@ -35,7 +35,7 @@ def check_plain_form_is_the_same_function(case: Case) -> None:
         assert gap <= SAME_FUNCTION[case.dtype], f"the plain form made in {mode} mode differs by {gap:.2e}"
 
 
-@promise(scope="first")
+@promise(float32="first")
 def check_plain_form_at_another_size(case: Case) -> None:
     """The plain form is not tied to an input size."""
     layer = trained(case).eval()
@@ -74,7 +74,7 @@ def check_plain_form_is_independent(case: Case) -> None:
     assert all(t.grad_fn is None for t in plain.state_dict(keep_vars=True).values()), "the plain form keeps a graph"
 
 
-@promise(scope="first")
+@promise(float32="first")
 def check_plain_form_of_a_model(case: Case) -> None:
     """`onelip.layers.to_plain` converts a layer inside a model, and the verb agrees with the method."""
     layer = trained(case)
@@ -84,7 +84,7 @@ def check_plain_form_of_a_model(case: Case) -> None:
     assert repr(plain[1][0]) == repr(layer.to_plain()), "to_plain of a model and of the layer differ"
 
 
-@promise(scope="first", slow=True)
+@promise(slow=True, float32="first")
 def check_plain_form_exports(case: Case) -> None:
     """`torch.export` of the plain form gives the same numbers."""
     plain = trained(case).to_plain()
@@ -95,7 +95,7 @@ def check_plain_form_exports(case: Case) -> None:
     assert gap <= SAME_FUNCTION[case.dtype], f"the exported plain form differs by {gap:.2e}"
 
 
-@promise(kinds=WITH_WEIGHT, dtypes=DTYPES)
+@promise(kinds=WITH_WEIGHT, float64="core")
 def check_retraction_keeps_the_function(case: Case) -> None:
     """`retract_` moves raw parameters only: same function, same keys, same parameter objects, biases untouched."""
     for name in ("fresh", "trained", "perturbed", "raw weights x 1e3"):
@@ -111,7 +111,7 @@ def check_retraction_keeps_the_function(case: Case) -> None:
         assert all(torch.equal(b, parameters[n]) for n, b in biases.items()), "retract_ changes a bias"
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_retraction_of_degenerate_weights(case: Case) -> None:
     """From zero and rank-one raw weights the raw parameters stay finite, and the layer keeps training."""
     for name in ("raw weights zero", "raw weights of rank one"):

@@ -48,7 +48,7 @@ def check_no_state_is_created_in_forward(case: Case) -> None:
         assert {n: id(p) for n, p in layer.named_parameters()} == identities, f"{phase} replaces a parameter"
 
 
-@promise(scope="all")
+@promise()
 def check_state_loads_strictly(case: Case) -> None:
     """A trained state loads strictly into a fresh layer, which then gives the same numbers to the bit."""
     layer = trained(case)

@@ -42,7 +42,7 @@ def check_functional_call(case: Case) -> None:
         assert torch.equal(before, outputs(layer, x)), f"functional_call leaves a trace in {mode} mode"
 
 
-@promise(scope="first")
+@promise(float32="first")
 def check_jacrev(case: Case) -> None:
     """The Jacobian by torch.func is that of backward, with respect to input and to parameters."""
     layer = trained(case)
@@ -61,7 +61,7 @@ def check_jacrev(case: Case) -> None:
         assert torch.isfinite(gradient).all(), f"torch.func.grad gives NaN or inf for {name}"
 
 
-@promise(scope="first")
+@promise(float32="first")
 def check_vmap(case: Case) -> None:
     """Over inputs, and over the parameters of an ensemble, in both modes."""
     ensemble = [perturb_(case.build(seed=seed), seed) for seed in (1, 2)]
@@ -105,7 +105,7 @@ def _check_compiled(case: Case, backend: str) -> None:
             assert _close(a, b, 10 * FIXED_STEPS), f"a compiled gradient differs by {float((a - b).abs().max()):.2e}"
 
 
-@promise(scope="first", slow=True)
+@promise(slow=True, float32="first")
 def check_compiled_training_step(case: Case) -> None:
     """`torch.compile(fullgraph=True)`: same loss, same gradients."""
     _check_compiled(case, "aot_eager")
@@ -120,18 +120,19 @@ def check_autocast_leaves_the_constraint_alone(case: Case) -> None:
     expected = operations(lambda: _autocast(plain, x)).in_bfloat16
     for training in (True, False):
         layer.train(training)
-        weight = getattr(layer, "weight", None)
         found = operations(lambda: _autocast(layer, x)).in_bfloat16
         extra = {n: c for n, c in found.items() if c > expected[n] and _computes(n)}
         assert not extra, f"autocast runs {extra} in bfloat16, the plain layer {dict(expected)}"
-        if weight is not None and hasattr(layer, "eval_weight"):
-            with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-                inside = layer.weight
+        if hasattr(layer, "eval_weight"):
+            with torch.no_grad():
+                weight = layer.weight
+                with torch.autocast("cpu", torch.bfloat16):
+                    inside = layer.weight
             assert inside.dtype == case.dtype, f"autocast makes the weight {inside.dtype}"
             assert torch.equal(inside, weight), "autocast changes the weight"
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_autocast_leaves_the_cache_alone(case: Case) -> None:
     """An eval pass under autocast does not leave a rounded weight for the next pass without it."""
     layer = trained(case).eval()
@@ -142,7 +143,7 @@ def check_autocast_leaves_the_cache_alone(case: Case) -> None:
     assert torch.equal(outputs(layer, case.input()), outputs(fresh, case.input())), "autocast leaves a rounded weight"
 
 
-@promise(kinds=WITH_WEIGHT, scope="first")
+@promise(kinds=WITH_WEIGHT, float32="first")
 def check_autocast_gradients(case: Case) -> None:
     """Mixed-precision training: finite float32 gradients for every parameter."""
     layer = perturb_(case.build())

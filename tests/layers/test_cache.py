@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from onelip.layers.cache import TensorCache
+
+
+class Counted:
+    """Doubles a tensor and counts how often."""
+
+    def __init__(self, source: Tensor) -> None:
+        self.source, self.calls = source, 0
+
+    def __call__(self) -> Tensor:
+        self.calls += 1
+        return 2 * self.source
+
+
+def _get(cache: TensorCache, source: Tensor, counted: Counted) -> Tensor:
+    with torch.no_grad():
+        return cache.get([source], counted)
+
+
+def test_value_is_computed_once() -> None:
+    cache, source = TensorCache(), nn.Parameter(torch.ones(3))
+    counted = Counted(source)
+    assert _get(cache, source, counted) is _get(cache, source, counted)
+    assert counted.calls == 1
+
+
+CHANGES: dict[str, Callable[[nn.Parameter], object]] = {
+    "edited in place": lambda p: p.add_(1),
+    "given other data": lambda p: setattr(p, "data", torch.full((3,), 5.0)),
+    "given other data of another dtype": lambda p: setattr(p, "data", torch.full((3,), 5.0, dtype=torch.float64)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_of_a_source_is_seen(change: str) -> None:
+    cache, source = TensorCache(), nn.Parameter(torch.ones(3))
+    counted = Counted(source)
+    _get(cache, source, counted)
+    with torch.no_grad():
+        CHANGES[change](source)
+    assert torch.equal(_get(cache, source, counted), 2 * source.detach())
+    assert counted.calls == 2
+
+
+def test_another_source_with_equal_numbers_is_another_source() -> None:
+    cache, first, second = TensorCache(), torch.ones(3), torch.ones(3)
+    _get(cache, first, Counted(first))
+    counted = Counted(second)
+    _get(cache, second, counted)
+    assert counted.calls == 1
+
+
+def test_addresses_handed_out_again_are_not_taken_for_unchanged() -> None:
+    cache, source = TensorCache(), nn.Parameter(torch.rand(1000, dtype=torch.float64))
+    for _ in range(20):
+        _get(cache, source, Counted(source))
+        with torch.no_grad():
+            source.data = source.data.float()
+            source.data = source.data.double()
+            assert torch.equal(_get(cache, source, Counted(source)), 2 * source)
+            source.data = torch.rand(1000, dtype=torch.float64)
+
+
+def test_value_edited_by_the_caller_is_computed_anew() -> None:
+    cache, source = TensorCache(), torch.ones(3)
+    counted = Counted(source)
+    _get(cache, source, counted).mul_(10)
+    assert torch.equal(_get(cache, source, counted), torch.full((3,), 2.0))
+
+
+def test_nothing_is_kept_where_gradients_are_wanted() -> None:
+    cache, source = TensorCache(), nn.Parameter(torch.ones(3))
+    counted = Counted(source)
+    for _ in range(2):
+        cache.get([source], counted).sum().backward()
+    assert counted.calls == 2
+    assert torch.equal(source.grad, torch.full((3,), 4.0))
+
+
+def test_value_of_inference_mode_can_take_part_in_autograd() -> None:
+    cache, source, x = TensorCache(), torch.ones(3), torch.ones(3, requires_grad=True)
+    with torch.inference_mode():
+        cache.get([source], lambda: 2 * source)
+    (cache.get([source], lambda: 2 * source) * x).sum().backward()
+    assert torch.equal(x.grad, torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))])
+def test_copies_start_empty(clone: Callable[[TensorCache], TensorCache]) -> None:
+    cache, source = TensorCache(), torch.ones(3)
+    counted = Counted(source)
+    _get(cache, source, counted)
+    _get(clone(cache), source, counted)
+    assert counted.calls == 2
+
+
+def test_cleared_cache_computes_anew() -> None:
+    cache, source = TensorCache(), torch.ones(3)
+    counted = Counted(source)
+    _get(cache, source, counted)
+    cache.clear()
+    _get(cache, source, counted)
+    assert counted.calls == 2

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from onelip.layers.circular import CircularConvTranspose2d, conv_transpose2d_circular
+from onelip.layers.conv_arguments import conv_arguments
+
+ROUNDING = 1e-12
+"""Inner products of a few hundred float64 terms of size 1."""
+
+
+@st.composite
+def _convolutions(draw: st.DrawFn):  # type: ignore[no-untyped-def]
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    stride, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    padding = tuple(draw(st.integers(0, dilation * (k - 1) // 2)) for k in kernel)
+    groups = draw(st.integers(1, 2))
+    channels = (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)))
+    least = [-(-(dilation * (k - 1) + 1) // stride) for k in kernel]
+    image = tuple(stride * draw(st.integers(low, low + 2)) for low in least)
+    return channels, kernel, stride, padding, dilation, groups, image
+
+
+@settings(max_examples=40, deadline=None)
+@given(_convolutions())
+def test_it_is_the_adjoint_of_torchs_circular_convolution(convolution) -> None:  # type: ignore[no-untyped-def]
+    (rows, columns), kernel, stride, padding, dilation, groups, image = convolution
+    arguments = conv_arguments("Test", rows, columns, kernel, stride, padding, dilation, groups, "circular")
+    weight = torch.randn(rows, columns // groups, *kernel, dtype=torch.float64)
+    x = torch.randn(2, columns, *image, dtype=torch.float64)
+    padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]), mode="circular")
+    forward = F.conv2d(padded, weight, None, stride, 0, dilation, groups)
+    y = torch.randn_like(forward)
+    # Otherwise some pixels of the image are seen by no stride, and torch gives another size.
+    assume([stride * n for n in y.shape[-2:]] == list(image))
+    backward = conv_transpose2d_circular(y, weight, None, arguments)
+    assert backward.shape == x.shape
+    assert float((forward * y).sum()) == pytest.approx(float((x * backward).sum()), rel=ROUNDING, abs=ROUNDING)
+
+
+def test_bias_is_added_once_for_each_pixel() -> None:
+    arguments = conv_arguments("Test", 2, 3, 3, 1, 1, padding_mode="circular")
+    x, weight, bias = torch.randn(1, 2, 4, 5), torch.randn(2, 3, 3, 3), torch.randn(3)
+    with_bias = conv_transpose2d_circular(x, weight, bias, arguments)
+    assert torch.equal(with_bias, conv_transpose2d_circular(x, weight, None, arguments) + bias[:, None, None])
+
+
+def test_image_smaller_than_the_padding_is_refused() -> None:
+    arguments = conv_arguments("Test", 1, 1, 5, 1, 2, padding_mode="circular")
+    with pytest.raises(ValueError, match=r"image height 1 .*Test"):
+        conv_transpose2d_circular(torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 5, 5), None, arguments)
+
+
+def test_module_owns_its_weights_and_proves_their_norm() -> None:
+    arguments = conv_arguments("Test", 2, 2, 3, 1, 1, padding_mode="circular")
+    weight = torch.zeros(2, 2, 3, 3)
+    weight[0, 0, 1, 1], weight[1, 1, 0, 2] = 0.5, 2.0
+    layer = CircularConvTranspose2d(weight, None, arguments)
+    weight.zero_()
+    assert 2.0 <= layer.lipschitz_bound().value <= 2.0 * (1 + 1e-6)
+    assert layer.lipschitz_bound().proved
+    assert "padding=(1, 1)" in repr(layer)
+    assert torch.equal(layer.to_plain()(torch.ones(1, 2, 3, 3)), layer(torch.ones(1, 2, 3, 3)))
