@@ -14,7 +14,7 @@ from onelip.experiments.recorder import read_metrics
 
 COMMAND = [sys.executable, "-c", "from onelip.cli import main; main()", "train"]
 SMALL = [
-    "trainer.max_epochs=4", "data.batch_size=16", "trainer.threads=1", "schedule=cosine",
+    "trainer.max_epochs=4", "data.batch_size=16", "trainer.threads=1", "schedule=cosine", "model.widths=[32]",
     "attack.samples=10", "attack.steps=2", "attack.restarts=1",
 ]  # fmt: skip
 
