@@ -25,9 +25,9 @@ class BlockPlan:
         rows: Output channels of a group.
         columns: Input channels of a group.
         start: Height and width of the start, min(kernel, stride) along each axis.
-        axes: The axis of each factor, -2 or -1.
+        axes: The axis of each factor, as `factor_axes` orders them.
         channels: Channels that the factors act on, at least 2 if there are any.
-        factors_last: Do the factors act on the outputs (stride 1, more outputs than inputs) or on the inputs?
+        factors_last: Do the factors act on the outputs (stride 1, no fewer outputs than inputs) or on the inputs?
     """
 
     groups: int
@@ -62,7 +62,8 @@ class BlockPlan:
         x = self._channels_first(matrix.reshape(self.groups, self.rows, -1, *self.start))
         if frames is not None:
             x = compose_factors(x, frames, list(self.axes))
-        return self._channels_first(x)[:, :, : self.columns].reshape(-1, self.columns, *x.shape[-2:])
+        kernel = self._outputs_first(x)[:, :, : self.columns]
+        return kernel.reshape(-1, self.columns, *x.shape[2:4]).contiguous()
 
     def fit(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
         """Find parameters whose kernel is near a given one.
@@ -76,11 +77,15 @@ class BlockPlan:
         target = self._channels_first(kernel.unflatten(0, (self.groups, self.rows)))
         target = F.pad(target, (0, 0, 0, 0, 0, 0, 0, self.channels - target.shape[1]))
         start, frames = fit_factors(target, list(self.axes), self.rank)
-        return self._channels_first(start).reshape(self.matrix_shape), frames
+        return self._outputs_first(start).reshape(self.matrix_shape), frames
 
     def _channels_first(self, x: Tensor) -> Tensor:
-        # Swaps the channel axes of (groups, rows, columns, kh, kw) if the factors act on the columns; its own inverse.
-        return x if self.factors_last else x.transpose(1, 2)
+        # (groups, rows, columns, kh, kw) to (groups, channels, kh, kw, rest).
+        return x.permute((0, 1, 3, 4, 2) if self.factors_last else (0, 2, 3, 4, 1))
+
+    def _outputs_first(self, x: Tensor) -> Tensor:
+        # The inverse of `_channels_first`.
+        return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
 
 
 def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
@@ -121,7 +126,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
             f"use fewer groups, more channels or kernel_size={start}"
         )
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows > columns)
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows >= columns)
 
 
 class BlockKernel(ExplicitWeight):

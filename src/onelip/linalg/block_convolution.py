@@ -2,19 +2,22 @@
 
 A frame V with orthonormal columns gives the projector P = V V^T and the factor [P, I - P], a kernel of two taps along
 one axis that is orthogonal: |P + (I - P) z| = 1 for every |z| = 1. Frames with columns shorter than 1 give a factor of
-norm 1 all the same. Kernels here have their channels in front, `(groups, channels, rest, height, width)`, where
-`channels` is the axis that the factors act on.
+norm 1 all the same. Kernels here are laid out `(groups, channels, height, width, rest)`, where `channels` is the axis
+that the factors act on, so that shifting along an image axis moves whole runs of memory.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from onelip.linalg.polar import polar_factor
+from onelip.linalg.stiefel import may_look_at_values
 
-HEIGHT, WIDTH = -2, -1
+HEIGHT, WIDTH = 2, 3
 
 _SWEEPS = 100
 """Largest number of sweeps of `fit_factors`; each costs about two compositions."""
@@ -31,7 +34,7 @@ def factor_axes(vertical: int, horizontal: int) -> list[int]:
         horizontal: Number of horizontal factors.
 
     Returns:
-        The axis of each factor, -2 or -1.
+        The axis of each factor, 2 (height) or 3 (width).
     """
     both = min(vertical, horizontal)
     return [HEIGHT, WIDTH] * both + [HEIGHT] * (vertical - both) + [WIDTH] * (horizontal - both)
@@ -41,18 +44,19 @@ def compose_factors(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
     """Apply the factors one after the other to a kernel, each making it a tap longer.
 
     Args:
-        x: (groups, channels, rest, h, w), the kernel to start from.
+        x: (groups, channels, h, w, rest), the kernel to start from.
         frames: (n, groups, channels, rank), columns orthonormal.
         axes: The axis of each of the n factors, as `factor_axes` orders them.
 
     Returns:
-        (groups, channels, rest, h + vertical, w + horizontal).
+        (groups, channels, h + vertical, w + horizontal, rest).
 
     Cost: 4 channels^2 rest h w operations for each factor at rank channels / 2.
     """
-    for frame, axis in zip(frames.unbind(0), axes, strict=True):
-        x = _step(x, frame, axis)
-    return x
+    if may_look_at_values(x) and may_look_at_values(frames):
+        composed: Tensor = _Composition.apply(x, frames, axes)
+        return composed
+    return _compose(x, frames, axes)
 
 
 def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Tensor]:
@@ -64,12 +68,12 @@ def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Ten
     eigenvalue problem, and the matrix by a polar factor, until the inner product stops growing.
 
     Args:
-        target: (groups, channels, rest, kh, kw), any kernel, float64.
+        target: (groups, channels, kh, kw, rest), any kernel, float64.
         axes: The axis of each factor.
         rank: Rank of every projector.
 
     Returns:
-        The kernel to start from, (groups, channels, rest, h, w), semi-orthogonal as a matrix from (channels, h, w) to
+        The kernel to start from, (groups, channels, h, w, rest), semi-orthogonal as a matrix from (channels, h, w) to
         rest or back, and frames (n, groups, channels, rank).
 
     Cost: at most 101 sweeps of two compositions and n eigenvalue problems.
@@ -92,6 +96,51 @@ def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Ten
     return start, _stacked(frames, target, rank)
 
 
+class _Composition(torch.autograd.Function):
+    """`_compose` with a backward pass of half the operations, whose overhead counts at this size."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
+        kernels, coordinates = [x], []
+        for frame, axis in zip(frames.unbind(0), axes, strict=True):
+            coordinates.append(torch.bmm(frame.mT, kernels[-1].flatten(2)))
+            inside = torch.bmm(frame, coordinates[-1]).view_as(kernels[-1])
+            kernels.append(_longer(kernels[-1], inside, axis))
+        ctx.axes = axes
+        ctx.save_for_backward(x, frames, *kernels[1:-1], *coordinates)
+        return kernels[-1]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        (gradient,) = gradients
+        first, frames, *saved = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # For second derivatives: the saved kernels are not part of the graph, the inputs are.
+            composed = _compose(first, frames, ctx.axes)
+            of_first, of_frames = torch.autograd.grad(composed, (first, frames), gradient, create_graph=True)
+            return of_first, of_frames, None
+        n = len(ctx.axes)
+        kernels, coordinates = [first, *saved[: n - 1]], saved[n - 1 :]
+        of_each = torch.empty_like(frames)
+        for i in reversed(range(n)):
+            axis, x, frame = ctx.axes[i], kernels[i], frames[i]
+            size = x.shape[axis]
+            ahead = gradient.narrow(axis, 1, size)
+            # y = [0, x] + P ([x, 0] - [0, x]), so dx = ahead + P d and dP = d x^T, d = gradient[:size] - ahead.
+            d = (gradient.narrow(axis, 0, size) - ahead).flatten(2)
+            projected = torch.bmm(frame.mT, d)
+            torch.bmm(d, coordinates[i].mT, out=of_each[i])
+            of_each[i].baddbmm_(x.flatten(2), projected.mT)
+            gradient = torch.baddbmm(ahead.flatten(2), frame, projected).view_as(x)
+        return gradient, of_each, None
+
+
+def _compose(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
+    for frame, axis in zip(frames.unbind(0), axes, strict=True):
+        x = _step(x, frame, axis)
+    return x
+
+
 def _inner(target: Tensor, start: Tensor, frames: list[Tensor], axes: list[int], rank: int) -> float:
     return float((target * compose_factors(start, _stacked(frames, target, rank), axes)).sum())
 
@@ -99,7 +148,19 @@ def _inner(target: Tensor, start: Tensor, frames: list[Tensor], axes: list[int],
 def _step(x: Tensor, frame: Tensor, axis: int) -> Tensor:
     # y[t] = P x[t] + (I - P) x[t - 1].
     inside = _project(x, frame)
-    return _pad(inside, axis, 0, 1) + _pad(x - inside, axis, 1, 0)
+    return _pad(inside, axis, 0, 1) + _pad(x, axis, 1, 0) - _pad(inside, axis, 1, 0)
+
+
+def _longer(x: Tensor, inside: Tensor, axis: int) -> Tensor:
+    # `_step` for inside = P x, in place and with half the memory traffic.
+    size = x.shape[axis]
+    shape = list(x.shape)
+    shape[axis] += 1
+    y = x.new_empty(shape)
+    y.narrow(axis, 0, size).copy_(inside)
+    y.narrow(axis, size, 1).zero_()
+    y.narrow(axis, 1, size).add_(x).sub_(inside)
+    return y
 
 
 def _step_back(y: Tensor, frame: Tensor, axis: int) -> Tensor:
@@ -109,11 +170,11 @@ def _step_back(y: Tensor, frame: Tensor, axis: int) -> Tensor:
 
 
 def _project(x: Tensor, frame: Tensor) -> Tensor:
-    return (frame @ (frame.mT @ x.flatten(2))).view_as(x)
+    return torch.bmm(frame, torch.bmm(frame.mT, x.flatten(2))).view_as(x)
 
 
 def _pad(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    return F.pad(x, (0, 0, before, after) if axis == HEIGHT else (before, after))
+    return F.pad(x, (0, 0, 0, 0, before, after) if axis == HEIGHT else (0, 0, before, after))
 
 
 def _gram(x: Tensor) -> Tensor:
@@ -126,10 +187,7 @@ def _top_frame(symmetric: Tensor, rank: int) -> Tensor:
 
 
 def _polar(x: Tensor) -> Tensor:
-    # As a matrix whose longer side is (channels, height, width) if that is longer than `rest`.
-    groups, channels, rest, height, width = x.shape
-    matrix = x.transpose(1, 2).reshape(groups, rest, channels * height * width)
-    return polar_factor(matrix).reshape(groups, rest, channels, height, width).transpose(1, 2)
+    return polar_factor(x.flatten(1, 3)).reshape(x.shape)
 
 
 def _stacked(frames: list[Tensor], like: Tensor, rank: int) -> Tensor:

@@ -65,8 +65,8 @@ def bjorck(w: Tensor, *, tol: float | None = None, max_steps: int | None = None,
         raise ValueError(f"order={order} is not an order of Bjorck's iteration; it must be 1, 2, 3 or 4")
 
     def algorithm(x: Tensor, run: Run) -> Orthogonalised:
-        x, gram = _scaled(x, run, spare_near=True)
-        return finish(x, gram, run, order=order)
+        x, gram, residual = _scaled(x, run, spare_near=True)
+        return finish(x, gram, run, order=order, residual=residual)
 
     return on_stiefel(w, algorithm, tol=tol, max_steps=max_steps, default_steps=_BJORCK_STEPS[order])
 
@@ -112,18 +112,27 @@ def polar_express(w: Tensor, *, tol: float | None = None, max_steps: int | None 
 
 def _polar_express(x: Tensor, run: Run) -> Orthogonalised:
     # The minimax steps diverge on singular values above 1.01, so matrices near orthogonal are scaled with the others.
-    x, gram = _scaled(x, run, spare_near=False)
+    x, gram, residual = _scaled(x, run, spare_near=False)
     done = 0
     for coefficients in _POLAR_EXPRESS[: run.max_steps - 1]:
-        if run.adaptive and float(distance_to_identity(gram).max()) < _NEAR:
+        if run.adaptive and residual < _NEAR:
             break
         x = _apply(x, gram, coefficients)
         gram = gram_of(x)
+        residual = _residual(gram, run)
         done += 1
-    return finish(x, gram, run, done=done)
+    return finish(x, gram, run, done=done, residual=residual)
 
 
-def finish(x: Tensor, gram: Tensor, run: Run, *, order: int = 1, done: int = 0) -> Orthogonalised:
+def finish(
+    x: Tensor,
+    gram: Tensor,
+    run: Run,
+    *,
+    order: int = 1,
+    done: int = 0,
+    residual: float | Tensor | None = None,
+) -> Orthogonalised:
     """Run Bjorck steps until the residual is below `run.tol` or `run.max_steps` steps are done; at least one.
 
     The Gram matrix of each step also predicts the residual after it, so the last step costs no product to check.
@@ -134,20 +143,22 @@ def finish(x: Tensor, gram: Tensor, run: Run, *, order: int = 1, done: int = 0) 
         run: When to stop.
         order: 1 to 4.
         done: Steps that count already.
+        residual: ||G - I||_F, the largest of the batch, if it is known.
 
     Returns:
         The result, its predicted residual, and all steps.
     """
+    residual = _residual(gram, run) if residual is None else residual
     while True:
-        residual = distance_to_identity(gram).max()
         done += 1
         # Even orders overshoot 1 from above it. Where there is no next step to undo that, take order 1, which cannot.
         last_order = 1 if done >= run.max_steps else order
         x = _apply(x, gram, _BJORCK[last_order])
         residual = _predicted(residual, last_order)
-        if done >= run.max_steps or (run.adaptive and float(residual) <= run.tol):
-            return Orthogonalised(x, float(residual) if run.adaptive else residual, done)
+        if done >= run.max_steps or (run.adaptive and residual <= run.tol):
+            return Orthogonalised(x, residual, done)
         gram = gram_of(x)
+        residual = _residual(gram, run)
 
 
 def polish(x: Tensor, run: Run) -> Orthogonalised:
@@ -166,11 +177,17 @@ def polish(x: Tensor, run: Run) -> Orthogonalised:
     return finish(x, gram_of(x), run)
 
 
-def _predicted(residual: Tensor, order: int) -> Tensor:
+def _residual(gram: Tensor, run: Run) -> float | Tensor:
+    # A number where it may be looked at, so that deciding costs one synchronisation and no operations on tensors.
+    largest = distance_to_identity(gram).max()
+    return float(largest) if run.adaptive else largest
+
+
+def _predicted(residual: float | Tensor, order: int) -> float | Tensor:
     # An eigenvalue 1 - e of the Gram matrix, |e| < 1, becomes 1 - e' with |e'| <= |e|^(order + 1) (Kenney and Laub
     # 1991); for order 1, e' = e^2 (3 + e) / 4.
     rate = residual * (3 + residual) / 4 if order == 1 else residual**order
-    return residual * rate.clamp(max=1.0)
+    return residual * (rate.clamp(max=1.0) if isinstance(rate, Tensor) else min(rate, 1.0))
 
 
 def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
@@ -183,19 +200,20 @@ def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return torch.baddbmm(x, x, factor, beta=coefficients[0])
 
 
-def _scaled(x: Tensor, run: Run, *, spare_near: bool) -> tuple[Tensor, Tensor]:
+def _scaled(x: Tensor, run: Run, *, spare_near: bool) -> tuple[Tensor, Tensor, float | Tensor]:
     # Divide by an upper bound of the norm, unless all matrices are near orthogonal, or those that are if `spare_near`;
-    # the second result is the Gram matrix. The divisor is a constant for autograd, as the polar factor does not depend
-    # on scale.
+    # the other results are the Gram matrix and its residual. The divisor is a constant for autograd, as the polar factor
+    # does not depend on scale.
     gram = gram_of(x)
-    near = distance_to_identity(gram) < _NEAR
-    if run.adaptive and bool(near.all()):
-        return x, gram
-    near = near[:, None, None] & spare_near
+    distance = distance_to_identity(gram)
+    if run.adaptive and (largest := float(distance.max())) < _NEAR:
+        return x, gram, largest
+    near = (distance < _NEAR)[:, None, None] & spare_near
     peak = torch.where(near, 1.0, peak_of(x))
     norm = torch.where(near, 1.0, _spectral_norm_bound(gram_of(x.detach() / peak), x.shape[-2]))
     x = x / peak / norm
-    return x, gram_of(x)
+    gram = gram_of(x)
+    return x, gram, _residual(gram, run)
 
 
 def _spectral_norm_bound(gram: Tensor, inner: int) -> Tensor:
