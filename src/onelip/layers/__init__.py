@@ -7,12 +7,14 @@ from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
+from onelip.layers.cayley import CayleyConv2d, CayleyLinear
 from onelip.layers.channels import ChannelKeep, ChannelPad
 from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
 from onelip.layers.gradient_residual import (
     GradientResidual1d,
     GradientResidual2d,
@@ -68,6 +70,8 @@ __all__ = [
     "BjorckLinear",
     "CPLConv2d",
     "CPLLinear",
+    "CayleyConv2d",
+    "CayleyLinear",
     "ChannelKeep",
     "ChannelPad",
     "CholeskyLinear",
@@ -77,6 +81,8 @@ __all__ = [
     "ExplicitConv2d",
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
+    "FourierConv2d",
+    "FrequencyConv2d",
     "FullSort",
     "GradientResidual1d",
     "GradientResidual2d",
