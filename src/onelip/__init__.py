@@ -2,7 +2,6 @@
 
 __version__ = "0.1.0"
 
-# ruff: noqa: E402 - the packages below read the version.
 from onelip import layers, linalg
 from onelip.bounds import (
     LayerBound,
