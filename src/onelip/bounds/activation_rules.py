@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import nn
@@ -34,8 +33,8 @@ SOFTMAX = 0.5
 HARD_SWISH = 1.5
 """Largest derivative (2 x + 3) / 6 of x relu6(x + 3) / 6, at 3."""
 
-HARD_SIGMOID = math.nextafter(1 / 6, 1.0)
-"""Slope of relu6(x + 3) / 6."""
+HARD_SIGMOID = 0.16666668
+"""Above 1/6, the slope of relu6(x + 3) / 6, and above the single-precision 1/6 of torch's derivative."""
 
 
 def gelu_constant(approximate: str) -> Bound:

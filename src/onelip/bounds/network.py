@@ -15,7 +15,7 @@ from typing_extensions import override
 from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
-from onelip.bounds.tracing import evaluating, trace
+from onelip.bounds.tracing import Traced, evaluating, trace
 from onelip.linalg import EXACT_ONE, Bound, full_precision
 
 Shape = tuple[int, ...]
@@ -155,11 +155,11 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBoun
     return analyse(trace(model), shape).total
 
 
-def analyse(graph: fx.GraphModule, input_shape: Shape) -> Analysis:
+def analyse(traced: Traced, input_shape: Shape) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
-        graph: What `trace` returned.
+        traced: What `trace` returned.
         input_shape: Shape of one input sample.
 
     Returns:
@@ -168,9 +168,9 @@ def analyse(graph: fx.GraphModule, input_shape: Shape) -> Analysis:
     Raises:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
-    with evaluating(graph), torch.no_grad(), full_precision():
-        propagation = _Propagation(graph)
-        propagation.run(_sample(graph, input_shape))
+    with evaluating(traced.root), torch.no_grad(), full_precision():
+        propagation = _Propagation(traced)
+        propagation.run(_sample(traced.root, input_shape))
     total = propagation.output
     if total is None:
         raise UnknownLipschitzConstant("output", "network", "its output is not one tensor that depends on the input")
@@ -191,8 +191,9 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, graph: fx.GraphModule) -> None:
-        self.module = graph
+    def __init__(self, traced: Traced) -> None:
+        self.module = traced.root
+        self.graph = traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
         self.output: Bound | None = None
@@ -200,7 +201,7 @@ class _Propagation:
         self._own: dict[tuple[int, Shape], Bound] = {}
 
     def run(self, sample: Tensor) -> None:
-        for node in self.module.graph.nodes:
+        for node in self.graph.nodes:
             args, kwargs = _resolve(node.args, self._values), _resolve(node.kwargs, self._values)
             if node.op == "output":
                 result = args[0]
@@ -219,8 +220,17 @@ class _Propagation:
             return Operand(sample, EXACT_ONE)
         if node.op == "get_attr":
             return Operand(operator.attrgetter(str(node.target))(self.module), None)
+        self._check_module(node, Call(args, kwargs, None))
         result = self._execute(node, plain(args), plain(kwargs))
         return Operand(result, self._bound(node, Call(args, kwargs, result)))
+
+    def _check_module(self, node: fx.Node, call: Call) -> None:
+        # Modules are bounded before they run: some refuse the one sample that is run here, with an error of their own.
+        if node.op == "call_module" and call.signals():
+            try:
+                self._own_bound(node, call)
+            except Refused as refusal:
+                raise UnknownLipschitzConstant(_name(node), self._kind(node), str(refusal)) from refusal
 
     def _execute(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         if node.op == "call_module":
@@ -243,19 +253,22 @@ class _Propagation:
             raise UnknownLipschitzConstant(node.name, kind, f"its result of {call.result.dtype} is not continuous")
         return bound
 
-    def _of_module(self, node: fx.Node, call: Call) -> Bound:
+    def _own_bound(self, node: fx.Node, call: Call) -> Bound:
         module = self.module.get_submodule(str(node.target))
-        value, before = call.only_signal()
         if _foreign_hooks(module):
             raise Refused("it has forward hooks, which may change what it computes")
-        key = id(module), tuple(value.shape[1:])
+        key = id(module), tuple(call.only_signal()[0].shape[1:])
         if key not in self._own:
             own = module_bound(module, key[1])
             if own is None:
                 raise UnknownLipschitzConstant(str(node.target), type(module).__name__)
             self._own[key] = own
-        total = before.then(self._own[key])
-        self._record(node, self._own[key], total, call)
+        return self._own[key]
+
+    def _of_module(self, node: fx.Node, call: Call) -> Bound:
+        own = self._own_bound(node, call)
+        total = call.only_signal()[1].then(own)
+        self._record(node, own, total, call)
         self._add_row(node)
         return total
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from torch import fx, nn
 from typing_extensions import override
@@ -58,7 +59,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def trace(model: nn.Module) -> fx.GraphModule:
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A model as a graph of calls.
+
+    Attributes:
+        root: The model; the graph's module and parameter names are relative to it.
+        graph: The calls.
+    """
+
+    root: nn.Module
+    graph: fx.Graph
+
+
+def trace(model: nn.Module) -> Traced:
     """Trace a model, as it behaves in eval mode, down to modules and functions with a rule of their own.
 
     The result shares the model's modules and parameters; nothing is copied, and every mode is left as it was.
@@ -67,8 +81,8 @@ def trace(model: nn.Module) -> fx.GraphModule:
         model: Any module. A model that is a leaf itself becomes the one call of a graph.
 
     Returns:
-        The graph module. Its leaves are the modules that have a `lipschitz_bound`, the registered ones, and all
-        modules of torch.nn.
+        The graph. Its leaves are the modules that have a `lipschitz_bound`, the registered ones, and all modules of
+        torch.nn but for containers.
 
     Raises:
         UnknownLipschitzConstant: If torch.fx cannot trace it, say because control flow depends on values.
@@ -76,8 +90,7 @@ def trace(model: nn.Module) -> fx.GraphModule:
     root = nn.Sequential(model) if is_leaf(model) else model
     with evaluating(model):
         try:
-            graph = LeafTracer().trace(root)
+            return Traced(root, LeafTracer().trace(root))
         except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
             reason = f"torch.fx cannot trace its forward ({error})"
             raise UnknownLipschitzConstant("model", type(model).__name__, reason) from error
-    return fx.GraphModule(root, graph)

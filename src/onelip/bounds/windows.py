@@ -59,7 +59,9 @@ def repeats_bound(counts: Sequence[int], method: str) -> Bound:
         sqrt(product of counts), rounded up.
     """
     total = math.prod(counts)
-    return EXACT_ONE if total == 1 else Bound(sqrt_up(float(total)), True, method)
+    root = math.isqrt(total)
+    exact = root * root == total
+    return EXACT_ONE if total == 1 else Bound(float(root) if exact else sqrt_up(float(total)), True, method)
 
 
 def sliding_matrix(size: int, kernel: int, stride: int, padding: int, n_windows: int, include_pad: bool) -> Tensor:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from onelip.bounds.network import Analysis, NodeFacts, analyse
-from onelip.bounds.tracing import trace
+from onelip.bounds.tracing import Traced, trace
 from onelip.bounds.windows import pair
 from onelip.certify.export_modules import (
     Operation,
@@ -67,13 +67,13 @@ def freeze(model: nn.Module, input_shape: tuple[int, ...]) -> Frozen:
         UncertifiableOperation: If a part cannot be in a certificate.
         UnknownLipschitzConstant: If a part has no constant.
     """
-    graph = trace(model)
-    return _Freezer(graph, analyse(graph, input_shape)).frozen(input_shape)
+    traced = trace(model)
+    return _Freezer(traced, analyse(traced, input_shape)).frozen(input_shape)
 
 
 class _Freezer:
-    def __init__(self, graph: fx.GraphModule, analysis: Analysis) -> None:
-        self.graph = graph
+    def __init__(self, traced: Traced, analysis: Analysis) -> None:
+        self.root, self.graph = traced.root, traced.graph
         self.analysis = analysis
         self.nodes: list[Node] = []
         # The name in the frozen network of every graph node that depends on the input.
@@ -81,7 +81,7 @@ class _Freezer:
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def frozen(self, input_shape: tuple[int, ...]) -> Frozen:
-        for node in self.graph.graph.nodes:
+        for node in self.graph.nodes:
             if node.op == "placeholder":
                 self.names[node] = INPUT
                 self.shapes[INPUT] = input_shape
@@ -115,7 +115,7 @@ class _Freezer:
 
     def _operation(self, node: fx.Node, facts: NodeFacts) -> Operation | None:
         if node.op == "call_module":
-            module = self.graph.get_submodule(str(node.target))
+            module = self.root.get_submodule(str(node.target))
             return module_operation(module, facts.input_shape, facts.output_shape)
         exporter = _FUNCTIONS.get(node.target)
         if exporter is None:
@@ -126,12 +126,12 @@ class _Freezer:
     def _constant(self, argument: Any) -> Any:
         # Numbers and stored tensors among a call's arguments; None for signals and whatever else.
         if isinstance(argument, fx.Node) and argument.op == "get_attr":
-            return operator.attrgetter(str(argument.target))(self.graph)
+            return operator.attrgetter(str(argument.target))(self.root)
         return argument if isinstance(argument, (int, float)) else None
 
     def _kind(self, node: fx.Node) -> str:
         if node.op == "call_module":
-            return type(self.graph.get_submodule(str(node.target))).__name__
+            return type(self.root.get_submodule(str(node.target))).__name__
         return str(getattr(node.target, "__name__", node.target))
 
 
