@@ -52,7 +52,9 @@ from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
+from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
+from onelip.layers.soc import SOCConv2d
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -108,8 +110,11 @@ __all__ = [
     "Residual",
     "SLLConv2d",
     "SLLLinear",
+    "SOCConv2d",
     "Scale",
     "ScaledAvgPool2d",
+    "SeriesConv2d",
+    "SkewSeries2d",
     "Sum",
     "UnitNormLinear",
     "activation",
