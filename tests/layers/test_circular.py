@@ -42,6 +42,18 @@ def test_it_is_the_adjoint_of_torchs_circular_convolution(convolution) -> None: 
     assert float((forward * y).sum()) == pytest.approx(float((x * backward).sum()), rel=ROUNDING, abs=ROUNDING)
 
 
+def test_kernel_wider_than_the_image_wraps_around_more_than_once() -> None:
+    # The convolution reads pixel t - padding of a row that repeats without end.
+    padding = 3
+    arguments = conv_arguments("Test", 1, 1, (1, 8), 1, (0, padding), padding_mode="circular")
+    weight, x = torch.randn(1, 1, 1, 8, dtype=torch.float64), torch.randn(1, 1, 1, 3, dtype=torch.float64)
+    endless = x[..., torch.arange(-padding, 10 - padding) % 3]
+    forward = F.conv2d(endless, weight)
+    y = torch.randn_like(forward)
+    backward = conv_transpose2d_circular(y, weight, None, arguments)
+    assert float((forward * y).sum()) == pytest.approx(float((x * backward).sum()), rel=ROUNDING, abs=ROUNDING)
+
+
 def test_bias_is_added_once_for_each_pixel() -> None:
     arguments = conv_arguments("Test", 2, 3, 3, 1, 1, padding_mode="circular")
     x, weight, bias = torch.randn(1, 2, 4, 5), torch.randn(2, 3, 3, 3), torch.randn(3)

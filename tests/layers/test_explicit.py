@@ -96,6 +96,14 @@ def test_bias_starts_as_torchs_does() -> None:
     assert 0.95 * limit < float(bias.abs().max()) <= limit
 
 
+def test_bias_of_a_transposed_convolution_starts_as_torchs_does() -> None:
+    # Torch counts the fan-in of the transposed layout: out_channels / groups times the kernel.
+    torchs, ours = (make(3, 400, 3).bias.detach().abs().max() for make in (nn.ConvTranspose2d, FreeConvTranspose2d))
+    limit = 1 / (400 * 9) ** 0.5
+    assert 0.95 * limit < float(torchs) <= limit
+    assert 0.95 * limit < float(ours) <= limit
+
+
 @pytest.mark.parametrize("value", [-1, 3, (1, 3), (1,), 0.5, "1"])
 def test_output_padding_that_makes_no_sense_is_one_sentence(value: Any) -> None:
     with pytest.raises(ValueError, match=r"output_padding=.* in FreeConvTranspose2d"):

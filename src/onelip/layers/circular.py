@@ -20,8 +20,9 @@ def _wrap(full: Tensor, axis: int, before: int, size: int) -> Tensor:
         body = torch.cat([body, body.new_zeros(_resized(body, axis, size - body.shape[axis]))], axis)
     if before:
         body = _add_at(body, full.narrow(axis, 0, before), axis, size - before)
-    if length - before > size:
-        body = _add_at(body, full.narrow(axis, before + size, length - before - size), axis, 0)
+    # A kernel wider than the image wraps around more than once.
+    for start in range(before + size, length, size):
+        body = _add_at(body, full.narrow(axis, start, min(size, length - start)), axis, 0)
     return body
 
 

@@ -91,7 +91,8 @@ class _ExplicitConv(ExplicitWeight):
         self.dilation, self.groups = arguments.dilation, arguments.groups
         self.padding_mode = arguments.padding_mode
         self.bias = nn.Parameter(torch.empty(self.out_channels, device=device, dtype=dtype)) if bias else None
-        self._reset_bias(self.in_channels // self.groups * math.prod(self.kernel_size))
+        # The fan-in as torch counts it, also for transposed convolutions.
+        self._reset_bias(math.prod(self._weight_shape()[1:]))
 
     def _arguments_repr(self) -> list[str]:
         shown = [f"{self.in_channels}", f"{self.out_channels}"]

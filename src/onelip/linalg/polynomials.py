@@ -202,8 +202,8 @@ def _apply(x: Tensor, gram: Tensor, coefficients: tuple[float, ...]) -> Tensor:
 
 def _scaled(x: Tensor, run: Run, *, spare_near: bool) -> tuple[Tensor, Tensor, float | Tensor]:
     # Divide by an upper bound of the norm, unless all matrices are near orthogonal, or those that are if `spare_near`;
-    # the other results are the Gram matrix and its residual. The divisor is a constant for autograd, as the polar factor
-    # does not depend on scale.
+    # the other results are the Gram matrix and its residual. The divisor is a constant for autograd, since the polar
+    # factor does not depend on scale.
     gram = gram_of(x)
     distance = distance_to_identity(gram)
     if run.adaptive and (largest := float(distance.max())) < _NEAR:
