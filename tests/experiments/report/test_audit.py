@@ -15,7 +15,11 @@ def test_every_part_of_the_network_has_a_row_and_affine_ones_a_spectrum(finished
         assert float(row.constant) >= layer.bound.value
         assert float(row.cumulative) >= layer.cumulative.value
         assert row.proved
+        assert row.isometric == (row.kind in ("Flatten", "MaxMin", "Normalize"))
         assert (row.spectrum is not None) == (row.kind == "Linear")
+    details = {row.kind: row.detail for row in rows}
+    assert (details["MaxMin"], details["Flatten"]) == ("MaxMin", "Flatten → 64")
+    assert details["Linear"] == "Linear, 32 → 10"
     spectra = [row.spectrum for row in rows if row.spectrum is not None]
     assert all(0.99 < float(s.text.split(" ")[-1]) < 1.01 for s in spectra)
 

@@ -69,3 +69,7 @@ def test_an_area_reaches_the_bottom_and_a_band_lies_between_its_lines():
     assert numbers(chart.drawings[0].area) == [0, SIZE, 0, 100, SIZE, 200, SIZE, SIZE]
     assert numbers(chart.band) == [0, 100, SIZE, 200, SIZE, 800, 0, 600]
     assert chart.band.endswith("Z")
+
+
+def test_an_axis_of_whole_numbers_has_no_halves():
+    assert [text for _, text in Axis("epoch", 1.0, 3.0, whole=True).ticks()] == ["1", "2", "3"]

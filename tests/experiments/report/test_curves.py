@@ -89,6 +89,7 @@ def test_one_epoch_is_a_dot_and_a_diverged_loss_is_left_out():
     (loss, *_) = learning_charts(rows(1, train_loss=math.nan))
     assert [d.name for d in loss.drawings] == ["validation"]
     assert len(loss.drawings[0].dots) == 1
+    assert loss.x.ticks() == [(50.0, "1")]
     assert learning_charts([]) == []
 
 

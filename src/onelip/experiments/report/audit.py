@@ -44,22 +44,24 @@ class AuditRow:
     Attributes:
         name: Name of the module or operation.
         kind: Its class.
-        shapes: From input to output.
+        detail: The class, with what there is to know of the shapes.
         constant: Its Lipschitz constant, rounded up.
         proved: Whether that is proved.
         method: How it was obtained.
         cumulative: Constant from the network's input to its output, rounded up.
         spectrum: Its singular values, for affine layers.
+        isometric: Whether it is of the kind that never stretches, so that nothing has to be computed.
     """
 
     name: str
     kind: str
-    shapes: str
+    detail: str
     constant: str
     proved: bool
     method: str
     cumulative: str
     spectrum: Sparkline | None
+    isometric: bool
 
 
 def audit_rows(certificate: Certificate) -> list[AuditRow]:
@@ -99,13 +101,19 @@ def sparkline(spectrum: Spectrum) -> Sparkline:
 
 
 def _row(layer: LayerBound, spectrum: Spectrum | None) -> AuditRow:
+    isometric = spectrum is None and layer.bound.proved and layer.bound.value == 1.0
+    before, after = shape_text(layer.input_shape), shape_text(layer.output_shape)
+    detail = f"{layer.kind}, {before} → {after}"
+    if isometric:
+        detail = layer.kind if before == after else f"{layer.kind} → {after}"
     return AuditRow(
         name=layer.name,
         kind=layer.kind,
-        shapes=f"{shape_text(layer.input_shape)} → {shape_text(layer.output_shape)}",
+        detail=detail,
         constant=upper_text(layer.bound.value),
         proved=layer.bound.proved,
         method=layer.bound.method,
         cumulative=upper_text(layer.cumulative.value),
         spectrum=None if spectrum is None else sparkline(spectrum),
+        isometric=isometric,
     )

@@ -28,12 +28,14 @@ class Axis:
         low: Value at its start.
         high: Value at its end, above `low`.
         percent: Whether values are shares, to be written in per cent.
+        whole: Whether only whole numbers have a meaning.
     """
 
     label: str
     low: float
     high: float
     percent: bool = False
+    whole: bool = False
 
     def position(self, value: float) -> float:
         """Place a value.
@@ -53,6 +55,8 @@ class Axis:
             Position in per cent, and text, of each.
         """
         values = round_values(self.low, self.high)
+        if self.whole:
+            values = [v for v in values if abs(v - round(v)) < 1e-9]
         return [(round(100 * self.position(v), 3), self.text(v)) for v in values]
 
     def text(self, value: float) -> str:

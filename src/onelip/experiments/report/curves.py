@@ -143,7 +143,7 @@ def _learning_chart(
         return None
     epochs = [x for line in lines for x, _ in line.points]
     low, high = min(epochs), max(epochs)
-    x = Axis("epoch", low, high) if high > low else Axis("epoch", low - 1, low + 1)
+    x = Axis("epoch", low, high, whole=True) if high > low else Axis("epoch", low - 0.5, low + 0.5, whole=True)
     description = f"{title} over {len(rows)} epochs: " + "; ".join(map(_course, lines)) + "."
     return make_chart(title, description, (x, _vertical(label, lines, percent)), lines)
 

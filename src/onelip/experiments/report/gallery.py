@@ -137,8 +137,9 @@ def make_gallery(
     x, y = samples.pixels(index), samples.labels[index]
     reach = max(1.0, REACH * float(certified[index].max()))
     generator = torch.Generator(device=x.device).manual_seed(seed)
+    # Twice the restarts and half as many steps and radii again came 2 % nearer on digits, at 3.5 times the cost.
     found, distances = nearest_adversarial(
-        network, x, y, max_radius=reach, n_radii=6, steps=25, restarts=2, generator=generator
+        network, x, y, max_radius=reach, n_radii=4, steps=20, restarts=1, generator=generator
     )
     with torch.no_grad():
         answers = network(found).argmax(1)

@@ -145,7 +145,13 @@ def tiles(record: RunRecord) -> list[Shown]:
         shown.append(tile("parameters", f"{results['n_parameters']:,}"))
     if "train_seconds" in results:
         epochs = results.get("epochs")
-        shown.append(tile("training", duration_text(results["train_seconds"]), f"{epochs} epochs" if epochs else ""))
+        shown.append(
+            tile(
+                "training",
+                duration_text(results["train_seconds"]),
+                f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "",
+            )
+        )
     return shown
 
 
