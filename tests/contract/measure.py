@@ -6,7 +6,7 @@ Nothing here calls the library: a layer is only ever run as a function.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,9 +36,9 @@ def outputs(module: nn.Module, x: Tensor) -> Tensor:
 def matrix_of(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """The matrix of an affine map, in float64, one column for each input entry."""
     size = torch.Size(shape).numel()
-    basis = torch.eye(size, dtype=dtype).reshape(size, *shape)
-    constant = outputs(module, torch.zeros(1, *shape, dtype=dtype))
-    return (outputs(module, basis).double() - constant.double()).flatten(1).T
+    zero_and_basis = torch.cat([torch.zeros(1, size, dtype=dtype), torch.eye(size, dtype=dtype)]).reshape(-1, *shape)
+    y = outputs(module, zero_and_basis).double().flatten(1)
+    return (y[1:] - y[:1]).T
 
 
 def is_affine(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
@@ -48,28 +48,28 @@ def is_affine(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> 
     samples = 8 + 128 // torch.Size(shape).numel()
     x, y = torch.randn(2, samples, *shape, generator=generator, dtype=dtype)
     y = 10 * y
-    zero = torch.zeros(1, *shape, dtype=dtype)
-    gap = outputs(module, x) + outputs(module, y) - outputs(module, x + y) - outputs(module, zero)
-    return bool(gap.abs().max() <= 200 * torch.finfo(dtype).eps * outputs(module, x + y).abs().max().clamp_min(1.0))
+    fx, fy, both, zero = outputs(module, torch.cat([x, y, x + y, torch.zeros_like(x)])).chunk(4)
+    gap = (fx + fy - both - zero).abs().max()
+    return bool(gap <= 200 * torch.finfo(dtype).eps * both.abs().max().clamp_min(1.0))
 
 
-def jacobian(module: nn.Module, point: Tensor) -> Tensor:
-    """The Jacobian at one input, in float64, by one backward pass through a batch of copies of it."""
-    size = outputs(module, point[None]).numel()
-    copies = point.expand(size, *point.shape).clone().requires_grad_()
-    rows = module(copies).flatten(1).diagonal().sum()
-    (gradient,) = torch.autograd.grad(rows, copies)
-    return gradient.flatten(1).double()
+def jacobians(module: nn.Module, points: Tensor) -> Tensor:
+    """The Jacobian at each of a batch of inputs, in float64, by one backward pass through copies of them."""
+    rows = outputs(module, points[:1]).numel()
+    copies = points.repeat_interleave(rows, 0).requires_grad_()
+    every_row = torch.eye(rows, dtype=torch.bool).repeat(len(points), 1)
+    total = module(copies).flatten(1)[every_row].sum()
+    (gradient,) = torch.autograd.grad(total, copies)
+    return gradient.double().reshape(len(points), rows, -1)
 
 
-def probe_points(shape: tuple[int, ...], dtype: torch.dtype) -> Iterator[Tensor]:
+def probe_points(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Inputs at which a piecewise function is likely to misbehave: generic, large, tied, zero."""
     generator = torch.Generator().manual_seed(7)
-    for scale in (0.1, 1.0, 30.0):
-        yield scale * torch.randn(shape, generator=generator, dtype=dtype)
-    yield torch.zeros(shape, dtype=dtype)
-    yield torch.ones(shape, dtype=dtype)
-    yield torch.randint(-1, 2, shape, generator=generator).to(dtype)
+    generic = torch.randn(2, *shape, generator=generator, dtype=dtype)
+    tied = torch.randint(-1, 2, (1, *shape), generator=generator).to(dtype)
+    constant = torch.stack([torch.zeros(shape, dtype=dtype), torch.ones(shape, dtype=dtype)])
+    return torch.cat([generic[:1], 30 * generic[1:], tied, constant])
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,20 @@ def gains(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Gain
     """Measure how much a map stretches: by its dense matrix if it is affine, by Jacobians and pairs if not."""
     if is_affine(module, shape, dtype):
         return Gains(*_extreme_singular_values(matrix_of(module, shape, dtype)))
-    extremes = [_extreme_singular_values(jacobian(module, point)) for point in probe_points(shape, dtype)]
+    extremes = [_extreme_singular_values(matrix) for matrix in jacobians(module, probe_points(shape, dtype))]
     stretch = _stretch_of_pairs(module, shape, dtype)
     return Gains(max(stretch, *(high for high, _ in extremes)), min(low for _, low in extremes))
 
 
 def _stretch_of_pairs(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> float:
     generator = torch.Generator().manual_seed(11)
-    x = torch.randn(16, *shape, generator=generator, dtype=dtype)
-    found = 0.0
-    for distance in (1e-2, 1.0, 50.0):
-        y = x + distance * torch.randn(x.shape, generator=generator, dtype=dtype)
-        moved = (outputs(module, y).double() - outputs(module, x).double()).flatten(1).norm(dim=1)
-        # Rounding of the two outputs is not stretch, so it is taken off before the quotient.
-        rounding = 8 * torch.finfo(dtype).eps * outputs(module, y).double().flatten(1).norm(dim=1)
-        found = max(found, float(((moved - rounding) / (y - x).double().flatten(1).norm(dim=1)).max()))
-    return found
+    x, steps = torch.randn(2, 24, *shape, generator=generator, dtype=dtype)
+    distances = torch.tensor([1e-2, 1.0, 50.0], dtype=dtype).repeat(8)
+    y = x + distances.reshape(-1, *[1] * len(shape)) * steps
+    fx, fy = outputs(module, torch.cat([x, y])).double().flatten(1).chunk(2)
+    # Rounding of the two outputs is not stretch, so it is taken off before the quotient.
+    moved = (fy - fx).norm(dim=1) - 8 * torch.finfo(dtype).eps * fy.norm(dim=1)
+    return float((moved / (y - x).double().flatten(1).norm(dim=1)).max())
 
 
 class OperationLog(TorchDispatchMode):

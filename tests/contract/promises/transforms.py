@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from tests.contract.cases import Case
-from tests.contract.measure import jacobian, operations, outputs
+from tests.contract.measure import jacobians, operations, outputs
 from tests.contract.promise import WITH_WEIGHT, promise
 from tests.contract.states import perturb_, trained
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ def check_jacrev(case: Case) -> None:
         layer.train(training)
         found = torch.func.jacrev(lambda v: layer(v[None])[0])(x)
         found = found.reshape(-1, x.numel()).double()
-        assert _close(found, jacobian(layer, x), FIXED_STEPS), "jacrev differs from backward"
+        assert _close(found, jacobians(layer, x[None])[0], FIXED_STEPS), "jacrev differs from backward"
 
     def loss(parameters: Mapping[str, Tensor]) -> Tensor:
         return (torch.func.functional_call(layer, parameters, (x[None],)) ** 2).sum()
