@@ -239,8 +239,9 @@ def _readout(x: Axis, y: Axis, series: Sequence[Series]) -> str:
     lines = [
         {
             "name": s.name,
-            "look": s.look,
+            "certified": s.look in ("certified", "held"),
             "steps": s.steps,
+            "dots": s.dots,
             "points": [[float(f"{px:.5g}"), float(f"{py:.5g}")] for px, py in s.points if math.isfinite(py)],
         }
         for s in series
