@@ -79,8 +79,7 @@ def _scaled(raw: Tensor, length: Tensor) -> Tensor:
     paper=_PAPER,
     cost="H W / 2 complex Cholesky factors and triangular solves of size c",
     exceptions={
-        "plain_form_at_another_size": "the plain form stores a matrix for each frequency of one image size",
-        "autocast_leaves_the_constraint_alone": "it asks for the plain form before an image size is known",
+        "autocast_leaves_the_constraint_alone": "asks for the plain form before an image size is known",
     },
 )
 class CayleyConv2d(FourierConv2d):

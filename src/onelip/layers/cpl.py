@@ -14,7 +14,6 @@ from onelip.layers.registry import register
 from onelip.linalg.gram_iteration import gram_norm
 
 _PAPER = "Meunier, Delattre, Araujo and Allauzen 2022, arXiv:2110.12690, equation 5"
-_EXCEPTIONS = {"bound_is_maximum_over_groups": "the constant is max(1, 2 |W|^2 - 1), not proportional to the weight"}
 
 
 def divide_by_norm(kernel: Tensor, groups: int, n_iter: int, oversampling: int | None) -> Tensor:
@@ -48,7 +47,6 @@ def divide_by_norm(kernel: Tensor, groups: int, n_iter: int, oversampling: int |
     strides=False,
     paper=_PAPER,
     cost="(k^4 + 4 n_iter F) c^3, F about 32 frequencies at k = 3",
-    exceptions=_EXCEPTIONS,
 )
 class CPLConv2d(GradientResidualConv2d):
     """y = x - 2 W^T relu(W x + b) with W = W0 / s and s an upper bound of the norm of the convolution W0.

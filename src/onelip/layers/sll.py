@@ -11,7 +11,6 @@ from onelip.layers.registry import register
 from onelip.linalg import autocorrelation
 
 _PAPER = "Araujo, Havens, Delattre, Allauzen and Hu 2023, arXiv:2303.03169, theorem 3"
-_EXCEPTIONS = {"bound_is_maximum_over_groups": "the constant is max(1, 2 |W|^2 - 1), not proportional to the weight"}
 
 _LOG_RANGE = 40.0
 """Weights q below exp(-40) of the largest are raised to that: their quotients stay finite in float32."""
@@ -83,7 +82,6 @@ def balanced_log_weights(kernel: Tensor, groups: int) -> Tensor:
     strides=False,
     paper=_PAPER,
     cost="k^4 c^3",
-    exceptions=_EXCEPTIONS,
 )
 class SLLConv2d(GradientResidualConv2d):
     """y = x - 2 W^T relu(W x + b) with W = T^-1/2 W0 and T the weighted row sums of |W0 W0^T| (`divide_by_row_sums`).
