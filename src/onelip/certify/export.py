@@ -209,13 +209,18 @@ def _transpose(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operati
     return Operation("permute", {"axes": [a - 1 for a in axes[1:]]}) if axes[0] == 0 else None
 
 
+def _argument(node: fx.Node, position: int, name: str, default: Any) -> Any:
+    given = node.args[position] if len(node.args) > position else node.kwargs.get(name)
+    return default if given is None else given
+
+
 def _max_pool(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    if node.kwargs or len(node.args) > 3:
+    kernel = pair(_argument(node, 1, "kernel_size", None))
+    stride = pair(_argument(node, 2, "stride", kernel))
+    padding = pair(_argument(node, 3, "padding", 0))
+    if pair(_argument(node, 4, "dilation", 1)) != (1, 1) or _argument(node, 6, "return_indices", False):
         return None
-    arguments: Any = node.args
-    kernel = pair(arguments[1])
-    stride = kernel if len(arguments) < 3 or arguments[2] is None else pair(arguments[2])
-    axes = zip(facts.input_shape[-2:], kernel, stride, (0, 0), facts.output_shape[-2:], strict=True)
+    axes = zip(facts.input_shape[-2:], kernel, stride, padding, facts.output_shape[-2:], strict=True)
     rows, columns = (sliding_ranges(*axis) for axis in axes)
     return window_operation("window_max", rows, columns, ([1.0] * len(rows), [1.0] * len(columns)))
 

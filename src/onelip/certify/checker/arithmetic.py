@@ -41,6 +41,8 @@ def times(*factors: float) -> float:
     Returns:
         At least their product; exact for ones and zeros.
     """
+    if 0.0 in factors:
+        return 0.0
     product = 1.0
     for factor in factors:
         product = factor if product == 1.0 else product if factor == 1.0 else above(product * factor)

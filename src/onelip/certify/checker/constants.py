@@ -63,7 +63,7 @@ def _conv2d(step: Step, shape: Shape, claimed: float) -> float:
         divides = all(n % s == 0 for n, s in zip(sizes, stride, strict=True))
         return conv_norm(weight, stride if divides else (1, 1), dilation, groups, claimed)
     factor = root(float(copies))
-    return times(factor, conv_norm(weight, stride, dilation, groups, claimed / factor))
+    return times(factor, conv_norm(weight, stride, dilation, groups, claimed / factor * (1 - 2.0**-50)))
 
 
 def _copies(size: int, before: int, after: int, mode: str) -> int:

@@ -291,16 +291,19 @@ def _grid(lags: Lags, counts: tuple[int, int]) -> Iterator[npt.NDArray[np.comple
     # Go through the symbol at the grid's frequencies, one of each pair w, -w, which have the same eigenvalues.
     n = len(lags[0, 0])
     n_h, n_w = counts
-    grid = [(i, j) for i in range(n_h) for j in range(n_w) if (i, j) <= (-i % n_h, -j % n_w)]
+    rows, columns = np.divmod(np.arange(n_h * n_w), n_w)
+    first = (-rows % n_h) * n_w + (-columns % n_w) >= np.arange(n_h * n_w)
+    rows, columns = rows[first], columns[first]
     offsets = [lag for lag in lags if lag != (0, 0)]
-    stacked = np.stack([lags[lag] for lag in offsets]).reshape(len(offsets), -1) if offsets else None
-    total = n_h * n_w
-    size = max(1, _CHUNK // (n * n))
-    for start in range(0, len(grid), size):
-        part = np.array(grid[start : start + size])
-        g = np.broadcast_to(lags[0, 0], (len(part), n, n)).astype(np.complex128)
-        if stacked is not None:
-            turns = np.array([[(i * a * n_w + j * b * n_h) % total for a, b in offsets] for i, j in part])
+    total, size = n_h * n_w, max(1, _CHUNK // (n * n + len(offsets)))
+    for start in range(0, len(rows), size):
+        i, j = rows[start : start + size, None], columns[start : start + size, None]
+        g = np.broadcast_to(lags[0, 0], (len(i), n, n)).astype(np.complex128)
+        if offsets:
+            stacked = np.stack([lags[lag] for lag in offsets]).reshape(len(offsets), -1)
+            a, b = np.array(offsets).T
+            # Whole turns are taken off in integers, so that the angle is within half a turn and its rounding harmless.
+            turns = (i * a * n_w + j * b * n_h) % total
             angle = np.where(2 * turns > total, turns - total, turns) * (2 * math.pi / total)
             half = ((np.cos(angle) @ stacked) + 1j * (np.sin(angle) @ stacked)).reshape(-1, n, n)
             g += half + half.conj().transpose(0, 2, 1)

@@ -1,0 +1,90 @@
+"""Small networks and samples for the tests of certificates."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onelip import layers as L
+from onelip.layers.conv_arguments import conv_arguments
+
+
+def small() -> nn.Module:
+    """Every kind of step that matters in a few thousand numbers."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        L.Normalize([0.5, 0.4], [0.5, 0.25]),
+        nn.Conv2d(2, 4, 3, padding=1),
+        L.MaxMin(),
+        L.ConcatResidual(nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")),
+        L.ScaledAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, 4),
+    ).eval()
+
+
+def rich() -> nn.Module:
+    """Every operation of a certificate at least once."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        L.Normalize([0.5, 0.4], [0.5, 0.25]),
+        nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"),
+        nn.BatchNorm2d(4),
+        L.GroupSort(2),
+        L.L2NormResidual(nn.Sequential(nn.Conv2d(4, 4, (1, 3), padding=(0, 1)), L.Abs())),
+        nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=2, padding_mode="replicate"),
+        L.HouseHolder(4),
+        L.Sum(nn.Identity(), nn.Sequential(nn.LeakyReLU(-0.5), L.Scale(0.25))),
+        L.InvertibleDownsampling2d((2, 1)),
+        L.ChannelPad(10),
+        nn.ConvTranspose2d(10, 4, 2, stride=2, groups=2, output_padding=0),
+        nn.Conv2d(4, 6, 3, stride=2, padding=1, padding_mode="circular"),
+        nn.PixelShuffle(1),
+        L.CircularConvTranspose2d(
+            torch.randn(6, 3, 2, 3), torch.randn(6), conv_arguments("C", 6, 6, (2, 3), 1, "same", 1, 2, "circular")
+        ),
+        Functions(),
+        L.GradientResidual2d(0.05 * torch.randn(8, 12, 3, 2), torch.randn(8), padding_mode="circular"),
+        L.GradientResidual2d(0.05 * torch.randn(8, 6, 3, 3), torch.randn(8), groups=2),
+        nn.ZeroPad2d((1, -1, 0, 2)),
+        nn.MaxPool2d(3, 2, 1),
+        nn.AvgPool2d(2, 1, 1, ceil_mode=True),
+        L.L2NormPool2d(2, 1),
+        nn.AdaptiveMaxPool2d((2, 3)),
+        L.AdaptiveL2NormPool2d(2),
+        L.AdaptiveScaledAvgPool2d((2, 1)),
+        nn.Flatten(),
+        L.GradientResidual1d(0.1 * torch.randn(5, 24), torch.randn(5)),
+        nn.ReLU(),
+        nn.Linear(24, 5),
+        L.ChannelKeep(4),
+    ).eval()
+    model[2].running_var.uniform_(0.5, 2)
+    model[2].running_mean.uniform_(-1, 1)
+    return model
+
+
+class Functions(nn.Module):
+    """Operators and functions instead of modules; keeps the shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = nn.Parameter(torch.randn(6, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = torch.relu(x + self.code).abs() * 0.5
+        turned = kept.permute(0, 2, 3, 1).transpose(1, 3).transpose(2, 3) - 1.5
+        joined = F.max_pool2d(torch.cat([turned, -x - kept], 1), (1, 1))
+        return joined.reshape(x.shape[0], 2, 6, -1).flatten(1).view(x.shape[0], 12, x.shape[2], x.shape[3])
+
+
+def samples(shape: tuple[int, ...] = (2, 6, 6), n: int = 12) -> Tensor:
+    """Images in [0, 1], seeded."""
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(3))
+
+
+def predictions(model: nn.Module, x: Tensor) -> Tensor:
+    """What the model says."""
+    with torch.no_grad():
+        return model(x).argmax(1)

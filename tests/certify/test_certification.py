@@ -1,0 +1,215 @@
+import copy
+import importlib
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.certify.networks import predictions, rich, samples, small
+from torch import nn
+
+from onelip import layers as L
+from onelip.attacks import l2_pgd
+from onelip.bounds import lipschitz_bound
+from onelip.certify import CertificationError, certify, verify
+from onelip.certify.certification import to_pixels
+from onelip.linalg import Bound
+
+
+@pytest.fixture(scope="module")
+def certified():
+    model, x = small(), samples()
+    return model, x, certify(model, x, predictions(model, x))
+
+
+def test_radii_by_hand():
+    model = nn.Linear(3, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.eye(3))
+        model.bias.zero_()
+    certificate = certify(model, torch.tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 0.0]]), torch.tensor([0, 2]))
+    # (2 - 1) / ||e_0 - e_1|| = 1 / sqrt 2; the second sample is misclassified.
+    assert certificate.radii[0] == pytest.approx(1 / math.sqrt(2), rel=1e-5)
+    assert certificate.radii[0] < 1 / math.sqrt(2)
+    assert certificate.radii[1] == 0
+    assert certificate.predictions.tolist() == [0, 1]
+    assert certificate.accuracy == 0.5
+    assert certificate.certified_accuracy(0) == 0.5
+    assert certificate.certified_accuracy(0.71) == 0
+
+
+@pytest.mark.parametrize("build", [small, rich])
+def test_attacks_stay_outside_of_the_radii(build):
+    model, x = build(), samples(n=8)
+    certificate = certify(model, x, predictions(model, x))
+    assert (certificate.radii > 0).all()
+    radii = torch.from_numpy(certificate.radii).float() * (1 - 1e-3)
+    found = l2_pgd(model, x, torch.from_numpy(certificate.labels), radii, steps=20, restarts=2)
+    assert torch.equal(predictions(model, found), torch.from_numpy(certificate.labels))
+
+
+def test_a_radius_is_tight_for_a_linear_model():
+    torch.manual_seed(1)
+    model, x = nn.Linear(6, 3).double(), torch.rand(9, 6)
+    labels = predictions(model, x.double())
+    certificate = certify(model, x, labels)
+    w, z = model.weight.detach(), model(x.double()).detach()
+    for i, t in enumerate(labels.tolist()):
+        exact = min(float((z[i, t] - z[i, j]) / (w[t] - w[j]).norm()) for j in range(3) if j != t)
+        assert exact * (1 - 3e-6) <= certificate.radii[i] <= exact
+
+
+def test_the_model_is_left_alone(certified):
+    model = small().train()
+    before = copy.deepcopy(model.state_dict())
+    certify(model, samples(n=2), torch.tensor([0, 1]))
+    assert all(m.training for m in model.modules())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_batches_and_progress_do_not_matter(certified):
+    model, x, whole = certified
+    calls = []
+    parts = certify(model, x, whole.labels, batch_size=5, progress=lambda done, total: calls.append((done, total)))
+    assert np.allclose(parts.radii, whole.radii, rtol=1e-9)
+    assert calls == [(5, 12), (10, 12), (12, 12)]
+
+
+def test_bytes_and_pixels_agree():
+    model = small()
+    stored = torch.randint(0, 256, (4, 2, 6, 6), dtype=torch.uint8)
+    pixels = stored.float() / 255
+    labels = predictions(model, pixels)
+    a, b = certify(model, stored, labels, scale=255), certify(model, pixels, labels)
+    assert (a.images.dtype, b.images.dtype) == (np.uint8, np.float32)
+    assert np.array_equal(a.radii, b.radii)
+    assert np.array_equal(to_pixels(a.images, 255), pixels.numpy())
+
+
+def test_a_global_head_divides_by_root_two():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), L.Abs())
+    x = torch.rand(5, 4)
+    labels = predictions(model, x)
+    certificate = certify(model, x, labels)
+    assert certificate.head == "global"
+    z = model(x).detach().double()
+    top = z.topk(2).values
+    exact = (top[:, 0] - top[:, 1]) / (math.sqrt(2) * lipschitz_bound(model, (4,)).value)
+    assert np.allclose(certificate.radii, exact.numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-35, 1e-12, 1e12])
+def test_radii_do_not_depend_on_the_scale_of_the_weights(scale):
+    # Tiny weights must not underflow to a constant of zero, and so to certified nonsense.
+    torch.manual_seed(0)
+    model, x = nn.Linear(6, 3).double(), torch.rand(4, 6)
+    labels = predictions(model, x.double())
+    radii = certify(model, x, labels).radii
+    with torch.no_grad():
+        model.weight *= scale
+        model.bias *= scale
+    assert np.allclose(certify(model, x, labels).radii, radii, rtol=1e-6)
+
+
+def test_huge_biases_leave_no_room_for_rounding():
+    model, x = nn.Linear(2, 2), torch.full((1, 2), 0.5)
+    with torch.no_grad():
+        model.weight.copy_(torch.eye(2))
+        model.bias.copy_(torch.tensor([2.0**60, 2.0**60]))
+        model.weight[0, 0] = 1.5
+    # In float64 both logits round to 2^60, far coarser than their difference of 1/4.
+    assert certify(model, x, torch.tensor([0])).radii[0] == 0
+
+
+def test_equal_rows_never_overtake_and_ties_are_not_certified():
+    model = nn.Linear(2, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]]))
+        model.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    x = torch.tensor([[1.0, 0.0]])
+    certificate = certify(model, x, torch.tensor([0]))
+    assert certificate.radii[0] == pytest.approx(3 / 2, rel=1e-5)
+    with torch.no_grad():
+        model.bias.zero_()
+    assert certify(model, x, torch.tensor([0])).radii[0] == 0
+
+
+def test_a_constant_network_is_capped(tmp_path):
+    model = nn.Linear(2, 2)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.bias.copy_(torch.tensor([1.0, 0.0]))
+    certificate = certify(model, torch.rand(2, 2), torch.tensor([0, 1]))
+    assert certificate.radii.tolist() == [1e12, 0]
+    assert verify(certificate.save(tmp_path)).ok
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_overflow_is_never_certified(value):
+    model = nn.Linear(2, 2).double()
+    with torch.no_grad():
+        model.bias[1] = value
+    certificate = certify(model, torch.rand(3, 2), torch.tensor([0, 1, 0]))
+    assert certificate.radii.tolist() == [0, 0, 0]
+    assert certificate.predictions.tolist() == [-1, -1, -1]
+    assert certificate.accuracy == 0
+
+
+class Guess(L.Scale):
+    def lipschitz_bound(self, input_shape=None):
+        return Bound(0.5, False, "power iteration")
+
+
+def test_estimates_are_refused_unless_allowed(tmp_path):
+    model = nn.Sequential(nn.Linear(2, 2), Guess(1.0))
+    x = torch.rand(2, 2)
+    with pytest.raises(CertificationError, match=r"contains estimates: 1; .* allow_estimates"):
+        certify(model, x, torch.tensor([0, 1]))
+    certificate = certify(model, x, torch.tensor([0, 1]), allow_estimates=True)
+    assert str(certificate).startswith("ESTIMATE, NOT PROVED")
+    path = certificate.save(tmp_path)
+    assert "ESTIMATE, NOT PROVED" in path.read_text().splitlines()[0]
+    # The estimate is too low, which the checker sees.
+    assert "could not be proved" in str(verify(path))
+
+
+def test_a_frozen_network_must_be_the_model(monkeypatch):
+    rules = importlib.import_module("onelip.certify.forward")._RULES
+    right = rules["linear"]
+    monkeypatch.setitem(rules, "linear", lambda node, inputs: right(node, [1.1 * x for x in inputs]))
+    with pytest.raises(CertificationError, match="different logits"):
+        certify(nn.Linear(3, 3), torch.rand(2, 3), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": torch.tensor([0, 4])}, r"labels\[1\]=4 in certify must be a class from 0 to 3"),
+        ({"labels": torch.tensor([-1, 0])}, r"labels\[0\]=-1"),
+        ({"labels": torch.tensor([0.0, 1.0])}, "must be \\(N,\\) integers"),
+        ({"labels": torch.tensor([0])}, "as many as the 2 images"),
+        ({"images": torch.full((2, 2, 6, 6), float("nan"))}, r"images\[0\] in certify has a NaN"),
+        ({"images": torch.zeros(2, 2, 6, 6, dtype=torch.int32)}, "uint8 or floating point"),
+        ({"images": torch.zeros(0, 2, 6, 6), "labels": torch.zeros(0, dtype=torch.int64)}, "N >= 1"),
+        ({"scale": 0.0}, "scale=0.0"),
+        ({"scale": float("nan")}, "scale=nan"),
+        ({"batch_size": 0}, "batch_size=0"),
+    ],
+)
+def test_bad_arguments(change, words):
+    arguments = {"images": samples(n=2), "labels": torch.tensor([0, 1])} | change
+    with pytest.raises(ValueError, match=words):
+        certify(small(), **arguments)
+
+
+def test_the_index_of_a_broken_image_is_named():
+    x = samples(n=3)
+    x[2, 0, 1, 1] = float("inf")
+    with pytest.raises(ValueError, match=r"images\[2\]"):
+        certify(small(), x, torch.tensor([0, 1, 2]))
+
+
+def test_one_logit_is_no_classifier():
+    with pytest.raises(ValueError, match="at least two classes"):
+        certify(nn.Linear(2, 1), torch.rand(1, 2), torch.tensor([0]))

@@ -1,0 +1,63 @@
+from fractions import Fraction
+
+import torch
+from tests.certify.networks import rich, samples, small
+from torch import nn
+
+from onelip.certify.export import freeze
+from onelip.certify.forward import OPERATIONS, evaluate
+
+
+def frozen_logits(model, x):
+    frozen = freeze(model, tuple(x.shape[1:])).network
+    return evaluate(frozen, x.double())
+
+
+def test_agrees_with_the_model_in_float64():
+    for model in (small().double(), rich().double()):
+        x = samples().double()
+        logits, errors = frozen_logits(model, x)
+        with torch.no_grad():
+            expected = model(x)
+        # Torch's own float64 evaluation obeys the same error bound.
+        assert bool(((logits - expected).norm(dim=1) <= 2 * errors).all())
+        assert float(errors.max()) < 1e-9
+
+
+def test_the_error_bound_holds_against_exact_arithmetic():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    with torch.no_grad():
+        # Cancellation makes rounding visible.
+        model[0].bias += 1e8
+        model[2].bias -= 4e8 * model[2].weight.sum(1) / 4
+    x = torch.rand(6, 5).double()
+    logits, errors = frozen_logits(model, x)
+
+    def affine(layer, values):
+        rows = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
+        return [sum((Fraction(w) * v for w, v in zip(row, values, strict=True)), Fraction(b)) for row, b in rows]
+
+    off = []
+    for i in range(6):
+        hidden = [max(v, Fraction(0)) for v in affine(model[0], [Fraction(v) for v in x[i].tolist()])]
+        exact = affine(model[2], hidden)
+        off.append(float(sum((Fraction(z) - e) ** 2 for z, e in zip(logits[i].tolist(), exact, strict=True))) ** 0.5)
+    assert max(off) > 0
+    assert bool((torch.tensor(off, dtype=torch.float64) <= errors).all())
+
+
+def test_errors_grow_with_the_constant():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).double()
+    x = torch.rand(2, 4).double()
+    first = frozen_logits(model, x)[1]
+    with torch.no_grad():
+        model[1].weight *= 1000
+    assert bool((frozen_logits(model, x)[1] > 100 * first).all())
+
+
+def test_every_operation_is_exercised():
+    seen = set()
+    for model in (small(), rich()):
+        seen |= {node.op for node in freeze(model, (2, 6, 6)).network.nodes}
+    assert seen == set(OPERATIONS)
