@@ -31,6 +31,8 @@ def test_an_attack_below_the_certified_accuracy_is_an_alarm(record):
     assert "an attack BEAT the certificate" in looks(summary.badges(broken, None))
     (alarm,) = summary.alarms(broken, None)
     assert "At radius 0.25 the attack left 0.00" in alarm
+    assert summary.lead(broken, None)["certified"] is None
+    assert "good" not in looks(summary.badges(broken, None)).values()
     equal = dataclasses.replace(record, attack=record.attack | {"accuracy": record.attack["certified_on_same"]})
     assert summary.alarms(equal, None) == []
 
@@ -50,8 +52,16 @@ def test_an_estimate_is_called_one_everywhere(record):
     guess = dataclasses.replace(record, certificate=certificate, results=results)
     assert looks(summary.badges(guess, None))["constant is an ESTIMATE, not proved"] == "bad"
     assert "ESTIMATE, so nothing on this page is proved: power" in summary.alarms(guess, None)[0]
-    assert not summary.lead(guess)["proved"]
+    assert not summary.lead(guess, None)["proved"]
     assert "l2, ESTIMATE, not proved" in [tile["detail"] for tile in summary.tiles(guess)]
+
+
+def test_the_sentence_quotes_the_smallest_radius(record):
+    sentence = summary.lead(record, None)
+    assert (sentence["radius"], sentence["samples"], sentence["split"]) == ("0.25", "359", "test")
+    share = record.certificate.certified_accuracy(0.25)
+    assert float(sentence["certified"].rstrip("%")) <= 100 * share
+    assert summary.lead(RunRecord(record.folder), None) is None
 
 
 def test_problems_are_shown_as_alarms(record):

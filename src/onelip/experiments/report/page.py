@@ -62,7 +62,7 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "title": f"{name or record.folder.path.resolve().parent.name} · {stamp}",
         "subtitle": _subtitle(record),
         "alarms": alarms(record, gallery),
-        "lead": lead(record),
+        "lead": lead(record, gallery),
         "badges": badges(record, gallery),
         "tiles": tiles(record),
         "chart": None if certificate is None else certified_chart(certificate, record.attack),

@@ -78,11 +78,11 @@ def badges(record: RunRecord, gallery: Gallery | None) -> list[Shown]:
         Text and CSS class of each badge.
     """
     shown: list[Shown] = []
+    beaten = violations(record, gallery)
     if record.certificate is not None:
         proved = record.certificate.bound.proved
         text = "constant proved from the stored weights" if proved else "constant is an ESTIMATE, not proved"
-        shown.append({"text": text, "look": "good" if proved else "bad"})
-    beaten = violations(record, gallery)
+        shown.append({"text": text, "look": ("" if beaten else "good") if proved else "bad"})
     if beaten:
         shown.append({"text": "an attack BEAT the certificate", "look": "bad"})
     elif record.attack is not None:
@@ -92,11 +92,12 @@ def badges(record: RunRecord, gallery: Gallery | None) -> list[Shown]:
     return shown
 
 
-def lead(record: RunRecord) -> Shown | None:
-    """Say the result in one sentence.
+def lead(record: RunRecord, gallery: Gallery | None) -> Shown | None:
+    """Say the result in one sentence; a certificate that an attack has beaten is not quoted.
 
     Args:
         record: What the run has recorded.
+        gallery: The gallery, or None.
 
     Returns:
         Its parts, or None without results.
@@ -105,7 +106,7 @@ def lead(record: RunRecord) -> Shown | None:
     if certificate is None:
         return None
     radii = sorted(map(float, (results or {}).get("certified", {})))
-    radius = radii[0] if radii else None
+    radius = radii[0] if radii and not violations(record, gallery) else None
     return {
         "accuracy": share_text(certificate.accuracy),
         "samples": f"{len(certificate.radii):,}",
@@ -229,8 +230,8 @@ def facts(record: RunRecord) -> list[tuple[str, str]]:
         "model": results.get("model"),
         "layer": results.get("layer"),
         "seed": results.get("seed"),
-        "written": results.get("created"),
-        "certificate of": "" if record.certificate is None else record.certificate.created,
+        "written": str(results.get("created", "")).replace("T", " "),
+        "certificate of": "" if record.certificate is None else record.certificate.created.replace("T", " "),
         "processor": machine.get("cpu"),
         "cores": machine.get("cores"),
         "PyTorch": machine.get("torch"),
