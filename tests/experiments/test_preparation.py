@@ -15,7 +15,9 @@ def experiment() -> Experiment:
 def test_the_experiment_holds_out_validation_images_and_never_the_test_split(experiment):
     images = experiment.data
     assert len(experiment.train) + len(experiment.validation) == len(images.train)
-    assert len(experiment.validation) == pytest.approx(0.1 * len(images.train), abs=images.n_classes)
+    assert len(experiment.validation) == pytest.approx(
+        experiment.config.data.validation * len(images.train), abs=images.n_classes
+    )
 
 
 def test_the_weights_depend_on_the_seed_alone(experiment):
