@@ -59,8 +59,8 @@ class BjorckLinear(OrthogonalLinear):
         self.order = order
 
     @override
-    def orthogonalise(self, raw: Tensor) -> Tensor:
-        return bjorck(raw, order=self.order).matrix
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
+        return bjorck(raw, order=self.order, tol=tol).matrix
 
     @override
     def options(self) -> dict[str, Any]:

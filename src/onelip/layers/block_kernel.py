@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.projection import Projection, orthogonal_parameter, projection
+from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
 
 
@@ -151,13 +151,14 @@ class BlockKernel(ExplicitWeight):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        matrix, *frames = self.retraction(*raw)
+        orthogonalise = projection(type(self).__name__, self.orthogonaliser)
+        matrix, *frames = (orthogonalise(r).matrix for r in raw)
         return self._plan.kernel(matrix, frames[0] if frames else None)
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        return tuple(orthogonalise(r).matrix for r in raw)
+        return tuple(orthogonalise(r, tol=RETRACTED).matrix for r in raw)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:

@@ -40,5 +40,5 @@ class CholeskyLinear(OrthogonalLinear):
     """
 
     @override
-    def orthogonalise(self, raw: Tensor) -> Tensor:
-        return cholesky(raw).matrix
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
+        return cholesky(raw, tol=tol).matrix

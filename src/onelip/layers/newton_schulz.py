@@ -39,5 +39,5 @@ class NewtonSchulzLinear(OrthogonalLinear):
     """
 
     @override
-    def orthogonalise(self, raw: Tensor) -> Tensor:
-        return newton_schulz(raw).matrix
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
+        return newton_schulz(raw, tol=tol).matrix

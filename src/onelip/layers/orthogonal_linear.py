@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from onelip.layers.explicit import ExplicitLinear
-from onelip.layers.projection import orthogonal_parameter
+from onelip.layers.projection import RETRACTED, orthogonal_parameter
 from onelip.linalg.polar import polar_factor
 
 
@@ -44,11 +44,12 @@ class OrthogonalLinear(ExplicitLinear):
         self.raw_weight = orthogonal_parameter(out_features, in_features, device=device, dtype=dtype)
 
     @abstractmethod
-    def orthogonalise(self, raw: Tensor) -> Tensor:
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
         """Project a matrix; one that is orthogonal comes back.
 
         Args:
             raw: (out, in).
+            tol: Residual to stop at, or None for the default of the precision.
 
         Returns:
             A semi-orthogonal matrix of that shape.
@@ -60,7 +61,7 @@ class OrthogonalLinear(ExplicitLinear):
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
-        return (self.orthogonalise(raw[0]),)
+        return (self.orthogonalise(raw[0], tol=RETRACTED),)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:

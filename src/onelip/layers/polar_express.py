@@ -41,5 +41,5 @@ class PolarExpressLinear(OrthogonalLinear):
     """
 
     @override
-    def orthogonalise(self, raw: Tensor) -> Tensor:
-        return polar_express(raw).matrix
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
+        return polar_express(raw, tol=tol).matrix

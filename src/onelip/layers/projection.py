@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from onelip.linalg import ORTHOGONALISERS, Orthogonaliser, unknown_name
 
 Projection = Literal["bjorck", "cholesky", "newton-schulz", "polar-express", "qr"]
+RETRACTED = 1e-5
+"""Residual at which a raw weight counts as retracted: one more step, the next forward pass's, squares it."""
+
 PROJECTIONS: tuple[str, ...] = get_args(Projection)
 
 

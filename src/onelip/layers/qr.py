@@ -40,5 +40,5 @@ class QRLinear(OrthogonalLinear):
     """
 
     @override
-    def orthogonalise(self, raw: Tensor) -> Tensor:
-        return qr(raw).matrix
+    def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
+        return qr(raw, tol=tol).matrix

@@ -13,7 +13,7 @@ from typing_extensions import override
 from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.projection import Projection, orthogonal_parameter, projection
+from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.layers.registry import register
 from onelip.linalg.polar import polar_factor
 
@@ -79,12 +79,13 @@ class _RKO(ExplicitWeight):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        return self.retraction(*raw)[0] * self._scale
+        orthogonalise = projection(type(self).__name__, self.orthogonaliser)
+        return orthogonalise(self._matrices(raw[0])).matrix.reshape(raw[0].shape) * self._scale
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        return (orthogonalise(self._matrices(raw[0])).matrix.reshape(raw[0].shape),)
+        return (orthogonalise(self._matrices(raw[0]), tol=RETRACTED).matrix.reshape(raw[0].shape),)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:

@@ -53,7 +53,8 @@ def compose_factors(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
 
     Cost: 4 channels^2 rest h w operations for each factor at rank channels / 2.
     """
-    if may_look_at_values(x) and may_look_at_values(frames):
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if may_look_at_values(x) and may_look_at_values(frames) and not transformed:
         composed: Tensor = _Composition.apply(x, frames, axes)
         return composed
     return _compose(x, frames, axes)

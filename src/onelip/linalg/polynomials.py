@@ -48,7 +48,7 @@ def bjorck(w: Tensor, *, tol: float | None = None, max_steps: int | None = None,
 
     Args:
         w: (..., m, n).
-        tol: Largest residual; None for 1e-6 in float32, 1e-13 in float64.
+        tol: Largest residual; None for 1e-8 in float32, 1e-13 in float64.
         max_steps: Largest number of steps; None for what a condition number of 1e3 needs (26, 17, 14, 13).
         order: 1 to 4: matrix products per step grow by one, steps shrink.
 
@@ -79,7 +79,7 @@ def newton_schulz(w: Tensor, *, tol: float | None = None, max_steps: int | None 
 
     Args:
         w: (..., m, n).
-        tol: Largest residual; None for 1e-6 in float32, 1e-13 in float64.
+        tol: Largest residual; None for 1e-8 in float32, 1e-13 in float64.
         max_steps: Largest number of steps; None for 17.
 
     Returns:
@@ -98,7 +98,7 @@ def polar_express(w: Tensor, *, tol: float | None = None, max_steps: int | None 
 
     Args:
         w: (..., m, n).
-        tol: Largest residual; None for 1e-6 in float32, 1e-13 in float64.
+        tol: Largest residual; None for 1e-8 in float32, 1e-13 in float64.
         max_steps: Largest number of steps, the finishing ones included; None for 12.
 
     Returns:

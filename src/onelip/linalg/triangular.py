@@ -21,7 +21,7 @@ def cholesky(w: Tensor, *, tol: float | None = None, max_steps: int | None = Non
 
     Args:
         w: (..., m, n).
-        tol: Largest residual; None for 1e-6 in float32, 1e-13 in float64.
+        tol: Largest residual; None for 1e-8 in float32, 1e-13 in float64.
         max_steps: Largest number of factorisations and polishing steps; None for 6.
 
     Returns:
@@ -42,7 +42,7 @@ def qr(w: Tensor, *, tol: float | None = None, max_steps: int | None = None) -> 
 
     Args:
         w: (..., m, n).
-        tol: Largest residual; None for 1e-6 in float32, 1e-13 in float64.
+        tol: Largest residual; None for 1e-8 in float32, 1e-13 in float64.
         max_steps: Largest number of corrections after the factorisation; None for 2.
 
     Returns:
