@@ -178,3 +178,11 @@ def test_retraction_keeps_the_weight_and_makes_the_next_build_one_step() -> None
         q = raw.detach().double()
         gram = q.mT @ q if q.shape[-2] >= q.shape[-1] else q @ q.mT
         assert (gram - torch.eye(gram.shape[-1])).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("sizes", [(3, 64, 3, 2), (2, 8, (3, 4), (1, 2)), (4, 4, 3)])
+def test_assigning_its_own_weight_changes_nothing(sizes: tuple[Any, ...]) -> None:
+    layer = AOCConv2d(*sizes)
+    before = layer.weight.detach().clone()
+    layer.weight = before
+    torch.testing.assert_close(layer.weight.detach(), before, atol=1e-5, rtol=0)

@@ -14,6 +14,7 @@ from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
+from onelip.linalg.polar import polar_factor
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,19 @@ class BlockPlan:
         kernel = self._outputs_first(x)[:, :, : self.columns]
         return kernel.reshape(-1, self.columns, *x.shape[2:4]).contiguous()
 
-    def fit(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(self, kernel: Tensor, guess: Tensor | None) -> tuple[Tensor, Tensor]:
         """Find parameters whose kernel is near a given one.
 
         Args:
             kernel: (groups rows, columns, kh, kw), float64.
+            guess: Frames to begin with if they are good, or None.
 
         Returns:
             The matrix and the frames.
         """
         target = self._channels_first(kernel.unflatten(0, (self.groups, self.rows)))
         target = F.pad(target, (0, 0, 0, 0, 0, 0, 0, self.channels - target.shape[1]))
-        start, frames = fit_factors(target, list(self.axes), self.rank)
+        start, frames = fit_factors(target, list(self.axes), self.rank, guess)
         return self._outputs_first(start).reshape(self.matrix_shape), frames
 
     def _channels_first(self, x: Tensor) -> Tensor:
@@ -162,7 +164,9 @@ class BlockKernel(ExplicitWeight):
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return self._plan.fit(weight)[: len(self.raw)]
+        # Kernels with more channels between than inputs are not always recovered, but those of this layer are.
+        frames = None if self.raw_frames is None else polar_factor(self.raw_frames.double())
+        return self._plan.fit(weight, frames)[: len(self.raw)]
 
     @override
     def options(self) -> dict[str, Any]:

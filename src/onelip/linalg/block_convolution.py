@@ -19,10 +19,10 @@ from onelip.linalg.stiefel import may_look_at_values
 
 HEIGHT, WIDTH = 2, 3
 
-_SWEEPS = 100
+_SWEEPS = 300
 """Largest number of sweeps of `fit_factors`; each costs about two compositions."""
 
-_STAGNATION = 1e-3
+_STAGNATION = 1e-4
 """Growth of the inner product, relative to how much it could still grow, below which `fit_factors` stops."""
 
 
@@ -60,7 +60,7 @@ def compose_factors(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
     return _compose(x, frames, axes)
 
 
-def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Tensor]:
+def fit_factors(target: Tensor, axes: list[int], rank: int, guess: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Find a matrix and frames whose composed kernel is near a given one.
 
     Orthogonal kernels of one shape all have the same Frobenius norm, so the nearest has the largest inner product
@@ -72,21 +72,21 @@ def fit_factors(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, Ten
         target: (groups, channels, kh, kw, rest), any kernel, float64.
         axes: The axis of each factor.
         rank: Rank of every projector.
+        guess: Frames to begin with if they are better than what peeling gives, (n, groups, channels, rank).
 
     Returns:
         The kernel to start from, (groups, channels, h, w, rest), semi-orthogonal as a matrix from (channels, h, w) to
         rest or back, and frames (n, groups, channels, rank).
 
-    Cost: at most 101 sweeps of two compositions and n eigenvalue problems.
+    Cost: at most 300 sweeps of two compositions and n eigenvalue problems.
     """
-    frames: list[Tensor] = []
-    rest = target
-    for axis in reversed(axes):
-        size = rest.shape[axis]
-        frames.insert(0, _top_frame(_gram(rest.narrow(axis, 0, 1)) - _gram(rest.narrow(axis, size - 1, 1)), rank))
-        rest = _step_back(rest, frames[0], axis)
-    start = _polar(rest)
+    start, frames = _peel(target, axes, rank)
     reached = _inner(target, start, frames, axes, rank)
+    if guess is not None:
+        other = _best_start(target, list(guess.unbind(0)), axes), list(guess.unbind(0))
+        if _inner(target, *other, axes, rank) > reached:
+            start, frames = other
+            reached = _inner(target, start, frames, axes, rank)
     # By Cauchy and Schwarz, since the factors keep the Frobenius norm.
     limit = float(target.norm() * start.norm()) * (1 - 1e-15)
     for _ in range(_SWEEPS if axes else 0):
@@ -176,6 +176,23 @@ def _project(x: Tensor, frame: Tensor) -> Tensor:
 
 def _pad(x: Tensor, axis: int, before: int, after: int) -> Tensor:
     return F.pad(x, (0, 0, 0, 0, before, after) if axis == HEIGHT else (0, 0, before, after))
+
+
+def _peel(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, list[Tensor]]:
+    # The first tap of the last factor's output is in the range of its P, the last tap in the complement.
+    frames: list[Tensor] = []
+    rest = target
+    for axis in reversed(axes):
+        size = rest.shape[axis]
+        frames.insert(0, _top_frame(_gram(rest.narrow(axis, 0, 1)) - _gram(rest.narrow(axis, size - 1, 1)), rank))
+        rest = _step_back(rest, frames[0], axis)
+    return _polar(rest), frames
+
+
+def _best_start(target: Tensor, frames: list[Tensor], axes: list[int]) -> Tensor:
+    for frame, axis in zip(reversed(frames), reversed(axes), strict=True):
+        target = _step_back(target, frame, axis)
+    return _polar(target)
 
 
 def _gram(x: Tensor) -> Tensor:
