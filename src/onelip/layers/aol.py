@@ -16,8 +16,6 @@ from onelip.layers.projection import orthogonal_parameter
 from onelip.layers.registry import register
 from onelip.linalg.gram_sums import gram_sums, outputs_are_fewer, perron_vector
 
-_KINK = "the start is orthogonal, where the absolute values of the Gram kernel have their kink"
-_EXCEPTIONS = {"gradient_predicts_the_loss": _KINK}
 _PAPER = "Prach and Lampert 2022, arXiv:2208.03160"
 
 
@@ -119,7 +117,6 @@ class _AOLConv(ExplicitWeight):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of in s_h s_w and out",
-    exceptions=_EXCEPTIONS,
 )
 class AOLConv2d(_AOLConv, ExplicitConv2d):
     """Almost orthogonal convolution: channels divided by the roots of row sums of the Gram kernel.
@@ -188,7 +185,6 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="k_h^2 k_w^2 / 2 products (c, c') x (c', c), c the fewer of out s_h s_w and in",
-    exceptions=_EXCEPTIONS,
 )
 class AOLConvTranspose2d(_AOLConv, ExplicitConvTranspose2d):
     """Almost orthogonal transposed convolution: the adjoint of `AOLConv2d` from `out_channels` to `in_channels`.
@@ -248,7 +244,7 @@ class AOLConvTranspose2d(_AOLConv, ExplicitConvTranspose2d):
         self._prepare(device, dtype)
 
 
-@register(kind="linear", name="aol", paper=_PAPER, cost="one Gram matrix of the smaller side", exceptions=_EXCEPTIONS)
+@register(kind="linear", name="aol", paper=_PAPER, cost="one Gram matrix of the smaller side")
 class AOLLinear(ExplicitLinear):
     """Almost orthogonal dense layer: columns divided by the roots of row sums of the absolute Gram matrix.
 

@@ -78,9 +78,6 @@ def _scaled(raw: Tensor, length: Tensor) -> Tensor:
     strides=False,
     paper=_PAPER,
     cost="H W / 2 complex Cholesky factors and triangular solves of size c",
-    exceptions={
-        "autocast_leaves_the_constraint_alone": "asks for the plain form before an image size is known",
-    },
 )
 class CayleyConv2d(FourierConv2d):
     """Orthogonal circular convolution: the Cayley transform of the spectrum of a k x k kernel, frequency by frequency.

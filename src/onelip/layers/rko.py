@@ -19,7 +19,6 @@ from onelip.linalg.polar import polar_factor
 
 _PAPER = "Serrurier et al. 2021, arXiv:2006.06520"
 _COST = "one orthogonalisation of an (out, in k_h k_w) matrix"
-_EXCEPTIONS = {"orthogonality_is_declared": "orthogonal only where patches do not overlap, such as kernel = stride"}
 
 
 def patch_overlap(arguments: ConvArguments) -> int:
@@ -103,7 +102,6 @@ class _RKO(ExplicitWeight):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost=_COST,
-    exceptions=_EXCEPTIONS,
 )
 class RKOConv2d(_RKO, ExplicitConv2d):
     """Convolution with a reshaped kernel that is semi-orthogonal, divided by the root of the patches' overlap.
@@ -178,7 +176,6 @@ class RKOConv2d(_RKO, ExplicitConv2d):
     paddings=("zeros", "circular"),
     paper=_PAPER,
     cost=_COST,
-    exceptions=_EXCEPTIONS,
 )
 class RKOConvTranspose2d(_RKO, ExplicitConvTranspose2d):
     """Transposed convolution, the adjoint of `RKOConv2d` from `out_channels` to `in_channels`.

@@ -22,7 +22,6 @@ _NOT_SHORT = "each output is 1-Lipschitz by itself; the norm of all together may
     exceptions={
         "norm_over_shapes": _NOT_SHORT,
         "norm_over_states": _NOT_SHORT,
-        "every_parameter_learns": "with one input every row is +1 or -1",
     },
 )
 class UnitNormLinear(ExplicitLinear):

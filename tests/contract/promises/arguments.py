@@ -33,13 +33,13 @@ def assert_sentence(case: Case, text: str, argument: str | None = None) -> None:
     assert "\n" not in text, f"the refusal is not one line: {text}"
 
 
-def _assert_refused(case: Case, argument: str, value: Any, **others: Any) -> None:
+def _assert_refused(case: Case, argument: str, **arguments: Any) -> None:
     try:
-        case.build(**{**others, argument: value})
+        case.build(**arguments)
     except ValueError as error:
         assert_sentence(case, str(error), argument)
     else:
-        raise AssertionError(f"{argument}={value!r} is accepted")
+        raise AssertionError(f"{argument}={arguments[argument]!r} is accepted")
 
 
 @promise(kinds=WITH_WEIGHT, float32="first")
@@ -105,9 +105,9 @@ def check_undeclared_paddings_are_refused(case: Case) -> None:
     """Padding modes that the record does not declare are refused, by name; circular padding beyond the kernel too."""
     for mode in ("zeros", "circular", "reflect", "replicate"):
         if mode not in case.record.paddings:
-            _assert_refused(case, "padding_mode", mode)
+            _assert_refused(case, "padding_mode", padding_mode=mode)
     if "circular" in case.record.paddings:
-        _assert_refused(case, "padding", 3, padding_mode="circular")
+        _assert_refused(case, "padding", padding=3, padding_mode="circular")
 
 
 @promise(kinds=WITH_WEIGHT, float32="first")
@@ -116,17 +116,19 @@ def check_record_tells_the_truth_about_shapes(case: Case) -> None:
     case = case.with_options(case.label, **{name: 1 for name in ("groups",) if name in case.options})
     first, _, *rest = case.arguments
     arguments = (first, first + 2, *rest)
-    names = [p.name for p in case.parameters][:2]
+    names = [p.name for p in case.parameters]
+    given = dict(zip(names, arguments, strict=False))
     if case.record.square:
-        _assert_refused(replace(case, arguments=arguments[:1] + arguments[2:]), names[1], arguments[1])
+        _assert_refused(replace(case, arguments=()), names[1], **given)
     else:
-        case.record.factory(*arguments, **case.options)
+        case.record.factory(**given, **case.options)
     if case.record.kind == "conv2d":
-        options = {**case.options, "stride": 2, "padding": 0}
+        given = {**given, "in_channels": 3, "out_channels": 3 if case.record.square else 12, "kernel_size": 2}
+        given |= {"padding": 0, "stride": 2}
         if case.record.strides:
-            case.record.factory(3, 12, 2, **options)
+            case.record.factory(**{**case.options, **given})
         else:
-            _assert_refused(case, "stride", 2, padding=0)
+            _assert_refused(replace(case, arguments=()), "stride", **given)
 
 
 def _output_shape(case: Case) -> tuple[torch.Size, Tensor]:

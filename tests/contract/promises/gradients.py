@@ -60,7 +60,7 @@ def check_layer_is_trainable(case: Case) -> None:
     assert trainable, "no raw weight is trainable"
 
 
-@promise(float64="core")
+@promise(float64="first")
 def check_gradients_are_finite(case: Case) -> None:
     """At zero, tiny, huge and rank-one raw weights, and at tied and zero inputs."""
     for name, edit in _EDITS.items():

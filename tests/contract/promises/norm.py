@@ -35,7 +35,7 @@ def check_norm_over_shapes(case: Case) -> None:
     _check_subject(case, Subject(layer, case.shape, case.dtype, modes=(True,)), "trained")
 
 
-@promise(float64="core")
+@promise(float64="first")
 def check_norm_over_states(case: Case) -> None:
     """Every state that a layer can be in."""
     for name, make in STATES.items():

@@ -114,9 +114,10 @@ def check_compiled_training_step(case: Case) -> None:
 @promise(kinds=WITH_WEIGHT)
 def check_autocast_leaves_the_constraint_alone(case: Case) -> None:
     """Under bfloat16 autocast the weight is built in full precision; only the plain layer's own products are not."""
-    layer = perturb_(case.build())
+    layer, x = perturb_(case.build()), case.input()
+    # A layer that needs to know an image size for its plain form has seen one.
+    outputs(layer, x)
     plain = layer.to_plain()
-    x = case.input()
     expected = operations(lambda: _autocast(plain, x)).in_bfloat16
     for training in (True, False):
         layer.train(training)
