@@ -4,7 +4,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.bounds.dense import ROUNDING, jacobian, steepest
 from torch import nn
@@ -68,6 +68,11 @@ def test_random_graphs_are_bounded(seed, names, size):
         if isinstance(module, nn.BatchNorm2d):
             module.running_var.uniform_(0.2, 3)
             module.weight.data.uniform_(-2, 2)
+    try:
+        model.eval()(torch.zeros(1, 2, *size))
+    except RuntimeError:
+        # A chain of strided layers may leave less than a kernel.
+        assume(False)
     bound = lipschitz_bound(model, (2, *size))
     assert bound.proved
     assert steepest(model, (2, *size), 2) <= bound.value * (1 + ROUNDING)

@@ -47,6 +47,8 @@ def rich() -> nn.Module:
         Functions(),
         L.GradientResidual2d(0.05 * torch.randn(8, 12, 3, 2), torch.randn(8), padding_mode="circular"),
         L.GradientResidual2d(0.05 * torch.randn(8, 6, 3, 3), torch.randn(8), groups=2),
+        series(),
+        L.FrequencyConv2d(0.1 * torch.randn(3, 4, 2, 6, 6, dtype=torch.complex64), torch.randn(12), (3, 6)),
         nn.ZeroPad2d((1, -1, 0, 2)),
         nn.MaxPool2d(3, 2, 1),
         nn.AvgPool2d(2, 1, 1, ceil_mode=True),
@@ -77,6 +79,14 @@ class Functions(nn.Module):
         turned = kept.permute(0, 2, 3, 1).transpose(1, 3).transpose(2, 3) - 1.5
         joined = F.max_pool2d(torch.cat([turned, -x - kept], 1), (1, 1))
         return joined.reshape(x.shape[0], 2, 6, -1).flatten(1).view(x.shape[0], 12, x.shape[2], x.shape[3])
+
+
+def series() -> nn.Module:
+    """Four terms of the exponential of a skew convolution."""
+    kernel = 0.05 * torch.randn(12, 6, 3, 1)
+    parts = kernel.unflatten(0, (2, 6))
+    kernel = (parts - parts.transpose(1, 2).flip(3, 4)).flatten(0, 1)
+    return L.SkewSeries2d(kernel, torch.randn(12), (1.0, 1.0, 0.5, 1 / 6), "circular", groups=2)
 
 
 def samples(shape: tuple[int, ...] = (2, 6, 6), n: int = 12) -> Tensor:

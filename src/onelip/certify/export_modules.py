@@ -12,6 +12,7 @@ from onelip import layers
 from onelip.bounds.pooling_rules import adaptive_sizes
 from onelip.bounds.windows import adaptive_ranges, pair
 from onelip.layers.windows import adaptive_multiplicity, adaptive_sum_scales
+from onelip.linalg import conv_norm_bound
 
 Shape = tuple[int, ...]
 
@@ -140,6 +141,29 @@ def _gradient_residual2d(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(layers.GradientResidual1d)
 def _gradient_residual1d(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("gradient_residual1d", {}, _weights(module))
+
+
+@_exports(layers.SkewSeries2d)
+def _skew_series2d(module: Any, before: Shape, after: Shape) -> Operation:
+    a = module.arguments
+    left, right, top, bottom = a.pads
+    norm = conv_norm_bound(module.kernel, dilation=a.dilation, groups=a.groups)
+    attributes = {
+        "pads": [top, bottom, left, right],
+        "dilation": list(a.dilation),
+        "groups": a.groups,
+        "padding_mode": a.padding_mode,
+        "coefficients": list(module.coefficients),
+        "norm": norm.value,
+    }
+    tensors = {"weight": module.kernel} | ({} if module.bias is None else {"bias": module.bias})
+    return Operation("skew_series2d", attributes, tensors)
+
+
+@_exports(layers.FrequencyConv2d)
+def _frequency_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
+    tensors = {"spectrum": module.spectrum} | ({} if module.bias is None else {"bias": module.bias})
+    return Operation("frequency_conv2d", {}, tensors)
 
 
 @_exports(nn.ZeroPad2d)

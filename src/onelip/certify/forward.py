@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments
@@ -179,6 +180,33 @@ def _gradient_residual1d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
     weight, bias = _number(node, "weight", x), _bias(node, x)
     return _gradient_residual(x, residual_linear(x, weight, bias), weight, bias, x[0].numel() // x.shape[-1])
+
+
+def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
+    # Horner's rule; each step is off by its own rounding and by the norm of the convolution times what came before.
+    x, a = inputs[0], node.attributes
+    weight, bias = _number(node, "weight", x), _bias(node, x)
+    arguments = _arguments(node, len(weight), len(weight), [1, 1], a["padding_mode"])
+    absolute, terms = _absolute_norm(weight), weight[0].numel() + 3
+    y, error = _rounded(x * a["coefficients"][-1], 1)
+    for coefficient in reversed(a["coefficients"][:-1]):
+        local = sample_norms(y) * (absolute * gamma(terms)) + sample_norms(x) * (abs(coefficient) * gamma(4))
+        y = F.conv2d(arguments.pad(y), weight, None, 1, 0, arguments.dilation, arguments.groups) + coefficient * x
+        error = (error * a["norm"] + local + sample_norms(y) * gamma(4)) * SLACK
+    if bias is not None:
+        y, last = _rounded(y + bias[:, None, None], 1)
+        error = error + last
+    return y, error
+
+
+def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
+    x = inputs[0]
+    spectrum = torch.view_as_complex(_number(node, "spectrum", x))
+    y = frequency_forward(x, spectrum, _bias(node, x))
+    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    size = x.shape[-2], x.shape[-1]
+    relative = frequency_error(size, largest, node.constant, spectrum.shape[-1])
+    return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
 
 
 def _zero_pad2d(node: Node, inputs: list[Tensor]) -> Values:
@@ -344,6 +372,7 @@ _RULES: dict[str, Rule] = {
     "concatenate": lambda n, v: _exact(torch.cat(v, n.attributes["axis"] + 1)),
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
+    "frequency_conv2d": _frequency_conv2d,
     "gradient_residual1d": _gradient_residual1d,
     "gradient_residual2d": _gradient_residual2d,
     "group_sort": _group_sort,
@@ -359,6 +388,7 @@ _RULES: dict[str, Rule] = {
     "reshape": lambda n, v: _exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
     "scale": lambda n, v: _rounded(v[0] * n.attributes["factor"], 1),
     "shift": lambda n, v: _rounded(v[0] + _number(n, "value", v[0]), 1),
+    "skew_series2d": _skew_series2d,
     "slice": _slice,
     "subtract": lambda n, v: _rounded(v[0] - v[1], 1),
     "window_max": _window_max,

@@ -10,6 +10,7 @@ import numpy as np
 from onelip.certify.checker import windows
 from onelip.certify.checker.arithmetic import above, root, times
 from onelip.certify.checker.errors import VerificationError
+from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
 from onelip.certify.checker.norms import conv_norm, matrix_norm
 
@@ -140,6 +141,7 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "circular_conv_transpose2d": _circular_transposed,
     "conv2d": _conv2d,
     "conv_transpose2d": _transposed,
+    "frequency_conv2d": lambda step, _, claimed: frequency_constant(step, claimed),
     "gradient_residual1d": _gradient_residual,
     "gradient_residual2d": _gradient_residual,
     "group_sort": _one,
@@ -155,6 +157,7 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "reshape": _one,
     "scale": _scale,
     "shift": _one,
+    "skew_series2d": lambda step, _, claimed: series_constant(step, claimed),
     "slice": _one,
     "window_max": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_norm": lambda step, shape, _: windows.overlap_constant(step, shape),

@@ -21,7 +21,15 @@ _COLUMN_ENTRIES = 2**22
 """Entries of patch matrices held at once."""
 
 
-def _absolute_norm(weight: Array) -> float:
+def absolute_norm(weight: Array) -> float:
+    """Bound the norm of the map whose weights are the absolute values of the given ones.
+
+    Args:
+        weight: `(out, in)` or `(out, in/groups, kh, kw)`, or transposed.
+
+    Returns:
+        The root of the largest row sum times the largest column sum, rounded up.
+    """
     taps = np.abs(weight).reshape(*weight.shape[:2], -1)
     return math.sqrt(float(taps.sum((1, 2)).max()) * float(taps.sum((0, 2)).max())) * SLACK
 
@@ -35,11 +43,20 @@ def _bias_norm(step: Step, pixels: int) -> float:
 def _affine_error(step: Step, x: Array, y: Array, terms: int) -> Array:
     weight = step.arrays["weight"]
     pixels = y[0].size // len(step.arrays["bias"]) if "bias" in step.arrays else 0
-    result: Array = (norms(x) * _absolute_norm(weight) + _bias_norm(step, pixels)) * gamma(terms + 3)
+    result: Array = (norms(x) * absolute_norm(weight) + _bias_norm(step, pixels)) * gamma(terms + 3)
     return result
 
 
-def _with_bias(step: Step, y: Array) -> Array:
+def with_bias(step: Step, y: Array) -> Array:
+    """Add a step's bias, if it has one.
+
+    Args:
+        step: The step.
+        y: `(N, C, ...)`.
+
+    Returns:
+        The same shape.
+    """
     if "bias" not in step.arrays:
         return y
     bias = step.arrays["bias"]
@@ -114,6 +131,19 @@ def _grouped(step: Step, x: Array, weight: Array, stride: tuple[int, ...], dilat
     return np.concatenate(outputs, 1)
 
 
+def padded_correlation(step: Step, x: Array) -> Array:
+    """Pad and correlate at stride 1, without bias.
+
+    Args:
+        step: Has weight and geometry.
+        x: `(N, in, H, W)`.
+
+    Returns:
+        `(N, out, H', W')`.
+    """
+    return _grouped(step, padded(step, x), step.arrays["weight"], (1, 1), step.wholes("dilation", 1, 2))
+
+
 def conv2d(step: Step, x: Array) -> Result:
     """Pad and correlate.
 
@@ -127,7 +157,7 @@ def conv2d(step: Step, x: Array) -> Result:
     image = padded(step, x)
     weight = step.arrays["weight"]
     y = _grouped(step, image, weight, step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2))
-    y = _with_bias(step, y)
+    y = with_bias(step, y)
     return y, _affine_error(step, image, y, weight[0].size)
 
 
@@ -159,7 +189,7 @@ def _residual_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
     # The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
     # gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
     weight = step.arrays["weight"]
-    size = _absolute_norm(weight)
+    size = absolute_norm(weight)
     terms = max(weight.shape[:2]) * weight[0, 0].size + 3
     hidden = norms(x) * size + _bias_norm(step, pixels)
     result: Array = 4 * size * hidden * gamma(terms) * SLACK + (norms(x) + norms(y)) * gamma(4)
@@ -192,9 +222,7 @@ def gradient_residual2d(step: Step, x: Array) -> Result:
         The same shape.
     """
     one = (1, 1)
-    hidden = _with_bias(
-        step, _grouped(step, padded(step, x), step.arrays["weight"], one, step.wholes("dilation", 1, 2))
-    )
+    hidden = with_bias(step, padded_correlation(step, x))
     require(hidden.shape[2:] == x.shape[2:], step, "its convolution changes the image size")
     full = _adjoint(step, np.maximum(hidden, 0), one)
     y = x - 2 * (
@@ -238,7 +266,7 @@ def conv_transpose2d(step: Step, x: Array) -> Result:
     extended = np.pad(full, ((0, 0), (0, 0), (0, o_h), (0, o_w)))
     y = extended[:, :, p_h : extended.shape[2] - p_h, p_w : extended.shape[3] - p_w]
     require(y.size > 0, step, "padding leaves no pixel")
-    y = _with_bias(step, y)
+    y = with_bias(step, y)
     return y, _affine_error(step, x, y, _adjoint_terms(step))
 
 
@@ -254,7 +282,7 @@ def circular_conv_transpose2d(step: Step, x: Array) -> Result:
     """
     full = _adjoint(step, x, step.wholes("stride", 1, 2))
     (s_h, s_w), (height, width) = step.wholes("stride", 1, 2), x.shape[2:]
-    y = _with_bias(step, _wrapped(step, full, (height * s_h, width * s_w)))
+    y = with_bias(step, _wrapped(step, full, (height * s_h, width * s_w)))
     return y, _affine_error(step, x, y, _adjoint_terms(step))
 
 
