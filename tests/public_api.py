@@ -31,6 +31,9 @@ def packages() -> list[ModuleType]:
 def _signature(value: Any) -> str:
     if not callable(value):
         return f": {type(value).__name__}"
+    if hasattr(value, "model_fields"):
+        # A pydantic model's signature prints differently from version to version; its fields are what users see.
+        return f"({', '.join(value.model_fields)})"
     try:
         text = str(inspect.signature(value))
     except (TypeError, ValueError):
