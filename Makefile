@@ -8,7 +8,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 TORCH ?= pinned
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.onelip-installed
+RUNS := $(VENV)/.onelip-runs
+TESTS := $(VENV)/.onelip-tests
+# Byte code is compiled where it is used; compiling all of torch would take a minute.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 ifeq ($(TORCH),own)
 CONSTRAINTS := $(VENV)/.onelip-constraints
@@ -26,14 +29,18 @@ $(BIN)/python:
 $(VENV)/.onelip-constraints: constraints.txt | $(BIN)/python
 	grep -v '^torch==' constraints.txt > $@
 
-$(STAMP): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+$(RUNS): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python $(INSTALL) -c $(CONSTRAINTS) -e '.[train]'
 	@touch $@
 
-demo: $(STAMP)
+$(TESTS): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python $(INSTALL) -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@ $(RUNS)
+
+demo: $(RUNS)
 	$(BIN)/onelip train digits
 
-test: $(STAMP)
+test: $(TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -42,7 +49,7 @@ test: $(STAMP)
 
 check: test
 
-format: $(STAMP)
+format: $(TESTS)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
