@@ -19,19 +19,12 @@ from torch import Tensor
 
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
+from onelip.certify.values import SLACK, TINY, Values, exact, rounded, sample_norms
+from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.gradient_residual import residual_conv2d, residual_linear
 from onelip.linalg import gamma
-
-SLACK = 1 + 1e-9
-"""Covers the rounding of error bounds, which are sums and products of a few hundred positive numbers."""
-
-TINY = 2.0**-500
-"""Added to each error bound for underflow, which perturbs an entry by at most 2^-1074 (2^-537 under a root)."""
-
-Values = tuple[Tensor, Tensor]
-"""The computed values `(N, ...)` and the bound `(N,)` of their error."""
 
 Rule = Callable[[Node, list[Tensor]], Values]
 """From a node and its computed inputs to its computed output and the rounding error made in it."""
@@ -70,33 +63,12 @@ def _step(node: Node, inputs: list[Values]) -> Values:
     return output, (carried + local) * SLACK + TINY
 
 
-def sample_norms(x: Tensor) -> Tensor:
-    """Take the l2 norm of each sample, rounded outward.
-
-    Args:
-        x: `(N, ...)` float64.
-
-    Returns:
-        `(N,)`.
-    """
-    return torch.linalg.vector_norm(x.flatten(1), dim=1) * SLACK
-
-
 def _number(node: Node, role: str, like: Tensor) -> Tensor:
     return node.tensors[role].to(like.device, torch.float64)
 
 
 def _bias(node: Node, like: Tensor) -> Tensor | None:
     return _number(node, "bias", like) if "bias" in node.tensors else None
-
-
-def _exact(values: Tensor) -> Values:
-    return values, values.new_zeros(len(values))
-
-
-def _rounded(values: Tensor, roundings: int) -> Values:
-    # Every entry is off by at most gamma of itself.
-    return values, sample_norms(values) * gamma(roundings + 1)
 
 
 def _absolute_norm(weight: Tensor) -> float:
@@ -188,13 +160,13 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     weight, bias = _number(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, len(weight), len(weight), [1, 1], a["padding_mode"])
     absolute, terms = _absolute_norm(weight), weight[0].numel() + 3
-    y, error = _rounded(x * a["coefficients"][-1], 1)
+    y, error = rounded(x * a["coefficients"][-1], 1)
     for coefficient in reversed(a["coefficients"][:-1]):
         local = sample_norms(y) * (absolute * gamma(terms)) + sample_norms(x) * (abs(coefficient) * gamma(4))
         y = F.conv2d(arguments.pad(y), weight, None, 1, 0, arguments.dilation, arguments.groups) + coefficient * x
         error = (error * a["norm"] + local + sample_norms(y) * gamma(4)) * SLACK
     if bias is not None:
-        y, last = _rounded(y + bias[:, None, None], 1)
+        y, last = rounded(y + bias[:, None, None], 1)
         error = error + last
     return y, error
 
@@ -211,7 +183,7 @@ def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
 
 def _zero_pad2d(node: Node, inputs: list[Tensor]) -> Values:
     top, bottom, left, right = node.attributes["pads"]
-    return _exact(F.pad(inputs[0], (left, right, top, bottom)))
+    return exact(F.pad(inputs[0], (left, right, top, bottom)))
 
 
 def _maxmin(node: Node, inputs: list[Tensor]) -> Values:
@@ -219,13 +191,13 @@ def _maxmin(node: Node, inputs: list[Tensor]) -> Values:
     half = x.shape[axis] // 2
     first, second = x.narrow(axis, 0, half), x.narrow(axis, half, half)
     rest = x.narrow(axis, 2 * half, x.shape[axis] - 2 * half)
-    return _exact(torch.cat([torch.maximum(first, second), torch.minimum(first, second), rest], axis))
+    return exact(torch.cat([torch.maximum(first, second), torch.minimum(first, second), rest], axis))
 
 
 def _group_sort(node: Node, inputs: list[Tensor]) -> Values:
     axis, size = node.attributes["axis"] + 1, node.attributes["group_size"]
     groups = inputs[0].unflatten(axis, (-1, size))
-    return _exact(groups.sort(axis + 1).values.flatten(axis, axis + 1))
+    return exact(groups.sort(axis + 1).values.flatten(axis, axis + 1))
 
 
 def _householder(node: Node, inputs: list[Tensor]) -> Values:
@@ -244,56 +216,14 @@ def _unshuffle(node: Node, inputs: list[Tensor]) -> Values:
     (h, w), x = node.attributes["block"], inputs[0]
     n, c, height, width = x.shape
     blocks = x.reshape(n, c, height // h, h, width // w, w).permute(0, 1, 3, 5, 2, 4)
-    return _exact(blocks.reshape(n, c * h * w, height // h, width // w))
+    return exact(blocks.reshape(n, c * h * w, height // h, width // w))
 
 
 def _shuffle(node: Node, inputs: list[Tensor]) -> Values:
     (h, w), x = node.attributes["block"], inputs[0]
     n, c, height, width = x.shape
     blocks = x.reshape(n, c // (h * w), h, w, height, width).permute(0, 1, 4, 2, 5, 3)
-    return _exact(blocks.reshape(n, c // (h * w), height * h, width * w))
-
-
-def _window_matrices(node: Node, like: Tensor, scaled: bool) -> tuple[Tensor, Tensor]:
-    a = node.attributes
-    matrices = []
-    for name, size in (("row", like.shape[-2]), ("column", like.shape[-1])):
-        windows = a[f"{name}s"]
-        matrix = like.new_zeros(len(windows), size)
-        for i, (start, end) in enumerate(windows):
-            matrix[i, start:end] = a[f"{name}_scales"][i] if scaled else 1.0
-        matrices.append(matrix)
-    return matrices[0], matrices[1]
-
-
-def _window_sum(node: Node, inputs: list[Tensor]) -> Values:
-    x = inputs[0]
-    rows, columns = _window_matrices(node, x, scaled=True)
-    y = rows @ x @ columns.mT
-    absolute = 1.0
-    for matrix in (rows, columns):
-        sums = matrix.abs()
-        absolute *= math.sqrt(float(sums.sum(0).max()) * float(sums.sum(1).max())) * SLACK
-    return y, sample_norms(x) * (absolute * gamma(x.shape[-1] + x.shape[-2] + 4))
-
-
-def _outer_scales(node: Node, like: Tensor) -> Tensor:
-    a = node.attributes
-    return torch.outer(like.new_tensor(a["row_scales"]), like.new_tensor(a["column_scales"]))
-
-
-def _window_norm(node: Node, inputs: list[Tensor]) -> Values:
-    x = inputs[0]
-    rows, columns = _window_matrices(node, x, scaled=False)
-    y = (rows @ x.square() @ columns.mT).sqrt() * _outer_scales(node, x)
-    return _rounded(y, x.shape[-1] + x.shape[-2] + 4)
-
-
-def _window_max(node: Node, inputs: list[Tensor]) -> Values:
-    x, a = inputs[0], node.attributes
-    rows = torch.stack([x[..., start:end, :].amax(-2) for start, end in a["rows"]], -2)
-    y = torch.stack([rows[..., start:end].amax(-1) for start, end in a["columns"]], -1)
-    return _rounded(y * _outer_scales(node, x), 2)
+    return exact(blocks.reshape(n, c // (h * w), height * h, width * w))
 
 
 def _per_channel(node: Node, role: str, like: Tensor) -> Tensor:
@@ -302,7 +232,7 @@ def _per_channel(node: Node, role: str, like: Tensor) -> Tensor:
 
 def _normalize(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
-    return _rounded((x - _per_channel(node, "mean", x)) / _per_channel(node, "std", x), 2)
+    return rounded((x - _per_channel(node, "mean", x)) / _per_channel(node, "std", x), 2)
 
 
 def _batch_norm(node: Node, inputs: list[Tensor]) -> Values:
@@ -312,9 +242,9 @@ def _batch_norm(node: Node, inputs: list[Tensor]) -> Values:
     if "weight" in node.tensors:
         y = y * _per_channel(node, "weight", x)
     if "bias" not in node.tensors:
-        return _rounded(y, 6)
+        return rounded(y, 6)
     error = sample_norms(y) * gamma(8)
-    shifted, last = _rounded(y + _per_channel(node, "bias", x), 1)
+    shifted, last = rounded(y + _per_channel(node, "bias", x), 1)
     return shifted, error + last
 
 
@@ -322,7 +252,7 @@ def _add(node: Node, inputs: list[Tensor]) -> Values:
     total = inputs[0]
     for x in inputs[1:]:
         total = total + x
-    return _rounded(total, 1) if len(inputs) == 2 else _many(total, inputs)
+    return rounded(total, 1) if len(inputs) == 2 else _many(total, inputs)
 
 
 def _many(total: Tensor, inputs: list[Tensor]) -> Values:
@@ -332,12 +262,12 @@ def _many(total: Tensor, inputs: list[Tensor]) -> Values:
 def _channel_pad(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
     zeros = x.new_zeros(len(x), node.attributes["channels"] - x.shape[1], *x.shape[2:])
-    return _exact(torch.cat([x, zeros], 1))
+    return exact(torch.cat([x, zeros], 1))
 
 
 def _slice(node: Node, inputs: list[Tensor]) -> Values:
     a = node.attributes
-    return _exact(inputs[0].narrow(a["axis"] + 1, a["start"], a["stop"] - a["start"]))
+    return exact(inputs[0].narrow(a["axis"] + 1, a["start"], a["stop"] - a["start"]))
 
 
 def _concat_residual(node: Node, x: Tensor, error: Tensor) -> Values:
@@ -348,7 +278,7 @@ def _concat_residual(node: Node, x: Tensor, error: Tensor) -> Values:
 
 def _l2_norm_residual(node: Node, x: Tensor, error: Tensor) -> Values:
     image, local = evaluate(_branch(node), x)
-    y, rounding = _rounded(((x.square() + image.square()) / 2).sqrt(), 5)
+    y, rounding = rounded(((x.square() + image.square()) / 2).sqrt(), 5)
     return y, (error * node.constant + local + rounding) * SLACK + TINY
 
 
@@ -364,12 +294,12 @@ _BRANCHES: dict[str, Callable[[Node, Tensor, Tensor], Values]] = {
 }
 
 _RULES: dict[str, Rule] = {
-    "abs": lambda n, v: _exact(v[0].abs()),
+    "abs": lambda n, v: exact(v[0].abs()),
     "add": _add,
     "batch_norm": _batch_norm,
     "channel_pad": _channel_pad,
     "circular_conv_transpose2d": _circular_conv_transpose2d,
-    "concatenate": lambda n, v: _exact(torch.cat(v, n.attributes["axis"] + 1)),
+    "concatenate": lambda n, v: exact(torch.cat(v, n.attributes["axis"] + 1)),
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "frequency_conv2d": _frequency_conv2d,
@@ -377,23 +307,23 @@ _RULES: dict[str, Rule] = {
     "gradient_residual2d": _gradient_residual2d,
     "group_sort": _group_sort,
     "householder": _householder,
-    "leaky_relu": lambda n, v: _rounded(F.leaky_relu(v[0], n.attributes["slope"]), 1),
+    "leaky_relu": lambda n, v: rounded(F.leaky_relu(v[0], n.attributes["slope"]), 1),
     "linear": _linear,
     "maxmin": _maxmin,
     "normalize": _normalize,
-    "permute": lambda n, v: _exact(v[0].permute(0, *[a + 1 for a in n.attributes["axes"]])),
+    "permute": lambda n, v: exact(v[0].permute(0, *[a + 1 for a in n.attributes["axes"]])),
     "pixel_shuffle": _shuffle,
     "pixel_unshuffle": _unshuffle,
-    "relu": lambda n, v: _exact(torch.relu(v[0])),
-    "reshape": lambda n, v: _exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
-    "scale": lambda n, v: _rounded(v[0] * n.attributes["factor"], 1),
-    "shift": lambda n, v: _rounded(v[0] + _number(n, "value", v[0]), 1),
+    "relu": lambda n, v: exact(torch.relu(v[0])),
+    "reshape": lambda n, v: exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
+    "scale": lambda n, v: rounded(v[0] * n.attributes["factor"], 1),
+    "shift": lambda n, v: rounded(v[0] + _number(n, "value", v[0]), 1),
     "skew_series2d": _skew_series2d,
     "slice": _slice,
-    "subtract": lambda n, v: _rounded(v[0] - v[1], 1),
-    "window_max": _window_max,
-    "window_norm": _window_norm,
-    "window_sum": _window_sum,
+    "subtract": lambda n, v: rounded(v[0] - v[1], 1),
+    "window_max": window_max,
+    "window_norm": window_norm,
+    "window_sum": window_sum,
     "zero_pad2d": _zero_pad2d,
 }
 

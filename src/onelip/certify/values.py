@@ -1,0 +1,55 @@
+"""Computed values with a proved bound of their rounding error."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from onelip.linalg import gamma
+
+SLACK = 1 + 1e-9
+"""Covers the rounding of error bounds, which are sums and products of a few hundred positive numbers."""
+
+TINY = 2.0**-500
+"""Added to each error bound for underflow, which perturbs an entry by at most 2^-1074 (2^-537 under a root)."""
+
+Values = tuple[Tensor, Tensor]
+"""The computed values `(N, ...)` and the bound `(N,)` of their error."""
+
+
+def sample_norms(x: Tensor) -> Tensor:
+    """Take the l2 norm of each sample, rounded outward.
+
+    Args:
+        x: `(N, ...)` float64.
+
+    Returns:
+        `(N,)`.
+    """
+    return torch.linalg.vector_norm(x.flatten(1), dim=1) * SLACK
+
+
+def exact(values: Tensor) -> Values:
+    """Say that values were copied, not computed.
+
+    Args:
+        values: `(N, ...)`.
+
+    Returns:
+        They, with no error.
+    """
+    return values, values.new_zeros(len(values))
+
+
+def rounded(values: Tensor, roundings: int) -> Values:
+    """Say that each entry was rounded a few times.
+
+    Args:
+        values: `(N, ...)`.
+        roundings: How often.
+
+    Returns:
+        They, with their error.
+    """
+    # Every entry is off by at most gamma of itself.
+    return values, sample_norms(values) * gamma(roundings + 1)
