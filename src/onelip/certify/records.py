@@ -20,7 +20,7 @@ class Node:
 
     Attributes:
         name: Unique within its network.
-        op: One of the operations listed in `docs/certificates.md` and implemented in `forward.py`.
+        op: One of `forward.OPERATIONS`.
         inputs: Names of the nodes it reads, or `INPUT`.
         attributes: JSON values.
         tensors: Stored numbers by role, on the CPU, float32 or float64.
