@@ -256,7 +256,7 @@ class HoldsFunction(SoundConv2d):
 class SquareOnly(SoundConv2d):
     """Refuses what its record promises."""
 
-    def __init__(self, in_channels: int, out_channels: int, *args: Any, **kwargs: Any) -> None:
-        super().__init__(in_channels, out_channels, *args, **kwargs)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, *args, **kwargs)
         if in_channels != out_channels:
             raise ValueError(f"out_channels={out_channels} in SquareOnly must be in_channels={in_channels}")

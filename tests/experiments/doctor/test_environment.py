@@ -46,6 +46,7 @@ def test_tf32_matters_where_there_is_a_gpu(monkeypatch, on, available, status):
 
 
 def test_a_missing_package_comes_with_the_extra_that_has_it(monkeypatch):
+    monkeypatch.setattr(environment, "OPTIONAL", {"train": ("numpy",)})
     assert environment.optional_packages().status == "ok"
     monkeypatch.setattr(environment, "OPTIONAL", {"train": ("numpy",), "attacks": ("no-such-package",)})
     check = environment.optional_packages()
