@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onelip.experiments.report.curves import certified_chart, certified_curve, learning_charts, radius_limit
@@ -17,6 +17,7 @@ def value_at(points, radius):
     return [share for start, share in points if start <= radius][-1]
 
 
+@example(radii=[1.0], limit=1.0, where=1.0)
 @given(radii=radii_lists, limit=st.floats(0.1, 5.0), where=st.floats(0.0, 1.0))
 def test_the_curve_is_never_above_the_certified_accuracy(radii, limit, where):
     points = certified_curve(radii, limit)

@@ -30,16 +30,16 @@ def certified_curve(radii: Sequence[float] | np.ndarray[Any, Any], limit: float)
     """
     values = np.sort(np.asarray(radii, dtype=np.float64))
     corners = np.unique(values[(values > 0) & (values < limit)])
-    shares = 1 - np.searchsorted(values, [0.0, *corners], side="right") / len(values)
+    shares = 1 - np.searchsorted(values, [0.0, *corners, limit], side="right") / len(values)
     points, cell_start = [(0.0, float(shares[0]))], -1
-    for radius, share in zip(corners.tolist(), shares[1:].tolist(), strict=True):
+    for radius, share in zip(corners.tolist(), shares[1:-1].tolist(), strict=True):
         cell = int(radius / limit * SIZE)
         if cell == cell_start:
             points[-1] = (points[-1][0], share)
         else:
             points.append((radius, share))
             cell_start = cell
-    return [*points, (limit, points[-1][1])]
+    return [*points, (limit, float(shares[-1]))]
 
 
 def radius_limit(radii: Sequence[float] | np.ndarray[Any, Any], attacked: Sequence[float]) -> float:
