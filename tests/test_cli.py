@@ -64,6 +64,7 @@ def truncated(path):
         (["cifar10", "data.dir=nowhere"], "nowhere"),
         (["digits", "runs_dir=in-the-way"], "in-the-way"),
         (["digits", "--resume"], "there is no run of 'digits'"),
+        (["runs/digitz/x", "--resume"], "runs/digitz/x is not the folder of a run"),
         (["digits", "--resume", "seed=3"], "cannot change a run that is resumed"),
         (["missing.yaml"], "missing.yaml: no such file"),
     ],

@@ -97,7 +97,8 @@ def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:
         if key != "runs_dir":
             raise UserError(f"{override!r} cannot change a run that is resumed; start a new run instead")
         runs_dir = value
-    return open_run_folder(name) if Path(name).is_dir() else latest_run(name, runs_dir)
+    is_path = Path(name).is_dir() or Path(name).name != name
+    return open_run_folder(name) if is_path else latest_run(name, runs_dir)
 
 
 # The number of threads changes the last digits; a run that is resumed elsewhere keeps it.
