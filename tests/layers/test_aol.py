@@ -56,7 +56,7 @@ def test_transposed_is_the_adjoint(sizes, options, shape) -> None:  # type: igno
     torch.testing.assert_close(dense_matrix(layer, small), dense_matrix(forth, shape).T)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scale=st.floats(-9, 9), seed=st.integers(0, 1000))
 def test_scale_of_the_raw_weight_does_not_matter(scale: float, seed: int) -> None:
     kernel = torch.randn(3, 4, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -68,6 +68,11 @@ def test_orthogonal_kernels_are_left_alone() -> None:
         kernel = AOCConv2d(3, 6, 3, **options, dtype=torch.float64).weight.detach()
         stride = (options.get("stride", 1),) * 2
         torch.testing.assert_close(aol(kernel, stride), kernel, atol=1e-12, rtol=0)
+
+
+def test_bias_starts_at_zero() -> None:
+    for layer in (AOLConv2d(3, 6, 3), AOLConvTranspose2d(6, 3, 3), AOLLinear(5, 3)):
+        assert not bool(layer.bias.any())  # type: ignore[union-attr]
 
 
 def test_start_is_orthogonal() -> None:

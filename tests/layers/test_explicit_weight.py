@@ -112,3 +112,14 @@ def test_copies_do_not_share_the_weight() -> None:
         clone.b.zero_()
         assert not clone.weight.any()
         assert layer.weight is first
+
+
+@pytest.mark.parametrize("at_zero", [False, True])
+def test_bias_starts_like_torchs_or_at_zero(at_zero: bool) -> None:
+    class Layer(TwoFactors):
+        bias_starts_at_zero: ClassVar[bool] = at_zero
+
+    layer = Layer(16, 400)
+    assert layer.bias is not None
+    size = float(layer.bias.detach().abs().max())
+    assert size == 0.0 if at_zero else 0.2 < size <= 0.25

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onelip.layers import CPLConv2d, GradientResidual1d, GradientResidual2d, to_plain
+from onelip.layers import (
+    CPLConv2d,
+    CPLLinear,
+    GradientResidual1d,
+    GradientResidual2d,
+    SLLConv2d,
+    SLLLinear,
+    to_plain,
+)
 from onelip.layers.gradient_residual import residual_bound
 from onelip.linalg import Bound
 
@@ -88,6 +96,11 @@ def test_other_padding_crops_or_frames_the_output() -> None:
 def test_refusals(options: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         CPLConv2d(**{"in_channels": 4, "out_channels": 4, "kernel_size": 3, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layer", [CPLConv2d(4, 4, 3), SLLConv2d(4, 4, 3), CPLLinear(4, 4), SLLLinear(4, 4)], ids=repr)
+def test_bias_starts_at_zero(layer: nn.Module) -> None:
+    assert not bool(layer.bias.any())  # type: ignore[operator]
 
 
 def test_bias_must_fit() -> None:

@@ -88,6 +88,8 @@ def aol_right_inverse(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1
 class _AOLConv(ExplicitWeight):
     """The kernel that both forms share."""
 
+    # Random biases drown the images in a deep network whose layers contract, and nothing is learned.
+    bias_starts_at_zero = True
     raw_weight: nn.Parameter
     arguments: ConvArguments
 
@@ -124,7 +126,7 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
     K = R diag(d)^(-1/2), d_i = sum over j and lags l of |(R^T R)_ij[l]|; on the output side, with R R^T, if it has
     fewer channels. With a stride, the input side has a channel for each pixel of the stride's window, and only those
     lags count that the stride leaves. By Gershgorin the norm is at most 1, under zero and circular padding, for every
-    image and dilation. Starts orthogonal where the shapes allow, and need not stay so.
+    image and dilation. Starts orthogonal where the shapes allow, with zero bias, and need not stay so.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Assigning a weight keeps it up to a factor, and keeps it exactly
     if it is the weight of such a layer.
@@ -249,7 +251,7 @@ class AOLLinear(ExplicitLinear):
     """Almost orthogonal dense layer: columns divided by the roots of row sums of the absolute Gram matrix.
 
     W = R diag(d)^(-1/2), d_i = sum over j of |R^T R|_ij, or the same for rows if there are fewer. By Gershgorin the
-    norm is at most 1. Starts orthogonal, and need not stay so.
+    norm is at most 1. Starts orthogonal, with zero bias, and need not stay so.
 
     `(..., in)` -> `(..., out)`. Assigning a weight keeps it up to a factor.
 
@@ -266,6 +268,8 @@ class AOLLinear(ExplicitLinear):
     Cost: one product (c, c') x (c', c), c the smaller side.
     Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 1.
     """
+
+    bias_starts_at_zero = True
 
     def __init__(
         self,

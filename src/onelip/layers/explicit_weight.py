@@ -21,10 +21,12 @@ class ExplicitWeight(ConstrainedModule):
     In training the weight is built anew at every access, in the parameters' precision but at least float32. In eval
     it is built once in float64, rounded once to the parameters' precision and kept until a parameter changes. A
     subclass registers its parameters, names them in `raw_names` and implements `constrain` and `right_inverse`.
-    `layer.weight = w` projects `w` onto the set as closely as the method allows.
+    `layer.weight = w` projects `w` onto the set as closely as the method allows. The bias starts like torch's, or at
+    zero if a subclass sets `bias_starts_at_zero`.
     """
 
     raw_names: ClassVar[tuple[str, ...]] = ("raw_weight",)
+    bias_starts_at_zero: ClassVar[bool] = False
     bias: nn.Parameter | None
 
     def __init__(self) -> None:
@@ -125,7 +127,11 @@ class ExplicitWeight(ConstrainedModule):
         """Shape of the weight in the layout of the torch namesake."""
 
     def _reset_bias(self, fan_in: int) -> None:
-        if self.bias is not None:
+        if self.bias is None:
+            return
+        if self.bias_starts_at_zero:
+            nn.init.zeros_(self.bias)
+        else:
             limit = 1 / math.sqrt(fan_in)
             nn.init.uniform_(self.bias, -limit, limit)
 

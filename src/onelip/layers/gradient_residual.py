@@ -207,6 +207,7 @@ class GradientResidualConv2d(ExplicitWeight):
     """
 
     paddings: ClassVar[tuple[str, ...]] = ("zeros", "circular")
+    bias_starts_at_zero = True
 
     def __init__(
         self,
@@ -293,6 +294,8 @@ class GradientResidualLinear(ExplicitWeight):
     Raises:
         ValueError: If an argument is not allowed.
     """
+
+    bias_starts_at_zero = True
 
     def __init__(
         self,
