@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 # Tests share code as `tests.contract...`; with --import-mode=importlib nothing else makes that importable.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 torch.set_num_threads(1)
+
+# A shell without job control starts background commands with Ctrl-C ignored, and their children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples for everyone, so that a commit is either green or red, at whatever pace the machine runs.
+# `pytest --hypothesis-profile=explore` looks for new counterexamples.
+settings.register_profile("reproducible", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(autouse=True)

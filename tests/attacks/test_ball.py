@@ -9,7 +9,7 @@ from onelip.attacks.ball import project, random_in_ball, row_norm
 SLACK = 1e-6
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(0.01, 2.0))
 def test_projection_is_in_ball_and_box(seed, radius):
     g = torch.Generator().manual_seed(seed)

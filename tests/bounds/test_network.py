@@ -51,7 +51,7 @@ PARTS = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=4),
@@ -78,7 +78,7 @@ def test_random_graphs_are_bounded(seed, names, size):
     assert steepest(model, (2, *size), 2) <= bound.value * (1 + ROUNDING)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.integers(-12, 12))
 def test_linear_chain_is_tight_and_scales(seed, exponent):
     torch.manual_seed(seed)

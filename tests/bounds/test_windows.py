@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onelip.bounds.windows import (
@@ -17,7 +17,6 @@ from onelip.bounds.windows import (
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_adaptive_windows_are_those_of_torch(size, count):
     line = torch.arange(1.0, size + 1, dtype=torch.float64)
@@ -29,7 +28,6 @@ def test_adaptive_windows_are_those_of_torch(size, count):
     assert adaptive_repeats(size, count) == int(shared.max())
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 def test_max_windows_that_share_a_pixel(kernel, stride, dilation):
     size = 60

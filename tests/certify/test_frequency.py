@@ -8,7 +8,7 @@ from onelip.certify.frequency import frequency_error, frequency_forward, waves
 from onelip.layers.fourier import frequency_conv2d
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 2), st.integers(0, 1000))
 def test_agrees_with_fast_transforms(height, width, groups, seed):
     g = torch.Generator().manual_seed(seed)

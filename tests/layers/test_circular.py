@@ -25,7 +25,7 @@ def _convolutions(draw: st.DrawFn):  # type: ignore[no-untyped-def]
     return channels, kernel, stride, padding, dilation, groups, image
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_convolutions())
 def test_it_is_the_adjoint_of_torchs_circular_convolution(convolution) -> None:  # type: ignore[no-untyped-def]
     (rows, columns), kernel, stride, padding, dilation, groups, image = convolution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onelip.layers import MaxMin, activation
@@ -16,7 +16,6 @@ def test_maxima_come_first_and_an_odd_channel_passes_through() -> None:
     assert MaxMin()(x).tolist() == [[3.0, 7.0, 1.0, 5.0, 9.0]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-2, 2), min_size=2, max_size=7))
 def test_jacobian_is_a_permutation_at_every_point(entries: list[int]) -> None:
     x = torch.tensor([entries], dtype=torch.float64)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onelip.layers import SkewSeries2d
@@ -17,7 +17,6 @@ from onelip.linalg import transpose
 EXP = tuple(1 / math.factorial(j) for j in range(7))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=9), st.floats(0, 2))
 def test_bounds_cover_the_polynomial(coefficients: list[float], norm: float) -> None:
     angles = np.linspace(0, norm, 400)

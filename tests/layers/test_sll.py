@@ -12,7 +12,7 @@ from onelip.layers.sll import balanced_log_weights, divide_by_row_sums
 from onelip.linalg import conv_norm_bound
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.floats(0, 60), st.sampled_from([(1, 3), (2, 2), (1, 1)]))
 def test_norm_is_at_most_one_for_any_weights(seed: int, spread: float, layout: tuple[int, int]) -> None:
     groups, size = layout

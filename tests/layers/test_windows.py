@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onelip.layers.windows import (
@@ -22,7 +22,6 @@ from onelip.layers.windows import (
 _SIZES = st.integers(1, 12)
 
 
-@settings(deadline=None)
 @given(_SIZES, _SIZES)
 def test_overlap_bounds_and_nearly_attains_the_norm_of_long_signals(kernel: int, stride: int) -> None:
     n_windows = 40
@@ -34,7 +33,6 @@ def test_overlap_bounds_and_nearly_attains_the_norm_of_long_signals(kernel: int,
     assert sums.sum(0).max() == sliding_multiplicity(kernel, stride)
 
 
-@settings(deadline=None)
 @given(_SIZES, _SIZES)
 def test_adaptive_windows_are_torchs_and_scales_make_them_short(size: int, n_windows: int) -> None:
     averages = torch.nn.functional.adaptive_avg_pool1d(torch.eye(size, dtype=torch.float64), n_windows).T.numpy()
@@ -48,7 +46,6 @@ def test_adaptive_windows_are_torchs_and_scales_make_them_short(size: int, n_win
     assert 0.7 < norm <= 1 + 1e-15
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 10**9))
 def test_root_is_rounded_down_by_less_than_two_units(numerator: int, denominator: int) -> None:
     square = Fraction(numerator, denominator)

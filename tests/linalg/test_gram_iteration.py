@@ -17,7 +17,7 @@ def _supremum(kernel: Tensor, groups: int) -> Tensor:
     return torch.linalg.svdvals(spectrum)[..., 0].amax((1, 2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.sampled_from([(4, 4, 3, 3), (6, 3, 1, 1), (3, 5, 2, 4), (4, 1, 3, 1), (8, 2, 5, 5)]),
     st.sampled_from([1, 2]),

@@ -23,7 +23,7 @@ ENTRIES = st.floats(-1e3, 1e3, allow_subnormal=False) | st.sampled_from([0.0, 1.
 
 
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6), elements=ENTRIES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_bound_is_above_the_svd_and_tight(w: np.ndarray) -> None:
     bound = matrix_norm_bound(torch.from_numpy(w))
     norm = np.linalg.norm(w, 2)
@@ -129,7 +129,7 @@ def test_weight_is_left_alone() -> None:
 
 
 @given(st.integers(-1074, 1023))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scaling_by_powers_of_two_is_exact(exponent: int) -> None:
     x = torch.tensor([math.ldexp(1.0, exponent), 0.0], dtype=torch.float64)
     y, e = power_of_two_scale(x)

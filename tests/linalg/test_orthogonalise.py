@@ -103,7 +103,7 @@ def test_polynomials_find_the_nearest_matrix(name: str) -> None:
 
 
 @given(exponent=st.integers(-60, 60), name=st.sampled_from(PROJECTIONS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_projections_do_not_see_scale(exponent: int, name: str) -> None:
     w = torch.randn(9, 5, generator=torch.Generator().manual_seed(exponent + 60), dtype=torch.float64)
     f = ORTHOGONALISERS[name]

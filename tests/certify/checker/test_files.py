@@ -16,7 +16,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), JSON, min_size=1, max_size=4))
 def test_canonical_form_round_trips(values):
     data = canonical(values)

@@ -39,7 +39,7 @@ def dense_norm(kernel, stride, dilation, groups, size=7):
     return float(np.linalg.norm(np.stack(list(columns.values())), 2))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(-280, 280), st.integers(0, 1000))
 def test_matrices(m, n, exponent, seed):
     w = np.ldexp(rng(seed).standard_normal((m, n)), exponent)
@@ -68,7 +68,7 @@ def test_convolution_claims(shape):
     assert conv_norm(0 * kernel, ONE, ONE, 1, 1.0) == 0
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.sampled_from([(1, 1), (2, 2), (2, 1), (3, 2)]), st.sampled_from([(1, 1), (2, 1)]))
 def test_never_below_a_zero_padded_convolution(seed, stride, dilation):
     groups = 1 + seed % 2

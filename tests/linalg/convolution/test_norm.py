@@ -34,7 +34,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, object]:
 
 
 @given(convolutions(), st.tuples(st.integers(1, 8), st.integers(1, 8)), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_zero_padding_of_any_amount(case: dict, size: tuple[int, int], extra: int) -> None:
     bound = conv_norm_bound(**case)
     reach = tuple(d * (k - 1) for d, k in zip(case["dilation"], case["kernel"].shape[2:], strict=True))
@@ -44,7 +44,7 @@ def test_zero_padding_of_any_amount(case: dict, size: tuple[int, int], extra: in
 
 
 @given(convolutions(), st.tuples(st.integers(3, 5), st.integers(3, 5)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_circular_padding_of_half_the_kernel(case: dict, times: tuple[int, int]) -> None:
     bound = conv_norm_bound(**case)
     size = tuple(s * t * 2 for s, t in zip(case["stride"], times, strict=True))
@@ -55,7 +55,7 @@ def test_circular_padding_of_half_the_kernel(case: dict, times: tuple[int, int])
 
 
 @given(convolutions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_general_kernels_are_tight(case: dict) -> None:
     size = tuple(FINE_GRID * s for s in case["stride"])
     top = float(conv_singular_values(image_size=size, **case)[0])
