@@ -1,5 +1,6 @@
 """What the charts of a run show."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -61,6 +62,8 @@ def test_the_attack_is_drawn_above_with_its_points():
     assert [d.name for d in chart.drawings] == ["clean", "certified", "under attack"]
     assert len(chart.drawings[2].dots) == 3
     assert chart.band
+    # An attack bounds the robust accuracy from its radius on, and says nothing of smaller ones.
+    assert json.loads(chart.readout)["lines"][2]["steps"]
 
 
 def test_an_attack_on_some_images_comes_with_their_own_certified_curve():

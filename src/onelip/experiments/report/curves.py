@@ -79,7 +79,8 @@ def certified_chart(certificate: Certificate, attack: Mapping[str, Any] | None) 
         start = [] if attacked and attacked[0] == 0 else [(0.0, float(attack["clean_on_same"]))]
         points = [*start, *zip(attacked, map(float, attack["accuracy"]), strict=True)]
         name = f"under attack ({n_attacked:,} images)" if partial else "under attack"
-        under_attack = Series(name, "attacked", points, dots=True)
+        # In steps, since an image that was changed within one radius can be changed within every larger one.
+        under_attack = Series(name, "attacked", points, steps=True, dots=True)
         held = _certified_of_attacked(certificate, n_attacked, points[-1][0])
         lines += [under_attack, *([held] if partial else [])]
         band = (under_attack, held)

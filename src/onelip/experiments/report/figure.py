@@ -49,7 +49,7 @@ def _draw(record: RunRecord, path: Path) -> None:
     axes.axhline(100 * certificate.accuracy, color=CLEAN, linestyle=(0, (5, 4)), linewidth=1.2, label="clean")
     if attack is not None:
         shown = [0.0, *attacked], [100 * share for share in (attack["clean_on_same"], *attack["accuracy"])]
-        axes.plot(*shown, color=ATTACK, marker="o", markersize=4.5, linewidth=1.6, label="under attack")
+        axes.step(*shown, where="post", color=ATTACK, marker="o", markersize=4.5, linewidth=1.6, label="under attack")
     word = "certified, proved" if certificate.bound.proved else "ESTIMATE, not proved"
     percent = [100 * share for share in shares]
     axes.step(radii, percent, where="post", color=PROVED, linewidth=2, label=word)
