@@ -79,13 +79,23 @@ def test_the_best_checkpoint_holds_the_evaluation_weights_of_the_best_epoch(opti
     folder, task = new_folder(tmp_path), new_task(optimizer)
     fit(folder, task)
     rows = read_metrics(folder)
-    best = max(rows, key=lambda row: (row["val_certified_accuracy"], row["val_accuracy"], -row["epoch"]))
+    best = max(rows, key=lambda row: (row["val_certified_accuracy"], row["val_accuracy"], row["epoch"]))
     checkpoint = torch.load(folder.best_checkpoint, weights_only=True)
     assert checkpoint["epoch"] == best["epoch"]
     task.model.load_state_dict(checkpoint["state_dict"])
     with torch.no_grad():
         loss = cross_entropy(task.model.eval()(ToyBatches().x), ToyBatches().y).item()
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
+
+
+def test_the_last_weights_are_kept_on_demand(tmp_path):
+    folder, task = new_folder(tmp_path), new_task(sgd)
+    torch.manual_seed(4)
+    trainer = toy_trainer(tmp_path, N_EPOCHS, Recorder(folder, "last"))
+    trainer.fit(task, ToyBatches(), ToyBatches())
+    checkpoint = torch.load(folder.best_checkpoint, weights_only=True)
+    assert checkpoint["epoch"] == N_EPOCHS - 1
+    assert all(torch.equal(value, checkpoint["state_dict"][key]) for key, value in task.model.state_dict().items())
 
 
 def test_metrics_have_one_row_for_each_epoch_in_the_documented_columns(tmp_path):

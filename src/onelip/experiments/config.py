@@ -151,9 +151,13 @@ class Trainer(Section):
 
 
 class Certify(Section):
-    """Certified accuracy is reported at `radii`; weights are selected by it at `selection_radius`."""
+    """Certified accuracy is reported at `radii`, of the weights after the last epoch or after the best one.
+
+    The best is that of the highest certified accuracy at `selection_radius` on the validation images.
+    """
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
+    weights: Literal["best", "last"] = "best"
     selection_radius: Radius = 0.25
     max_samples: PositiveInt | None = None
 

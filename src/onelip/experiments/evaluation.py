@@ -17,7 +17,7 @@ import onelip
 from onelip.attacks import attack_curve
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
-from onelip.experiments.checkpoints import load_best_weights
+from onelip.experiments.checkpoints import kept_epoch, load_best_weights
 from onelip.experiments.config import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
@@ -149,6 +149,7 @@ def write_results(experiment: Experiment, folder: RunFolder, certificate: Certif
         "n_parameters": sum(p.numel() for p in experiment.model.parameters()),
         "train_seconds": round(sum(row["seconds"] for row in rows), 3),
         "epochs": len(rows),
+        "weights": {"rule": config.certify.weights, "epoch": kept_epoch(folder) + 1},
         "accuracy": certificate.accuracy,
         "certified": {radius_key(r): certificate.certified_accuracy(r) for r in config.certify.radii},
         "attacked": {radius_key(r): a for r, a in zip(attack["radii"], attack["accuracy"], strict=True)},

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import time
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -33,15 +33,18 @@ class Recorder(Checkpoint):
     """Write the metrics and checkpoints of a `Classification`, so that a killed run can continue exactly.
 
     After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
-    generators too. `best.ckpt` holds the evaluation weights of the first epoch with the highest certified accuracy on
-    the validation split; ties are broken by accuracy. Rows that a killed run wrote after its last checkpoint are cut.
+    generators too. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
+    validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
+    further. Rows that a killed run wrote after its last checkpoint are cut.
 
     Args:
         folder: The run's folder.
+        weights: "last" makes every epoch the best one so far: for validation splits too small to choose by.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, weights: Literal["best", "last"] = "best") -> None:
         self._folder = folder
+        self._weights = weights
         self._best: tuple[float, float] | None = None
         self._random: dict[str, Any] | None = None
         self._epoch_start = 0.0
@@ -73,7 +76,7 @@ class Recorder(Checkpoint):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = _task(pl_module).metrics
         score = (metrics["val_certified_accuracy"], metrics["val_accuracy"])
-        if self._best is None or score > self._best:
+        if self._weights == "last" or self._best is None or score >= self._best:
             self._best = score
             weights = _task(pl_module).model.state_dict()
             with atomic_path(self._folder.best_checkpoint) as temporary:

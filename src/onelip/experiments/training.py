@@ -95,7 +95,7 @@ def _trainer(config: ExperimentConfig, folder: RunFolder, n_batches: int, step: 
         gradient_clip_val=config.trainer.gradient_clip,
         log_every_n_steps=min(config.trainer.log_every, n_batches),
         deterministic=True if _device(config.trainer.accelerator) == "cpu" else "warn",
-        callbacks=[Retract(), TrainingProgress(), Recorder(folder)],
+        callbacks=[Retract(), TrainingProgress(), Recorder(folder, config.certify.weights)],
         logger=logger,
         default_root_dir=folder.path,
         num_sanity_val_steps=0,

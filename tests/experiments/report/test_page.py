@@ -11,6 +11,7 @@ import torch
 from onelip.certify import certify
 from onelip.experiments import UserError
 from onelip.experiments.report import page, write_report
+from onelip.experiments.report.numbers import share_text
 from onelip.experiments.report.record import read_run
 
 VOID = {"meta", "link", "img", "br"}
@@ -106,6 +107,26 @@ def test_the_page_fits_a_phone_and_paper(whole):
     outline = Outline(whole)
     opened = [tag for tag, attributes in outline.tags if tag == "table" or attributes.get("class") == "scroll"]
     assert opened == ["div", "table"] * (len(opened) // 2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ({"rule": "last", "epoch": 4}, "The weights after the last epoch were kept."),
+        (
+            {"rule": "best", "epoch": 2},
+            f"Epoch 2 was kept: its certified validation accuracy, {share_text(0.52)}, is the highest.",
+        ),
+        (None, "the test images play no part here."),
+    ],
+)
+@pytest.mark.usefixtures("_quick_gallery")
+def test_the_page_says_which_weights_were_kept(run, weights, sentence):
+    results = json.loads(run.results_file.read_text()) | {"weights": weights}
+    run.results_file.write_text(json.dumps(results))
+    text = Outline(write_report(run.path).read_text("utf-8")).text
+    assert sentence in text
+    assert text.count("kept") == (0 if weights is None else 1)
 
 
 @pytest.mark.usefixtures("_quick_gallery")

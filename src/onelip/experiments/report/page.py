@@ -166,16 +166,17 @@ def _learning_note(record: RunRecord) -> str:
     rows = record.metrics
     if not rows:
         return ""
-    scores = [row.get("val_certified_accuracy", float("nan")) for row in rows]
-    ranked = [
-        (score, row.get("val_accuracy", 0.0), -k) for k, (score, row) in enumerate(zip(scores, rows, strict=True))
-    ]
-    best = max((r for r in ranked if r[0] == r[0]), default=None)
     text = f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}, measured on the training images and on the held-out "
     text += "validation images (certified: those too); the test images play no part here."
-    if best is not None:
-        epoch = int(rows[-best[2]]["epoch"]) + 1
-        text += f" Epoch {epoch} was kept: its certified validation accuracy, {share_text(best[0])}, is the highest."
+    weights = (record.results or {}).get("weights")
+    if weights is None:
+        return text
+    if weights["rule"] == "last":
+        return f"{text} The weights after the last epoch were kept."
+    epoch = int(weights["epoch"])
+    score = next((row["val_certified_accuracy"] for row in rows if row["epoch"] == epoch - 1), None)
+    text += f" Epoch {epoch} was kept: its certified validation accuracy"
+    text += f"{'' if score is None else f', {share_text(score)},'} is the highest."
     return text
 
 
