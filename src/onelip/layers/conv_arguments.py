@@ -31,7 +31,21 @@ def positive_int(owner: str, name: str, value: Any) -> int:
     return value
 
 
-def _pair(owner: str, name: str, value: Any, least: int) -> Pair:
+def checked_pair(owner: str, name: str, value: Any, least: int) -> Pair:
+    """Check an argument that is an integer for both axes, or one for each.
+
+    Args:
+        owner: Class that the user called.
+        name: The argument's name.
+        value: What was given.
+        least: Smallest integer allowed.
+
+    Returns:
+        (vertical, horizontal).
+
+    Raises:
+        ValueError: If it is neither.
+    """
     pair = (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
     ok = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(type(v) is int and v >= least for v in pair)
     if not ok:
@@ -153,7 +167,7 @@ def _pads(owner: str, padding: Any, stride: Pair, reach: Pair) -> tuple[Pair | s
         total = reach if padding == "same" else (0, 0)
         # An odd total puts the extra pixel after the image, as torch does.
         return padding, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2)
-    pair = _pair(owner, "padding", padding, 0)
+    pair = checked_pair(owner, "padding", padding, 0)
     return pair, (pair[1], pair[1], pair[0], pair[0])
 
 
@@ -211,8 +225,8 @@ def conv_arguments(
             reach d (k - 1) repeats pixels, so it is not allowed either.
     """
     _check_channels(owner, in_channels, out_channels, groups)
-    kernel = _pair(owner, "kernel_size", kernel_size, 1)
-    step, spread = _pair(owner, "stride", stride, 1), _pair(owner, "dilation", dilation, 1)
+    kernel = checked_pair(owner, "kernel_size", kernel_size, 1)
+    step, spread = checked_pair(owner, "stride", stride, 1), checked_pair(owner, "dilation", dilation, 1)
     _check_padding_mode(owner, padding_mode, paddings)
     reach = (spread[0] * (kernel[0] - 1), spread[1] * (kernel[1] - 1))
     given, pads = _pads(owner, padding, step, reach)

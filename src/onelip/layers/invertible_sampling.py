@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from typing_extensions import override
 
-from onelip.layers.conv_arguments import _pair
+from onelip.layers.conv_arguments import checked_pair
 from onelip.layers.leaf import PlainLayer
 from onelip.layers.registry import register
 
@@ -32,7 +32,7 @@ class InvertibleDownsampling2d(PlainLayer):
 
     def __init__(self, kernel_size: int | tuple[int, int]) -> None:
         super().__init__()
-        self.kernel_size = _pair("InvertibleDownsampling2d", "kernel_size", kernel_size, 1)
+        self.kernel_size = checked_pair("InvertibleDownsampling2d", "kernel_size", kernel_size, 1)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class InvertibleUpsampling2d(PlainLayer):
 
     def __init__(self, kernel_size: int | tuple[int, int]) -> None:
         super().__init__()
-        self.kernel_size = _pair("InvertibleUpsampling2d", "kernel_size", kernel_size, 1)
+        self.kernel_size = checked_pair("InvertibleUpsampling2d", "kernel_size", kernel_size, 1)
 
     @override
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
-from onelip.layers.conv_arguments import _pair
+from onelip.layers.conv_arguments import checked_pair
 from onelip.layers.leaf import PlainLayer
 from onelip.layers.registry import register
 from onelip.layers.windows import root_down, safe_sqrt, sliding_multiplicity, sliding_overlap
@@ -23,9 +23,9 @@ class _Pool2d(PlainLayer):
     def __init__(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.kernel_size = _pair(owner, "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _pair(owner, "stride", stride, 1)
-        self.padding = _pair(owner, "padding", padding, 0)
+        self.kernel_size = checked_pair(owner, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else checked_pair(owner, "stride", stride, 1)
+        self.padding = checked_pair(owner, "padding", padding, 0)
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(f"padding={padding!r} in {owner} must be at most half of kernel_size={kernel_size!r}")
         if not isinstance(ceil_mode, bool):
