@@ -174,7 +174,7 @@ def _learning_note(record: RunRecord) -> str:
     if weights["rule"] == "last":
         return f"{text} The weights after the last epoch were kept."
     epoch = int(weights["epoch"])
-    score = next((row["val_certified_accuracy"] for row in rows if row["epoch"] == epoch - 1), None)
+    score = next((row.get("val_certified_accuracy") for row in rows if row.get("epoch") == epoch - 1), None)
     text += f" Epoch {epoch} was kept: its certified validation accuracy"
     text += f"{'' if score is None else f', {share_text(score)},'} is the highest."
     return text
