@@ -75,6 +75,20 @@ def test_bias_starts_at_zero() -> None:
         assert not bool(layer.bias.any())  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("kind", [AOLConv2d, AOLConvTranspose2d])
+def test_square_convolution_starts_as_the_identity(kind: Any, groups: int) -> None:
+    x = torch.randn(2, 6, 5, 5)
+    for options in ({"padding": 1}, {"padding": 1, "padding_mode": "circular"}, {"padding": 2, "dilation": 2}):
+        assert torch.equal(kind(6, 6, 3, groups=groups, **options)(x), x)
+
+
+def test_other_convolutions_start_at_random() -> None:
+    for sizes in ((4, 4, 1), (4, 6, 3), (3, 12, 3, 2)):
+        first, second = (AOLConv2d(*sizes).raw_weight for _ in range(2))
+        assert not torch.equal(first, second)
+
+
 def test_start_is_orthogonal() -> None:
     assert singular_values(AOLConv2d(3, 6, 3, padding=1, padding_mode="circular"), (3, 5, 5))[-1] > 0.9999
     assert singular_values(AOLConv2d(3, 16, 3, 2, 1, padding_mode="circular"), (3, 6, 6))[-1] > 0.9999

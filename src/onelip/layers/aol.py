@@ -98,11 +98,21 @@ class _AOLConv(ExplicitWeight):
         a, shape = self.arguments, self._weight_shape()
         start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
         rows = shape[0] // a.groups
-        matrix = orthogonal_parameter(a.groups, rows, shape[1] * prod(start), device=device, dtype=dtype)
+        if self._starts_as_identity():
+            matrix = torch.eye(rows, device=device, dtype=dtype).repeat(a.groups, 1)
+        else:
+            columns = shape[1] * prod(start)
+            matrix = orthogonal_parameter(a.groups, rows, columns, device=device, dtype=dtype).detach()
         top, left = ((k - s) // 2 for k, s in zip(a.kernel_size, start, strict=True))
         raw = torch.zeros(shape, device=device, dtype=dtype)
-        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.detach().reshape(*shape[:2], *start)
+        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.reshape(*shape[:2], *start)
         self.raw_weight = nn.Parameter(raw)
+
+    def _starts_as_identity(self) -> bool:
+        # As published: from a random start a deep network may shrink to a constant before it learns anything. Kernels
+        # of one tap, as at the ends of a network, are there to mix channels.
+        a = self.arguments
+        return a.in_channels == a.out_channels and a.stride == (1, 1) and a.kernel_size != (1, 1)
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -126,7 +136,8 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
     K = R diag(d)^(-1/2), d_i = sum over j and lags l of |(R^T R)_ij[l]|; on the output side, with R R^T, if it has
     fewer channels. With a stride, the input side has a channel for each pixel of the stride's window, and only those
     lags count that the stride leaves. By Gershgorin the norm is at most 1, under zero and circular padding, for every
-    image and dilation. Starts orthogonal where the shapes allow, with zero bias, and need not stay so.
+    image and dilation. Starts with zero bias: as the identity if no stride, as many channels out as in and more than
+    one tap allow it, else at random, orthogonal where the shapes allow. Need not stay so.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Assigning a weight keeps it up to a factor, and keeps it exactly
     if it is the weight of such a layer.
