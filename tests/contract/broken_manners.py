@@ -237,6 +237,16 @@ class SeededByNumpy(SoundConv2d):
             self.raw_weight.mul_(1 + np.random.rand())  # noqa: NPY002  (the defect)
 
 
+class StartsConstant(SoundConv2d):
+    """Starts from the same kernel whatever the seed, with equal channels that never part."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        nn.init.ones_(self.raw_weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
 class LeavesTorch(SoundConv2d):
     """Passes through numpy."""
 

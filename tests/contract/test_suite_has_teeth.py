@@ -81,6 +81,7 @@ BROKEN: list[tuple[type[nn.Module], str]] = [
     (numbers.Frozen, "layer_is_trainable"),
     (manners.StaysInFloat32, "float64_is_more_exact"),
     (manners.SeededByNumpy, "initialisation_is_seeded"),
+    (manners.StartsConstant, "initialisation_is_seeded"),
     (manners.LeavesTorch, "jacrev"),
     (manners.ComparesVersionsOnly, "never_stale_over_dtype_round_trips"),
     (manners.HoldsFunction, "pickle"),
