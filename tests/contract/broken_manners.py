@@ -238,13 +238,11 @@ class SeededByNumpy(SoundConv2d):
 
 
 class StartsConstant(SoundConv2d):
-    """Starts from the same kernel whatever the seed, with equal channels that never part."""
+    """Starts from the same kernel whatever the seed; only the bias is drawn."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         nn.init.ones_(self.raw_weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
 
 
 class LeavesTorch(SoundConv2d):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from onelip.experiments import RunFolder, UserError, commands, inspection, latest_run, verification
 from onelip.experiments.recorder import read_metrics
@@ -40,6 +41,8 @@ def test_a_run_leaves_every_file_of_the_documented_folder(run):
 def test_results_are_ordered_certified_attacked_clean(run):
     results, attack = contents(run), json.loads(run.attack_file.read_text())
     assert results["split"] == "test"
+    # The demonstration keeps the last weights; epochs are counted from 1.
+    assert results["weights"] == {"rule": "last", "epoch": 3}
     assert results["epochs"] == 3 == len(read_metrics(run))
     assert list(results["certified"]) == list(results["attacked"]) == ["0.25", "0.5", "0.75", "1"]
     for certified, attacked in zip(attack["certified_on_same"], attack["accuracy"], strict=True):
@@ -65,6 +68,20 @@ def test_an_attack_with_other_options_renews_the_results(run):
     assert after["certified"] == before["certified"]
     with pytest.raises(UserError, match=r"attack\.radii\[0\]=-1\.0"):
         commands.attack(str(run.path), radii=[-1.0], steps=None, restarts=None, samples=None)
+
+
+def test_weights_that_are_not_certified_are_not_attacked(run):
+    """A run that was trained further has another checkpoint than its certificate."""
+    whole = run.best_checkpoint.read_bytes()
+    checkpoint = torch.load(run.best_checkpoint)
+    for tensor in checkpoint["state_dict"].values():
+        tensor.neg_() if tensor.dim() == 2 else None
+    torch.save(checkpoint, run.best_checkpoint)
+    times = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
+    with pytest.raises(UserError, match="not those of the certificate; renew it with: onelip certify"):
+        commands.attack(str(run.path), radii=None, steps=None, restarts=None, samples=None)
+    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == times
+    run.best_checkpoint.write_bytes(whole)
 
 
 def test_a_finished_run_resumes_to_the_same_results(run):

@@ -47,7 +47,7 @@ def certified():
         network[1].weight.copy_(torch.tensor([[-0.5, 0.0], [0.5, 0.0]]))
         network[1].bias.copy_(torch.tensor([0.25, -0.25]))
     samples = ImageData(images, (x > 0.5).long(), 1.0)
-    return Certified(network.eval(), samples, certify(network, samples.images, samples.labels))
+    return Certified(network.eval(), samples, certify(network, samples.images, samples.labels), 0)
 
 
 def test_attacked_accuracy_of_a_linear_classifier_is_its_certified_accuracy(certified, tmp_path):

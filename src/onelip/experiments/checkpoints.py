@@ -14,24 +14,15 @@ from onelip.experiments.errors import UserError
 from onelip.experiments.run_folder import RunFolder
 
 
-def kept_epoch(folder: RunFolder) -> int:
-    """Say which epoch's weights a run keeps.
-
-    Args:
-        folder: The run's folder.
-
-    Returns:
-        The epoch, counted from 0.
-    """
-    return int(read_checkpoint(folder.best_checkpoint)["epoch"])
-
-
-def load_best_weights(model: nn.Module, folder: RunFolder) -> None:
+def load_best_weights(model: nn.Module, folder: RunFolder) -> int:
     """Load the weights that a run keeps.
 
     Args:
         model: The run's network; changed in place.
         folder: The run's folder.
+
+    Returns:
+        Their epoch, counted from 0.
 
     Raises:
         UserError: If the checkpoint is missing, broken or of another network.
@@ -41,6 +32,7 @@ def load_best_weights(model: nn.Module, folder: RunFolder) -> None:
         model.load_state_dict(checkpoint["state_dict"])
     except (RuntimeError, KeyError) as error:
         raise UserError(f"{folder.best_checkpoint} does not hold the weights of this run's network") from error
+    return int(checkpoint["epoch"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

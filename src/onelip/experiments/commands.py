@@ -43,14 +43,14 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
         training.train(experiment, folder, resume=resume)
         certified = evaluation.certify_best(experiment, folder)
         evaluation.attack_certified(certified, config.attack, config.seed, folder)
-        evaluation.write_results(experiment, folder, certified.certificate)
+        evaluation.write_results(experiment, folder, certified)
         page = write_report(folder.path)
     show_results(folder)
     say(f"report: {page}", f"check the certificate with: onelip verify {folder.path}")
 
 
 def certify(run: str) -> None:
-    """Certify the test images with a run's best weights, and renew the numbers in its results.
+    """Certify the test images with the weights that a run keeps, and renew the numbers in its results.
 
     Args:
         run: The run's folder.
@@ -58,7 +58,7 @@ def certify(run: str) -> None:
     folder = open_run_folder(run)
     experiment = prepare(folder.config())
     certified = evaluation.certify_best(experiment, folder)
-    evaluation.write_results(experiment, folder, certified.certificate)
+    evaluation.write_results(experiment, folder, certified)
     say(str(certified.certificate.bound))
     show_results(folder)
     say(f"certificate: {folder.certificate_file}")
@@ -85,7 +85,7 @@ def attack(
     experiment = prepare(config)
     certified = evaluation.load_certified(experiment, folder)
     evaluation.attack_certified(certified, options, config.seed, folder)
-    evaluation.write_results(experiment, folder, certified.certificate)
+    evaluation.write_results(experiment, folder, certified)
     show_results(folder)
     say(f"attack: {folder.attack_file}")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +18,7 @@ import onelip
 from onelip.attacks import attack_curve
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
-from onelip.experiments.checkpoints import kept_epoch, load_best_weights
+from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
@@ -36,48 +37,55 @@ class Certified:
         network: The certified network, made of plain modules.
         samples: The certified test images.
         certificate: Their radii and the proved constant.
+        epoch: The epoch whose weights are certified, counted from 0.
     """
 
     network: nn.Module
     samples: ImageData
     certificate: Certificate
+    epoch: int
 
 
 def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
-    """Certify test images with the weights that were best on the validation split; save the certificate.
+    """Certify test images with the weights that the run keeps; save the certificate.
 
     Args:
-        experiment: The run's experiment; its model takes the best weights.
+        experiment: The run's experiment; its model takes these weights.
         folder: The run's folder.
 
     Returns:
         The certificate.
     """
-    network, samples = _network_and_samples(experiment, folder)
+    network, samples, epoch = _network_and_samples(experiment, folder)
     with work_bar("certifying") as progress:
         certificate = certify(network, samples.images, samples.labels, scale=samples.scale, progress=progress)
     certificate.save(folder.path)
-    return Certified(network, samples, certificate)
+    return Certified(network, samples, certificate, epoch)
 
 
 def load_certified(experiment: Experiment, folder: RunFolder) -> Certified:
     """Read a run's certificate back.
 
     Args:
-        experiment: The run's experiment; its model takes the best weights.
+        experiment: The run's experiment; its model takes the weights that the run keeps.
         folder: The run's folder.
 
     Returns:
         The certificate.
 
     Raises:
-        UserError: If the run has none.
+        UserError: If the run has none, or the checkpoint or the data are no longer those that it is about.
     """
     if not folder.certificate_file.exists():
         raise UserError(f"{folder.path} has no certificate yet; write one with: onelip certify {folder.path}")
-    network, samples = _network_and_samples(experiment, folder)
+    network, samples, epoch = _network_and_samples(experiment, folder)
     with as_user_errors():
-        return Certified(network, samples, load_certificate(folder.certificate_file))
+        certificate = load_certificate(folder.certificate_file)
+    if not _certified_by(certificate, network, samples):
+        raise UserError(
+            f"the checkpoint or the data are not those of the certificate; renew it with: onelip certify {folder.path}"
+        )
+    return Certified(network, samples, certificate, epoch)
 
 
 def attack_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> dict[str, Any]:
@@ -122,15 +130,15 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
     return result
 
 
-def write_results(experiment: Experiment, folder: RunFolder, certificate: Certificate) -> None:
+def write_results(experiment: Experiment, folder: RunFolder, certified: Certified) -> None:
     """Write `results.json`, the run in numbers; those of the attack come from `attack.json`, if there is one.
 
     Args:
         experiment: The run's experiment.
         folder: The run's folder.
-        certificate: Its certificate.
+        certified: Its certificate.
     """
-    config, rows = experiment.config, read_metrics(folder)
+    config, rows, certificate = experiment.config, read_metrics(folder), certified.certificate
     attack = read_json(folder.attack_file) if folder.attack_file.exists() else {"radii": [], "accuracy": []}
     bound = certificate.bound
     results = {
@@ -149,7 +157,7 @@ def write_results(experiment: Experiment, folder: RunFolder, certificate: Certif
         "n_parameters": sum(p.numel() for p in experiment.model.parameters()),
         "train_seconds": round(sum(row["seconds"] for row in rows), 3),
         "epochs": len(rows),
-        "weights": {"rule": config.certify.weights, "epoch": kept_epoch(folder) + 1},
+        "weights": {"rule": config.certify.weights, "epoch": certified.epoch + 1},
         "accuracy": certificate.accuracy,
         "certified": {radius_key(r): certificate.certified_accuracy(r) for r in config.certify.radii},
         "attacked": {radius_key(r): a for r, a in zip(attack["radii"], attack["accuracy"], strict=True)},
@@ -210,10 +218,23 @@ def evenly(images: ImageData, n_wanted: int | None) -> ImageData:
     return images.subset(even_index(len(images), n_wanted))
 
 
-def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData]:
-    load_best_weights(experiment.model, folder)
+def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData, int]:
+    epoch = load_best_weights(experiment.model, folder)
     samples = evenly(experiment.data.test, experiment.config.certify.max_samples)
-    return to_plain(experiment.model.cpu()), samples
+    return to_plain(experiment.model.cpu()), samples, epoch
+
+
+# By the answers, since another machine may round the plain weights differently.
+def _certified_by(certificate: Certificate, network: nn.Module, samples: ImageData) -> bool:
+    if not np.array_equal(samples.images.numpy(), certificate.images):
+        return False
+    # Float32 may decide differently where the margin is next to nothing.
+    clear = torch.from_numpy(certificate.radii > 1e-3)
+    labels = torch.from_numpy(certificate.labels)
+    with torch.no_grad():
+        parts = torch.arange(len(samples)).split(256)
+        answers = torch.cat([network(samples.pixels(part)).argmax(1) for part in parts])
+    return bool((answers == labels)[clear].all())
 
 
 def _processor() -> str:

@@ -6,14 +6,12 @@ import shutil
 import pytest
 import torch
 
-from onelip.certify import certify, load_certificate
 from onelip.experiments import RunFolder, dump_config, load_config
 from onelip.experiments.config import Attack
-from onelip.experiments.evaluation import Certified, attack_certified, write_results
+from onelip.experiments.evaluation import attack_certified, certify_best, write_results
 from onelip.experiments.preparation import prepare
 from onelip.experiments.recorder import COLUMNS
 from onelip.experiments.report.gallery import Gallery, gallery_of_run
-from onelip.layers import to_plain
 
 
 @pytest.fixture(scope="session")
@@ -44,20 +42,17 @@ def finished(tmp_path_factory) -> RunFolder:
     rows = [(k, 1.0 / (k + 1), 0.8, 0.9 / (k + 1), 0.7 + k / 50, 0.5 + k / 50, 1e-3, 0.5) for k in range(4)]
     with folder.metrics_file.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    samples = experiment.data.test
-    network = to_plain(experiment.model)
-    certificate = certify(network, samples.images, samples.labels, scale=samples.scale)
-    certificate.save(folder.path)
+    certified = certify_best(experiment, folder)
     attack = Attack(radii=(0.25, 0.5), steps=4, restarts=1, samples=40)
-    attack_certified(Certified(network, samples, certificate), attack, 0, folder)
-    write_results(experiment, folder, certificate)
+    attack_certified(certified, attack, 0, folder)
+    write_results(experiment, folder, certified)
     return folder
 
 
 @pytest.fixture(scope="session")
 def gallery(finished) -> Gallery:
     """Its gallery, searched once."""
-    return gallery_of_run(finished, load_certificate(finished.certificate_file), 0)
+    return gallery_of_run(finished, 0)
 
 
 @pytest.fixture

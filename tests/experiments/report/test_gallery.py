@@ -85,14 +85,13 @@ def test_a_run_has_a_gallery_of_its_certified_images(finished, gallery):
     assert len(gallery.examples) == 12
     assert gallery.consistent
     assert all(isinstance(e, Example) and e.radius == certificate.radii[e.index] for e in gallery.examples)
-    assert gallery == gallery_of_run(finished, certificate, 0)
+    assert gallery == gallery_of_run(finished, 0)
 
 
 def test_other_weights_than_the_certified_ones_are_not_shown(run):
-    certificate = load_certificate(run.certificate_file)
     checkpoint = torch.load(run.best_checkpoint)
     for tensor in checkpoint["state_dict"].values():
         tensor.neg_() if tensor.dim() == 2 else None
     torch.save(checkpoint, run.best_checkpoint)
     with pytest.raises(UserError, match="not those of the certificate; renew it with: onelip certify"):
-        gallery_of_run(run, certificate, 0)
+        gallery_of_run(run, 0)

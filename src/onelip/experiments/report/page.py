@@ -107,7 +107,7 @@ def _gallery(record: RunRecord) -> tuple[Gallery | None, str]:
         return None, f"There is no certificate yet. Make it with: onelip certify {record.folder.path}"
     seed = int((record.results or {}).get("seed", 0))
     try:
-        gallery = gallery_of_run(record.folder, record.certificate, seed)
+        gallery = gallery_of_run(record.folder, seed)
     except UserError as error:
         return None, f"The images cannot be shown: {error}"
     return (gallery, "") if gallery.examples else (None, "No image is certified at a positive radius.")
