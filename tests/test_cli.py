@@ -1,5 +1,7 @@
 """The command line: what it says, its exit codes, and that mistakes write nothing."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -23,6 +25,26 @@ def onelip(tmp_path, monkeypatch, capsys):
         return (caught.value.code or 0, *capsys.readouterr())
 
     return run
+
+
+@pytest.mark.parametrize("command", [["train", "--resume"], ["certify"], ["attack"], ["report"]], ids=" ".join)
+def test_a_run_that_cannot_be_written_is_refused_before_any_work(onelip, tmp_path, monkeypatch, command):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("data: {name: digits}\nmodel: {name: mlp}\n")
+    # The file system would let root, who may run these tests, write anywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    code, _, error = onelip(*command, "run")
+    assert (code, error) == (2, "onelip: run cannot be written, and the command puts its results there\n")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["config.yaml"]
+
+
+def test_what_the_system_refuses_midway_is_one_sentence(onelip, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/weights.safetensors")
+
+    monkeypatch.setattr("onelip.experiments.commands.certify", full)
+    code, _, error = onelip("certify", "runs/x")
+    assert (code, error) == (1, "onelip: runs/x/weights.safetensors: no space left on device\n")
 
 
 def write_arrays(path, images, labels):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
 
@@ -113,7 +113,10 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one line on standard error and exit code 2."""
+    """Run the command line; a user's mistake ends in one line on standard error and exit code 2.
+
+    What the operating system refuses midway, as a full disk does, ends in one line and exit code 1.
+    """
     try:
         app()
     except UserError as error:
@@ -122,3 +125,7 @@ def main() -> None:
     except CommandFailedError as error:
         sys.stderr.write(f"onelip: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        # A full disk, say: the work up to the last whole file is there.
+        sys.stderr.write(f"onelip: {describe_os_error(error)}\n")
+        sys.exit(1)

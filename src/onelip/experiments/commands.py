@@ -32,6 +32,8 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
         resume: Continue an existing run.
     """
     folder = _find_run(name, overrides) if resume else None
+    if folder is not None:
+        folder.check_writable()
     config = _with_threads(load_config(name, overrides)) if folder is None else folder.config()
     if folder is not None and folder.last_checkpoint.exists():
         read_checkpoint(folder.last_checkpoint)
@@ -56,6 +58,7 @@ def certify(run: str) -> None:
         run: The run's folder.
     """
     folder = open_run_folder(run)
+    folder.check_writable()
     experiment = prepare(folder.config())
     certified = evaluation.certify_best(experiment, folder)
     evaluation.write_results(experiment, folder, certified)
@@ -77,6 +80,7 @@ def attack(
         samples: How many certified images to attack.
     """
     folder = open_run_folder(run)
+    folder.check_writable()
     config = folder.config()
     given = {"radii": radii, "steps": steps, "restarts": restarts, "samples": samples}
     tree = config.resolved()

@@ -19,6 +19,7 @@ def report(run: str) -> None:
         UserError: If the run has no results yet.
     """
     folder = open_run_folder(run)
+    folder.check_writable()
     if not folder.results_file.exists():
         raise UserError(f"{run} has no results yet; finish it with: onelip train --resume {run}")
     say(f"report: {write_report(folder.path)}")

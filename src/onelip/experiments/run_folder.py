@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -63,6 +64,15 @@ class RunFolder:
     def results_file(self) -> Path:
         """The run's results in numbers."""
         return self.path / "results.json"
+
+    def check_writable(self) -> None:
+        """Refuse a folder that results cannot be put into, before minutes of work and not after.
+
+        Raises:
+            UserError: If the folder cannot be written.
+        """
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise UserError(f"{self.path} cannot be written, and the command puts its results there")
 
     def config(self) -> ExperimentConfig:
         """Read the run's configuration.
