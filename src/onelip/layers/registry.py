@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from torch import nn
 
 from onelip.linalg import unknown_name
 
-Kind = Literal["conv2d", "conv_transpose2d", "linear", "activation", "pool"]
-KINDS: tuple[Kind, ...] = ("conv2d", "conv_transpose2d", "linear", "activation", "pool")
+Kind = Literal["conv1d", "conv2d", "conv_transpose2d", "linear", "activation", "pool", "normalization"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Norm = Literal["l2", "linf"]
 M = TypeVar("M", bound=type[nn.Module])
 
 
@@ -31,6 +32,7 @@ class LayerRecord:
         paper: Authors, year and arXiv number.
         cost: Cost of the constraint per weight update, beside the plain layer's cost, in words.
         exceptions: Contract tests that do not apply, each with its reason.
+        norm: The norm in which the method makes the layer 1-Lipschitz. `lipschitz_bound` is of the l2 norm for all.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class LayerRecord:
     paper: str
     cost: str
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    norm: Norm = "l2"
 
 
 _RECORDS: dict[tuple[Kind, str], LayerRecord] = {}
@@ -59,6 +62,7 @@ def register(
     square: bool = False,
     strides: bool = True,
     exceptions: Mapping[str, str] | None = None,
+    norm: Norm = "l2",
 ) -> Callable[[M], M]:
     """Enter a layer class in the registry.
 
@@ -72,6 +76,7 @@ def register(
         square: Must it keep the number of channels or features?
         strides: May the stride exceed 1?
         exceptions: Contract tests that do not apply, each with its reason.
+        norm: The norm in which the method makes the layer 1-Lipschitz.
 
     Returns:
         A decorator that returns the class unchanged.
@@ -88,7 +93,7 @@ def register(
 
     def enter(factory: M) -> M:
         _RECORDS[kind, name] = LayerRecord(
-            kind, name, factory, orthogonal, paddings, square, strides, paper, cost, dict(exceptions or {})
+            kind, name, factory, orthogonal, paddings, square, strides, paper, cost, dict(exceptions or {}), norm
         )
         return factory
 
@@ -111,7 +116,7 @@ def available(kind: Kind) -> tuple[str, ...]:
     """List the names of one kind of layer.
 
     Args:
-        kind: "conv2d", "conv_transpose2d", "linear", "activation" or "pool".
+        kind: One of `KINDS`, such as "conv2d" or "linear".
 
     Returns:
         Sorted names.
@@ -140,6 +145,22 @@ def record(kind: Kind, name: str) -> LayerRecord:
     if (kind, name) not in _RECORDS:
         raise ValueError(unknown_name(f"{kind} layer", name, available(kind)))
     return _RECORDS[kind, name]
+
+
+def conv1d(name: str, in_channels: int, out_channels: int, kernel_size: int, **options: Any) -> nn.Module:
+    """Build a 1-D convolution by method name.
+
+    Args:
+        name: A name from `available("conv1d")`.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Kernel size.
+        **options: The other arguments of the class, those of `torch.nn.Conv1d` and the method's own.
+
+    Returns:
+        The layer.
+    """
+    return record("conv1d", name).factory(in_channels, out_channels, kernel_size, **options)
 
 
 def conv2d(name: str, in_channels: int, out_channels: int, kernel_size: Any, **options: Any) -> nn.Module:
@@ -216,3 +237,17 @@ def pool(name: str, *arguments: Any, **options: Any) -> nn.Module:
         The layer.
     """
     return record("pool", name).factory(*arguments, **options)
+
+
+def normalization(name: str, num_features: int, **options: Any) -> nn.Module:
+    """Build a normalization or centring layer by name.
+
+    Args:
+        name: A name from `available("normalization")`.
+        num_features: Channels of the input.
+        **options: The method's own arguments.
+
+    Returns:
+        The layer.
+    """
+    return record("normalization", name).factory(num_features, **options)
