@@ -14,7 +14,8 @@ from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
-from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
+from onelip.layers.fourier import FourierConv2d
+from onelip.layers.frequency import FrequencyConv2d
 from onelip.layers.gradient_residual import (
     GradientResidual1d,
     GradientResidual2d,

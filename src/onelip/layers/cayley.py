@@ -74,8 +74,7 @@ def _scaled(raw: Tensor, length: Tensor) -> Tensor:
     kind="conv2d",
     name="cayley",
     orthogonal=True,
-    paddings=("circular",),
-    strides=False,
+    paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="H W / 2 complex Cholesky factors and triangular solves of size c",
 )
@@ -83,20 +82,22 @@ class CayleyConv2d(FourierConv2d):
     """Orthogonal circular convolution: the Cayley transform of the spectrum of a k x k kernel, frequency by frequency.
 
     Q(w) = Cayley(length * K(w) / ||K||_F) with a learned length, see `cayley_transform`. Every singular value is 1 at
-    every image size, under circular padding; the kernel of the result fills the image.
+    every image size that the stride divides, under circular padding; the kernel of the result fills the image. With
+    other padding the circular map of the padded image is orthogonal, and cropping its output leaves a norm of at most 1
+    (see `FourierConv2d`).
 
-    Shape: `(N, in, H, W)` to `(N, out, H, W)`.
+    Shape: `(N, in, H, W)` to `(N, out, H', W')`, the sizes of `torch.nn.Conv2d`.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: An int or (height, width).
-        stride: 1.
-        padding: "same", or the same in numbers.
+        stride: An int or a pair. With circular padding the image must be a multiple of it.
+        padding: An int, a pair, "same" or "valid".
         dilation: An int or a pair.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        padding_mode: "circular".
+        padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.
 

@@ -107,12 +107,13 @@ class ConvArguments:
             return F.pad(x, self.pads)
         return F.pad(x, self.pads, mode="circular")
 
-    def check_image(self, height: int, width: int) -> None:
+    def check_image(self, height: int, width: int, *, may_wrap: bool = False) -> None:
         """Refuse image sizes at which the layer is undefined or its bound would not hold.
 
         Args:
             height: Height of the input image.
             width: Width of the input image.
+            may_wrap: May the circular padding exceed the image, as it may for layers that never pad?
 
         Raises:
             ValueError: See `pad`.
@@ -133,7 +134,7 @@ class ConvArguments:
                     f"image {name} {size} is too small for {self.owner} with padding {before + after} and a kernel "
                     f"extent of {extent}; it must be at least {extent - before - after}"
                 )
-            if self.padding_mode == "circular" and max(before, after) > size:
+            if self.padding_mode == "circular" and max(before, after) > size and not may_wrap:
                 raise ValueError(
                     f"image {name} {size} is smaller than the circular padding {max(before, after)} of {self.owner}"
                 )
