@@ -55,11 +55,10 @@ def test_without_a_constraint_it_is_torchs_convolution(kernel: Any, padding: Any
                 expected = conv(x)
             except RuntimeError:
                 continue
-            try:
-                y = layer(x)
-            except ValueError as error:
-                assert "is not a multiple of stride" in str(error)
+            if mode == "circular" and any(n % s for n, s in zip(size, layer.stride, strict=True)):
+                # Some of these are refused; see below.
                 continue
+            y = layer(x)
             torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
             torch.testing.assert_close(to_plain(layer)(x), expected, rtol=0, atol=1e-12)
             checked += 1

@@ -26,6 +26,7 @@ from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.leaf import Activation, PlainLayer
+from onelip.layers.lot import LOTConv2d, LOTLinear
 from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
@@ -99,6 +100,8 @@ __all__ = [
     "InvertibleUpsampling2d",
     "L2NormPool2d",
     "L2NormResidual",
+    "LOTConv2d",
+    "LOTLinear",
     "LayerRecord",
     "MaxMin",
     "NewtonSchulzLinear",

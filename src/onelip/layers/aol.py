@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from typing_extensions import override
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.projection import orthogonal_parameter
+from onelip.layers.projection import orthogonal_parameter, patch_parameter
 from onelip.layers.registry import register
 from onelip.linalg.gram_sums import gram_sums, outputs_are_fewer, perron_vector
 
@@ -94,19 +93,10 @@ class _AOLConv(ExplicitWeight):
     arguments: ConvArguments
 
     def _prepare(self, device: Any, dtype: Any) -> None:
-        # Orthogonal but for the overlap of patches: the middle of the kernel, as large as the stride, is.
-        a, shape = self.arguments, self._weight_shape()
-        start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
-        rows = shape[0] // a.groups
-        if self._starts_as_identity():
-            matrix = torch.eye(rows, device=device, dtype=dtype).repeat(a.groups, 1)
-        else:
-            columns = shape[1] * prod(start)
-            matrix = orthogonal_parameter(a.groups, rows, columns, device=device, dtype=dtype).detach()
-        top, left = ((k - s) // 2 for k, s in zip(a.kernel_size, start, strict=True))
-        raw = torch.zeros(shape, device=device, dtype=dtype)
-        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.reshape(*shape[:2], *start)
-        self.raw_weight = nn.Parameter(raw)
+        a, identity = self.arguments, self._starts_as_identity()
+        self.raw_weight = patch_parameter(
+            self._weight_shape(), a.stride, a.groups, identity=identity, device=device, dtype=dtype
+        )
 
     def _starts_as_identity(self) -> bool:
         # As published: from a random start a deep network may shrink to a constant before it learns anything. Kernels
