@@ -7,6 +7,7 @@ from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
+from onelip.layers.bro import BROConv2d, BROLinear
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
 from onelip.layers.channels import ChannelKeep, ChannelPad
 from onelip.layers.cholesky import CholeskyLinear
@@ -73,6 +74,8 @@ __all__ = [
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
     "BCOPConv2d",
+    "BROConv2d",
+    "BROLinear",
     "BjorckLinear",
     "CPLConv2d",
     "CPLLinear",
