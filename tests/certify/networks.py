@@ -49,6 +49,9 @@ def rich() -> nn.Module:
         L.GradientResidual2d(0.05 * torch.randn(8, 6, 3, 3), torch.randn(8), groups=2),
         series(),
         L.FrequencyConv2d(0.1 * torch.randn(3, 4, 2, 6, 6, dtype=torch.complex64), torch.randn(12), (3, 6)),
+        L.FrequencySandwich2d(
+            0.1 * torch.randn(3, 4, 2, 5, 12, dtype=torch.complex64), torch.randn(10), (3, 6), outputs=6
+        ),
         nn.ZeroPad2d((1, -1, 0, 2)),
         nn.MaxPool2d(3, 2, 1),
         nn.AvgPool2d(2, 1, 1, ceil_mode=True),
@@ -58,6 +61,7 @@ def rich() -> nn.Module:
         L.AdaptiveScaledAvgPool2d((2, 1)),
         nn.Flatten(),
         L.GradientResidual1d(0.1 * torch.randn(5, 24), torch.randn(5)),
+        L.Sandwich1d(0.1 * torch.randn(7, 48), torch.randn(7), outputs=24),
         nn.ReLU(),
         nn.Linear(24, 5),
         L.ChannelKeep(4),

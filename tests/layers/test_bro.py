@@ -97,5 +97,5 @@ def test_assigned_weight_is_replaced_by_the_nearest(inputs: int, outputs: int) -
 
 @pytest.mark.parametrize("ratio", [0, 1, -0.5, "half", True, None])
 def test_refused_ratios(ratio: Any) -> None:
-    with pytest.raises(ValueError, match="rank_ratio=.* in BROLinear must be a number between 0 and 1"):
+    with pytest.raises(ValueError, match=r"rank_ratio=.* in BROLinear must be a number between 0 and 1"):
         BROLinear(4, 4, rank_ratio=ratio)

@@ -166,6 +166,12 @@ def _frequency_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("frequency_conv2d", {}, tensors)
 
 
+@_exports(layers.Sandwich1d, layers.FrequencySandwich2d)
+def _sandwich(module: Any, before: Shape, after: Shape) -> Operation:
+    op = "sandwich1d" if isinstance(module, layers.Sandwich1d) else "frequency_sandwich2d"
+    return Operation(op, {"outputs": module.outputs}, _weights(module))
+
+
 @_exports(nn.ZeroPad2d)
 def _zero_pad2d(module: Any, before: Shape, after: Shape) -> Operation:
     left, right, top, bottom = module.padding

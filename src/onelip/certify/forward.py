@@ -24,6 +24,7 @@ from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.gradient_residual import residual_conv2d, residual_linear
+from onelip.layers.sandwich_plain import sandwich_linear
 from onelip.linalg import gamma
 
 Rule = Callable[[Node, list[Tensor]], Values]
@@ -181,6 +182,27 @@ def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
 
 
+def _sandwich1d(node: Node, inputs: list[Tensor]) -> Values:
+    x = inputs[0]
+    weight, bias = _number(node, "weight", x), _bias(node, x)
+    y = sandwich_linear(x, weight, bias, node.attributes["outputs"])
+    # Two products and a ReLU, like the residual that is taken off the input there.
+    return _gradient_residual(x, y, weight, bias, x[0].numel() // x.shape[-1])
+
+
+def _frequency_sandwich2d(node: Node, inputs: list[Tensor]) -> Values:
+    x, outputs = inputs[0], node.attributes["outputs"]
+    spectrum = torch.view_as_complex(_number(node, "weight", x))
+    before = frequency_forward(x, spectrum[..., outputs:], _bias(node, x))
+    y = 2 * frequency_forward(before.relu(), spectrum[..., :outputs].mH, None)
+    # The constant is the square of the norm of [A B], which bounds those of A and B; the error of B x goes through A.
+    own = math.sqrt(node.constant) * SLACK
+    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    relative = frequency_error((x.shape[-2], x.shape[-1]), largest, own, max(spectrum.shape[-2:]))
+    first = sample_norms(x) * relative + sample_norms(before) * gamma(4)
+    return y, 2 * (own * first + sample_norms(before) * relative) * SLACK + sample_norms(y) * gamma(4)
+
+
 def _zero_pad2d(node: Node, inputs: list[Tensor]) -> Values:
     top, bottom, left, right = node.attributes["pads"]
     return exact(F.pad(inputs[0], (left, right, top, bottom)))
@@ -303,6 +325,7 @@ _RULES: dict[str, Rule] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "frequency_conv2d": _frequency_conv2d,
+    "frequency_sandwich2d": _frequency_sandwich2d,
     "gradient_residual1d": _gradient_residual1d,
     "gradient_residual2d": _gradient_residual2d,
     "group_sort": _group_sort,
@@ -316,6 +339,7 @@ _RULES: dict[str, Rule] = {
     "pixel_unshuffle": _unshuffle,
     "relu": lambda n, v: exact(torch.relu(v[0])),
     "reshape": lambda n, v: exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
+    "sandwich1d": _sandwich1d,
     "scale": lambda n, v: rounded(v[0] * n.attributes["factor"], 1),
     "shift": lambda n, v: rounded(v[0] + _number(n, "value", v[0]), 1),
     "skew_series2d": _skew_series2d,

@@ -56,6 +56,8 @@ from onelip.layers.registry import (
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
+from onelip.layers.sandwich import SandwichConv2d, SandwichLinear
+from onelip.layers.sandwich_plain import FrequencySandwich2d, Sandwich1d
 from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
@@ -92,6 +94,7 @@ __all__ = [
     "ExplicitLinear",
     "FourierConv2d",
     "FrequencyConv2d",
+    "FrequencySandwich2d",
     "FullSort",
     "GradientResidual1d",
     "GradientResidual2d",
@@ -120,6 +123,9 @@ __all__ = [
     "SLLConv2d",
     "SLLLinear",
     "SOCConv2d",
+    "Sandwich1d",
+    "SandwichConv2d",
+    "SandwichLinear",
     "Scale",
     "ScaledAvgPool2d",
     "SeriesConv2d",

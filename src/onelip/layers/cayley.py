@@ -61,9 +61,16 @@ def _inverse_of_one_plus(skew: Tensor, eye: Tensor) -> Tensor:
     return torch.cholesky_solve((eye - skew).expand_as(factor), factor)
 
 
-def _scaled(raw: Tensor, length: Tensor) -> Tensor:
-    # The tensor with Frobenius norm `length`; zero stays zero. It is first divided by its largest entry, the square of
-    # which may be out of range.
+def scaled_to_length(raw: Tensor, length: Tensor) -> Tensor:
+    """Give a tensor a Frobenius norm; zero stays zero.
+
+    Args:
+        raw: Any shape; it is first divided by its largest entry, the square of which may be out of range.
+        length: The norm, a scalar.
+
+    Returns:
+        The scaled tensor.
+    """
     peak = raw.detach().abs().amax()
     raw = raw / torch.where(peak > 0, peak, 1)
     squared = raw.square().sum()
@@ -142,7 +149,7 @@ class CayleyConv2d(FourierConv2d):
 
     @override
     def kernel(self, *raw: Tensor) -> Tensor:
-        return _scaled(raw[0], raw[1])
+        return scaled_to_length(raw[0], raw[1])
 
     @override
     def constrain(self, spectrum: Tensor) -> Tensor:
@@ -186,22 +193,31 @@ class CayleyLinear(ExplicitLinear):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        return cayley(_scaled(raw[0], raw[1])).matrix.to(raw[0].dtype)
+        return cayley(scaled_to_length(raw[0], raw[1])).matrix.to(raw[0].dtype)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        free = _inverse_cayley(polar_factor(weight))
+        free = inverse_cayley(polar_factor(weight))
         return free, torch.linalg.vector_norm(free)
 
 
-def _inverse_cayley(q: Tensor) -> Tensor:
-    # Q1 = 2 (I + A)^-1 - I and Q2 = -2 V (I + A)^-1, so I + A = 2 (I + Q1)^-1, by QR rather than LU.
+def inverse_cayley(q: Tensor) -> Tensor:
+    """Find a free matrix whose Cayley transform is near a semi-orthogonal one.
+
+    Q1 = 2 (I + A)^-1 - I and Q2 = -2 V (I + A)^-1, so I + A = 2 (I + Q1)^-1, by QR rather than LU.
+
+    Args:
+        q: `(m, n)`, orthonormal columns, or rows if wide.
+
+    Returns:
+        The same shape. An eigenvalue -1 of the square part has no inverse image; the nearest that has one is taken.
+    """
     if q.shape[0] < q.shape[1]:
-        return _inverse_cayley(q.T).T
+        return inverse_cayley(q.T).T
     n = q.shape[1]
     eye = torch.eye(n, dtype=q.dtype, device=q.device)
     factor, triangle = torch.linalg.qr(eye + q[:n])
-    # An eigenvalue -1 has no inverse image; the nearest that has one keeps the triangle invertible.
+    # An eigenvalue -1 makes the triangle singular.
     diagonal = triangle.diagonal()
     floor = 1e-4
     triangle = triangle + torch.diag(torch.where(diagonal.abs() < floor, floor - diagonal, 0))

@@ -137,7 +137,8 @@ class FourierModule2d(ConstrainedModule):
         stored = raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
-            built = self.matrices(size, *(r.to(wide) for r in raw))
+            # A lazily conjugate tensor has no imaginary part under vmap.
+            built = self.matrices(size, *(r.to(wide) for r in raw)).resolve_conj()
         narrow = torch.promote_types(stored, torch.float32)
         if wide == narrow:
             return built

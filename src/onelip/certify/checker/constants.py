@@ -13,6 +13,7 @@ from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
 from onelip.certify.checker.norms import conv_norm, matrix_norm
+from onelip.certify.checker.sandwich import sandwich_constant
 
 Shape = tuple[int, ...]
 """Shape of a batch, with the number of samples in front."""
@@ -142,6 +143,7 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _transposed,
     "frequency_conv2d": lambda step, _, claimed: frequency_constant(step, claimed),
+    "frequency_sandwich2d": lambda step, _, claimed: sandwich_constant(step, claimed),
     "gradient_residual1d": _gradient_residual,
     "gradient_residual2d": _gradient_residual,
     "group_sort": _one,
@@ -155,6 +157,7 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "pixel_unshuffle": _one,
     "relu": _one,
     "reshape": _one,
+    "sandwich1d": lambda step, _, claimed: sandwich_constant(step, claimed),
     "scale": _scale,
     "shift": _one,
     "skew_series2d": lambda step, _, claimed: series_constant(step, claimed),

@@ -185,9 +185,21 @@ def _adjoint_terms(step: Step) -> int:
     return len(weight) * weight.shape[2] * weight.shape[3]
 
 
-def _residual_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
-    # The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
-    # gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
+def two_products_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
+    """Bound the rounding error of x - 2 W^T relu(W x + b), and of 2 A^T relu(B x + b) with W = [A B].
+
+    The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
+    gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
+
+    Args:
+        step: Has the weight and perhaps a bias.
+        x: `(N, ...)`.
+        y: `(N, ...)`, the output.
+        pixels: How often the bias is added.
+
+    Returns:
+        `(N,)`.
+    """
     weight = step.arrays["weight"]
     size = absolute_norm(weight)
     terms = max(weight.shape[:2]) * weight[0, 0].size + 3
@@ -208,7 +220,7 @@ def gradient_residual1d(step: Step, x: Array) -> Result:
     """
     hidden = np.maximum(linear(step, x)[0], 0)
     y = x - 2 * (hidden @ step.arrays["weight"])
-    return y, _residual_error(step, x, y, x[0].size // x.shape[-1])
+    return y, two_products_error(step, x, y, x[0].size // x.shape[-1])
 
 
 def gradient_residual2d(step: Step, x: Array) -> Result:
@@ -230,7 +242,7 @@ def gradient_residual2d(step: Step, x: Array) -> Result:
         if step.attributes["padding_mode"] == "circular"
         else _cropped(step, full, x.shape[2:])
     )
-    return y, _residual_error(step, x, y, x[0, 0].size)
+    return y, two_products_error(step, x, y, x[0, 0].size)
 
 
 def _cropped(step: Step, full: Array, size: tuple[int, ...]) -> Array:
