@@ -76,3 +76,9 @@ def test_more_than_130_channels() -> None:
         with torch.no_grad():
             spectrum = layer.train(training).spectrum((2, 3)).to(torch.complex128)
         assert float((spectrum.mH @ spectrum - torch.eye(140)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 6, 3), (2, 3, 6)])
+def test_gradient(shape: tuple[int, ...]) -> None:
+    free = torch.randn(shape, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(cayley_transform, (free,), atol=1e-7)

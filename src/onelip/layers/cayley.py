@@ -23,42 +23,47 @@ def cayley_transform(free: Tensor) -> Tensor:
 
     For a tall matrix [U; V], A = U - U^H + V^H V and Q = [2 (I + A)^-1 - I; -2 V (I + A)^-1]. With I + V^H V = L L^H
     and the skew T = L^-1 (U - U^H) L^-H, (I + A)^-1 = L^-H (I - T) (I + T^H T)^-1 L^-1: Cholesky factors and
-    triangular solves alone. A Newton step at the end squares the error that I + T^H T brings in as a normal equation,
-    and leaves no singular value above 1. Wide matrices are transposed.
+    triangular solves alone. These are constants for autograd; a Newton step for the inverse, X (2 I - (I + A) X), has
+    the derivative of the inverse, -X dA X, and squares the error that the normal equation brings in. One more for Q
+    leaves no singular value above 1. Wide matrices are transposed.
 
     Args:
-        free: `(..., m, n)`, complex.
+        free: `(..., m, n)`, real or complex.
 
     Returns:
-        Q, same shape: orthonormal columns (rows if wide).
+        Q, same shape: orthonormal columns (rows if wide). Gradients are right to first order, not beyond.
     """
     if free.shape[-2] < free.shape[-1]:
         return cayley_transform(free.mH).mH
-    size = free.abs()
-    bound = (size.sum(-1).amax(-1) * size.sum(-2).amax(-1)).sqrt().detach()
+    size = free.detach().abs()
+    bound = (size.sum(-1).amax(-1) * size.sum(-2).amax(-1)).sqrt()
     free = free * (_LARGEST / bound.clamp_min(_LARGEST))[..., None, None]
     n = free.shape[-1]
     u, v = free[..., :n, :], free[..., n:, :]
     eye = torch.eye(n, dtype=free.dtype, device=free.device)
-    skew = u - u.mH
-    if free.shape[-2] == n:
-        inverse = _inverse_of_one_plus(skew, eye)
-        q = 2 * inverse - eye
-    else:
-        lower = torch.linalg.cholesky_ex(eye + v.mH @ v).L
-        half = torch.linalg.solve_triangular(lower, skew, upper=False)
-        half = torch.linalg.solve_triangular(lower.mH, half, upper=True, left=False)
-        middle = _inverse_of_one_plus((half - half.mH) / 2, eye)
-        right = torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
-        inverse = torch.linalg.solve_triangular(lower.mH, middle @ right, upper=True)
-        q = torch.cat([2 * inverse - eye, -2 * v @ inverse], -2)
-    return 1.5 * q - 0.5 * q @ (q.mH @ q)
+    skew, tall = u - u.mH, free.shape[-2] > n
+    gram = v.mH @ v if tall else None
+    start = _inverse(skew.detach(), None if gram is None else gram.detach(), eye)
+    matrix = eye + skew if gram is None else eye + skew + gram
+    inverse = 2 * start - start @ (matrix @ start)
+    top = 2 * inverse - eye
+    q = torch.cat([top, -2 * v @ inverse], -2) if tall else top
+    # The derivative is tangent to the unitary matrices already, so it need not go through the correction.
+    off = q.detach()
+    return q + 0.5 * (off - off @ (off.mH @ off))
 
 
-def _inverse_of_one_plus(skew: Tensor, eye: Tensor) -> Tensor:
-    # (I + T)^-1 = (I - T) (I + T^H T)^-1, and both factors commute.
-    factor = torch.linalg.cholesky_ex(eye + skew.mH @ skew).L
-    return torch.cholesky_solve((eye - skew).expand_as(factor), factor)
+def _inverse(skew: Tensor, gram: Tensor | None, eye: Tensor) -> Tensor:
+    # (I + S + G)^-1; (I + T)^-1 = (I - T) (I + T^H T)^-1 for skew T, and both factors commute.
+    if gram is None:
+        factor = torch.linalg.cholesky_ex(eye + skew.mH @ skew).L
+        return torch.cholesky_solve((eye - skew).expand_as(factor), factor)
+    lower = torch.linalg.cholesky_ex(eye + gram).L
+    half = torch.linalg.solve_triangular(lower, skew, upper=False)
+    half = torch.linalg.solve_triangular(lower.mH, half, upper=True, left=False)
+    middle = _inverse((half - half.mH) / 2, None, eye)
+    right = torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
+    return torch.linalg.solve_triangular(lower.mH, middle @ right, upper=True)
 
 
 def scaled_to_length(raw: Tensor, length: Tensor) -> Tensor:
