@@ -10,7 +10,8 @@ from tests.layers.dense import singular_values
 from torch import Tensor
 
 from onelip.layers import LOTConv2d, LOTLinear
-from onelip.layers.lot import lot_factor
+from onelip.layers.lot import lot_factor, polar_by_eigenvectors
+from onelip.linalg import polar_express
 
 
 def conditioned(batch: int, m: int, n: int, condition: float, dtype: torch.dtype) -> Tensor:
@@ -41,6 +42,38 @@ def test_condition_up_to_1e3_in_single_precision(shape: tuple[int, int], scale: 
     q.real.sum().backward()
     assert v.grad is not None
     assert bool(torch.isfinite(torch.view_as_real(v.grad)).all())
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6), (1, 1)])
+@pytest.mark.parametrize("start", ["random", "equal", "ill"])
+def test_gradient(shape: tuple[int, int], start: str) -> None:
+    # Equal singular values, where eigenvectors have no derivative, included.
+    v = torch.linalg.qr(torch.randn(2, max(shape), min(shape), dtype=torch.complex128)).Q
+    v = v if shape[0] >= shape[1] else v.mH
+    v = {"random": torch.randn_like(v), "equal": 3 * v, "ill": conditioned(2, *shape, 1e2, torch.complex128)}[start]
+    assert torch.autograd.gradcheck(lot_factor, (v.contiguous().requires_grad_(),), eps=1e-7, atol=1e-4)
+
+
+def test_both_ways_agree() -> None:
+    v = conditioned(3, 7, 4, 1e3, torch.complex128).requires_grad_()
+    weights = torch.randn(3, 7, 4, dtype=torch.complex128)
+    ways = [f(v) for f in (polar_by_eigenvectors, lambda x: polar_express(x, max_steps=16).matrix)]
+    torch.testing.assert_close(*ways, rtol=0, atol=1e-9)
+    gradients = [torch.autograd.grad((weights * q).real.sum(), v)[0] for q in ways]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_rank_deficient_starts(rank: int) -> None:
+    v = (
+        torch.randn(5, 6, rank, dtype=torch.complex64) @ torch.randn(5, rank, 4, dtype=torch.complex64)
+    ).requires_grad_()
+    for f in (lot_factor, lambda x: polar_express(x, max_steps=16).matrix):
+        q = f(v)
+        assert float(torch.linalg.svdvals(q.detach().to(torch.complex128)).max()) <= 1 + 1e-5
+        (gradient,) = torch.autograd.grad(q.imag.sum(), v)
+        assert bool(torch.isfinite(torch.view_as_real(gradient)).all())
+        assert rank or not bool(q.any())
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 4), (1, 1)])

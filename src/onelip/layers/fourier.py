@@ -84,6 +84,8 @@ class FourierModule2d(ConstrainedModule):
         if self.bias is not None:
             limit = 1 / math.sqrt(in_channels // groups * math.prod(a.kernel_size))
             nn.init.uniform_(self.bias, -limit, limit)
+        # A kernel of the size of the stride has the same matrix at all frequencies.
+        self.one_matrix = a.extent == a.stride and not any(a.pads)
         self.image_size: Pair | None = None
         self._caches: dict[Pair, TensorCache] = {}
 
@@ -270,7 +272,6 @@ class FourierConv2d(FourierModule2d):
             dtype,
         )
         self.orthogonal = type(self).orthogonal and covers(self.arguments)
-        self._one_matrix = self.arguments.extent == self.stride and not any(self.arguments.pads)
 
     @abstractmethod
     def kernel(self, *raw: Tensor) -> Tensor:
@@ -300,11 +301,11 @@ class FourierConv2d(FourierModule2d):
         spectrum = kernel_spectrum(
             self.kernel(*raw), size, origin_of(self.arguments), stride, self.dilation, self.groups
         )
-        return self.constrain(spectrum.real if self._one_matrix else spectrum)
+        return self.constrain(spectrum.real if self.one_matrix else spectrum)
 
     @override
     def circle(self, image_size: Pair) -> Pair:
-        return (1, 1) if self._one_matrix else fourier_grid(self.arguments, *image_size).size
+        return (1, 1) if self.one_matrix else fourier_grid(self.arguments, *image_size).size
 
     def _as_kernel(self, matrices: Tensor) -> Tensor:
         return matrices.reshape(self.out_channels, self.in_channels // self.groups, *self.stride)
@@ -313,14 +314,14 @@ class FourierConv2d(FourierModule2d):
     def forward(self, x: Tensor) -> Tensor:
         grid = self.placed(x)
         spectrum = self.spectrum((x.shape[-2], x.shape[-1]))
-        if self._one_matrix:
+        if self.one_matrix:
             return F.conv2d(x, self._as_kernel(spectrum), self.bias, self.stride, groups=self.groups)
         with full_precision():
             return grid.leave(frequency_conv2d(grid.enter(x), spectrum, self.bias))
 
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        if self._one_matrix:
+        if self.one_matrix:
             kernel = self._as_kernel(self.frozen_spectrum((1, 1)))
             return conv_norm_bound(kernel, stride=self.stride, groups=self.groups)
         if input_shape is None:
@@ -331,7 +332,7 @@ class FourierConv2d(FourierModule2d):
 
     @override
     def to_plain(self) -> nn.Module:
-        if self._one_matrix:
+        if self.one_matrix:
             return self._plain_conv(self._as_kernel(self.frozen_spectrum((1, 1))))
         grid = fourier_grid(self.arguments, *self.known_size())
         return grid.around(FrequencyConv2d(self.frozen_spectrum(self.known_size()), self.bias, grid.size))

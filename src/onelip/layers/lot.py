@@ -11,28 +11,66 @@ from onelip.layers.orthogonal_linear import OrthogonalLinear
 from onelip.layers.projection import patch_parameter
 from onelip.layers.registry import register
 from onelip.linalg import polar_express
+from onelip.linalg.stiefel import peak_of
 
 _PAPER = "Xu, Li and Li 2022, arXiv:2210.11620, section 4"
 
 _MOST_STEPS = 16
 """Eight of the minimax polynomials, then steps that multiply small singular values by 1.5: condition 1e4 and beyond."""
 
+_SMALLEST = 1e-7
+"""Share of the largest singular value below which others count as this: the root of what float64 Gram matrices keep."""
 
-def lot_factor(v: Tensor, *, tol: float | None = None) -> Tensor:
+
+def lot_factor(v: Tensor) -> Tensor:
     """Orthogonalise matrices by the inverse square root of their Gram matrix: (V V^H)^(-1/2) V.
 
     The polar factor U W^H of V = U S W^H. The paper runs ten steps of a coupled Newton iteration on V V^H + 1e-4 I
-    scaled by its Frobenius norm, two in training. Here the steps act on V itself, are scaled by a proved bound of its
-    norm and go on to a tolerance, so training and eval apply the same map; see `onelip.linalg.polar_express`.
+    scaled by its Frobenius norm, two in training. Here training and eval apply the same map, to the last digit: on a
+    CPU by the eigenvectors of the Gram matrix, elsewhere, where those are slow in batches, by polynomials of V that go
+    on to a tolerance (`onelip.linalg.polar_express`).
 
     Args:
         v: `(..., m, n)`, real or complex; zero stays zero.
-        tol: Residual to stop at, or None for the default of the precision.
 
     Returns:
-        Semi-orthogonal matrices of the same shape.
+        Semi-orthogonal matrices of the same shape. Gradients are right to first order, not beyond.
     """
-    return polar_express(v, tol=tol, max_steps=_MOST_STEPS).matrix
+    if v.device.type != "cpu":
+        return polar_express(v, max_steps=_MOST_STEPS).matrix
+    return polar_by_eigenvectors(v) if v.shape[-2] >= v.shape[-1] else polar_by_eigenvectors(v.mH).mH
+
+
+def polar_by_eigenvectors(v: Tensor) -> Tensor:
+    """Find the polar factor from V^H V = W S^2 W^H, formed in float64.
+
+    In the basis W the columns of V W = Q S are orthogonal, and a change dY of V W changes Q by
+    Q C + (I - Q Q^H) dY / S, C_ij = (Q^H dY - dY^H Q)_ij / (s_i + s_j), whatever the multiplicities of S. Only this is
+    differentiated, never the eigenvectors.
+
+    Args:
+        v: `(..., m, n)`, m >= n.
+
+    Returns:
+        The same shape.
+    """
+    x = v / peak_of(v)
+    base = x.detach().to(torch.promote_types(x.dtype, torch.float64))
+    squares, vectors = torch.linalg.eigh(base.mH @ base)
+    s = squares.clamp_min(0).sqrt()
+    s = torch.maximum(s, _SMALLEST * s.amax(-1, keepdim=True).clamp_min(1))
+    q = base @ vectors / s[..., None, :]
+    # The error of S, squared by a Newton step, which leaves no singular value above 1.
+    q = 1.5 * q - 0.5 * q @ (q.mH @ q)
+    value = (q @ vectors.mH).to(v.dtype)
+    q, vectors, s = q.to(v.dtype), vectors.to(v.dtype), s.to(v.real.dtype)
+    y = x @ vectors
+    m = q.mH @ y
+    change = q @ ((m - m.mH) / (s[..., :, None] + s[..., None, :]))
+    if v.shape[-2] > v.shape[-1]:
+        change = change + (y - q @ m) / s[..., None, :]
+    change = change @ vectors.mH
+    return value + (change - change.detach())
 
 
 @register(
@@ -41,7 +79,7 @@ def lot_factor(v: Tensor, *, tol: float | None = None) -> Tensor:
     orthogonal=True,
     paddings=("zeros", "circular"),
     paper=_PAPER,
-    cost="H W / 2 complex polar factors: 1 to 16 steps of 2 or 3 products (c, c) x (c, c)",
+    cost="H W / 2 complex polar factors: eigenvectors and a few products of size c",
 )
 class LOTConv2d(FourierConv2d):
     """Orthogonal circular convolution: the polar factor of the spectrum of a k x k kernel, frequency by frequency.
@@ -73,7 +111,7 @@ class LOTConv2d(FourierConv2d):
     Raises:
         ValueError: If an argument is not allowed.
 
-    Cost: near orthogonal kernels take one to three steps of two products for each frequency.
+    Cost: the eigenvectors, eight products and ten in the backward pass for each frequency.
     Paper: Xu, Li and Li 2022, arXiv:2210.11620, section 4.
     """
 
@@ -138,7 +176,7 @@ class LOTConv2d(FourierConv2d):
     cost="1 to 16 steps of 2 or 3 products (out, in) x (in, in)",
 )
 class LOTLinear(OrthogonalLinear):
-    """Orthogonal dense layer: W = (V V^T)^(-1/2) V, the polar factor of the raw weight (`lot_factor`).
+    """Orthogonal dense layer: W = (V V^T)^(-1/2) V, the polar factor of the raw weight.
 
     `(..., in)` -> `(..., out)`; every singular value is 1.
 
@@ -158,4 +196,4 @@ class LOTLinear(OrthogonalLinear):
 
     @override
     def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
-        return lot_factor(raw, tol=tol)
+        return polar_express(raw, tol=tol, max_steps=_MOST_STEPS).matrix

@@ -163,9 +163,11 @@ class SandwichConv2d(FourierModule2d, _InnerBias):
         inner, outer = flat[: inner.numel()].view_as(inner), flat[inner.numel() :].view_as(outer)
         (dh, dw), (kh, kw) = self.dilation, self.inner_size
         middle = (dh * (kh - 1) // 2, dw * (kw - 1) // 2)
-        a = kernel_spectrum(outer, size, middle, (1, 1), self.dilation, self.groups)
-        b = kernel_spectrum(inner, size, origin_of(self.arguments), self.stride, self.dilation, self.groups)
-        return cayley_transform(torch.cat([a, b], -1))
+        at = (1, 1) if self.one_matrix else size
+        a = kernel_spectrum(outer, at, middle, (1, 1), self.dilation, self.groups)
+        b = kernel_spectrum(inner, at, origin_of(self.arguments), self.stride, self.dilation, self.groups)
+        matrices = cayley_transform(torch.cat([a, b], -1))
+        return matrices.expand(size[0], size[1] // 2 + 1, *matrices.shape[2:])
 
     @override
     def circle(self, image_size: Pair) -> Pair:
