@@ -128,3 +128,12 @@ def test_dense_is_the_polar_factor() -> None:
         layer.raw_weight.copy_(torch.randn_like(layer.raw_weight))
     u, _, vh = torch.linalg.svd(layer.raw_weight.detach(), full_matrices=False)
     torch.testing.assert_close(layer.weight.detach(), u @ vh, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_and_infinite_kernels_give_nan_and_no_error(bad: float) -> None:
+    v = torch.randn(2, 3, 3, dtype=torch.complex64)
+    v[0, 1, 2] = bad
+    q = lot_factor(v)
+    assert bool(torch.view_as_real(q[0]).isnan().any())
+    assert bool(torch.view_as_real(q[1]).isfinite().all())

@@ -56,7 +56,8 @@ def polar_by_eigenvectors(v: Tensor) -> Tensor:
     """
     x = v / peak_of(v)
     base = x.detach().to(torch.promote_types(x.dtype, torch.float64))
-    squares, vectors = torch.linalg.eigh(base.mH @ base)
+    # Eigenvectors of NaN would be an error; it is in `base` too, and reaches the result from there.
+    squares, vectors = torch.linalg.eigh((base.mH @ base).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
     s = squares.clamp_min(0).sqrt()
     s = torch.maximum(s, _SMALLEST * s.amax(-1, keepdim=True).clamp_min(1))
     q = base @ vectors / s[..., None, :]
