@@ -28,6 +28,7 @@ from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
+from onelip.layers.ossn import OSSNConv2d, OSSNLinear
 
 # Verbs on whole models.
 from onelip.layers.plain import retract_, to_plain
@@ -57,6 +58,7 @@ from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
 from onelip.layers.soc import SOCConv2d
+from onelip.layers.spectral_norm import SpectralNormConv2d, SpectralNormLinear
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -102,6 +104,8 @@ __all__ = [
     "MaxMin",
     "NewtonSchulzLinear",
     "Normalize",
+    "OSSNConv2d",
+    "OSSNLinear",
     "PlainLayer",
     "PolarExpressLinear",
     "PrescaledResidual",
@@ -117,6 +121,8 @@ __all__ = [
     "ScaledAvgPool2d",
     "SeriesConv2d",
     "SkewSeries2d",
+    "SpectralNormConv2d",
+    "SpectralNormLinear",
     "Sum",
     "UnitNormLinear",
     "activation",
