@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers import retract_, to_plain
+from onelip.layers import project_, retract_, to_plain
 from onelip.layers.constrained import ConstrainedModule
 from onelip.linalg import EXACT_ONE, Bound
 
@@ -84,3 +84,15 @@ def test_retraction_reaches_every_layer_once() -> None:
     model = Nested(Halved())
     retract_(model)
     assert model.first.retractions == 1
+
+
+class _Projected(Halved):
+    @override
+    def project_(self) -> int:
+        return 3
+
+
+def test_projection_counts_the_steps_of_all_layers() -> None:
+    model = nn.Sequential(_Projected(), nn.Linear(2, 2), Halved(), _Projected())
+    assert project_(model) == 6
+    assert project_(nn.Linear(2, 2)) == 0

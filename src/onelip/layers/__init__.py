@@ -31,7 +31,7 @@ from onelip.layers.normalize import Normalize
 from onelip.layers.ossn import OSSNConv2d, OSSNLinear
 
 # Verbs on whole models.
-from onelip.layers.plain import retract_, to_plain
+from onelip.layers.plain import project_, retract_, to_plain
 from onelip.layers.polar_express import PolarExpressLinear
 from onelip.layers.pooling import L2NormPool2d, ScaledAvgPool2d
 from onelip.layers.qr import QRLinear
@@ -59,6 +59,13 @@ from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
 from onelip.layers.soc import SOCConv2d
 from onelip.layers.spectral_norm import SpectralNormConv2d, SpectralNormLinear
+from onelip.layers.spectral_rescaling import (
+    SpectralRescalingConv2d,
+    SpectralRescalingConvTranspose2d,
+    SpectralRescalingLinear,
+)
+from onelip.layers.spectral_rescaling_residual import SpectralRescalingResidualConv2d, SpectralRescalingResidualLinear
+from onelip.layers.svcm import SVCMConv2d
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -117,12 +124,18 @@ __all__ = [
     "SLLConv2d",
     "SLLLinear",
     "SOCConv2d",
+    "SVCMConv2d",
     "Scale",
     "ScaledAvgPool2d",
     "SeriesConv2d",
     "SkewSeries2d",
     "SpectralNormConv2d",
     "SpectralNormLinear",
+    "SpectralRescalingConv2d",
+    "SpectralRescalingConvTranspose2d",
+    "SpectralRescalingLinear",
+    "SpectralRescalingResidualConv2d",
+    "SpectralRescalingResidualLinear",
     "Sum",
     "UnitNormLinear",
     "activation",
@@ -133,6 +146,7 @@ __all__ = [
     "linear",
     "normalization",
     "pool",
+    "project_",
     "record",
     "records",
     "register",

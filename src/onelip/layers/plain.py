@@ -1,4 +1,4 @@
-"""Verbs on a whole model: rebuild it of plain modules, move its raw parameters onto the constraint set."""
+"""Verbs on a whole model: rebuild it of plain modules, move its raw parameters onto or towards the constraint set."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ def retract_(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, ConstrainedModule):
             module.retract_()
+
+
+def project_(model: nn.Module) -> int:
+    """Run the projections of the methods that have one, such as SVCM and Parseval, on every layer of a model.
+
+    It changes the function; the layers are as short before as after. Others are left alone.
+
+    Args:
+        model: Any module; changed in place.
+
+    Returns:
+        The number of steps taken, over all layers.
+    """
+    return sum(module.project_() for module in model.modules() if isinstance(module, ConstrainedModule))
