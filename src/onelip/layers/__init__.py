@@ -25,6 +25,7 @@ from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.leaf import Activation, PlainLayer
+from onelip.layers.linf import LInfConv2d, LInfLinear
 from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
@@ -107,6 +108,8 @@ __all__ = [
     "InvertibleUpsampling2d",
     "L2NormPool2d",
     "L2NormResidual",
+    "LInfConv2d",
+    "LInfLinear",
     "LayerRecord",
     "MaxMin",
     "NewtonSchulzLinear",
