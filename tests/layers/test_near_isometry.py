@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from onelip.layers.conv_arguments import conv_arguments
-from onelip.layers.near_isometry import near_isometry
+from onelip.layers.near_isometry import near_isometry, orthogonal_kernel
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(4, 1), (4, 2), (1, 1)])
@@ -29,3 +29,11 @@ def test_random_start_has_orthonormal_rows(sizes, stride):
     gram = first @ first.T if sizes[1] <= sizes[0] * 4 and stride != 1 else first.T @ first
     kept = gram[gram.diagonal() > 0][:, gram.diagonal() > 0]
     torch.testing.assert_close(kept, torch.eye(len(kept), dtype=torch.float64))
+
+
+def test_orthogonal_kernel_has_a_semi_orthogonal_matrix_for_each_group():
+    for shape in ((6, 2, 3, 3), (30, 2, 2, 2)):
+        kernel = orthogonal_kernel(2, shape, device=None, dtype=torch.float64)
+        for matrix in kernel.detach().flatten(1).chunk(2):
+            values = torch.linalg.svdvals(matrix)
+            torch.testing.assert_close(values, torch.ones_like(values))

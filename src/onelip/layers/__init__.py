@@ -15,6 +15,7 @@ from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
 from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
+from onelip.layers.frobenius import FrobeniusConv2d, FrobeniusLinear
 from onelip.layers.gradient_residual import (
     GradientResidual1d,
     GradientResidual2d,
@@ -26,10 +27,12 @@ from onelip.layers.householder import HouseHolder
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
+from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
 from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 from onelip.layers.ossn import OSSNConv2d, OSSNLinear
+from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
 
 # Verbs on whole models.
 from onelip.layers.plain import project_, retract_, to_plain
@@ -54,6 +57,7 @@ from onelip.layers.registry import (
 )
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
+from onelip.layers.rk_l2ne import NonexpansiveConv2d, NonexpansiveLinear
 from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
@@ -97,6 +101,8 @@ __all__ = [
     "ExplicitLinear",
     "FourierConv2d",
     "FrequencyConv2d",
+    "FrobeniusConv2d",
+    "FrobeniusLinear",
     "FullSort",
     "GradientResidual1d",
     "GradientResidual2d",
@@ -111,11 +117,17 @@ __all__ = [
     "LInfConv2d",
     "LInfLinear",
     "LayerRecord",
+    "LiResNetConv2d",
+    "LiResNetLinear",
     "MaxMin",
     "NewtonSchulzLinear",
+    "NonexpansiveConv2d",
+    "NonexpansiveLinear",
     "Normalize",
     "OSSNConv2d",
     "OSSNLinear",
+    "ParsevalConv2d",
+    "ParsevalLinear",
     "PlainLayer",
     "PolarExpressLinear",
     "PrescaledResidual",

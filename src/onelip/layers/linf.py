@@ -64,7 +64,7 @@ class LInfConv2d(_LInf, ExplicitConv2d):
     """Convolution that is 1-Lipschitz in the maximum norm: the kernel of each output channel is in the L1 ball.
 
     K_o = the point of sum over i and a of |K_oia| <= 1 nearest to the raw kernel R_o; those in the ball are left alone
-    to the bit. Every output pixel is a sum of inputs with these weights, so ||y||_inf <= ||x||_inf for every image size,
+    to the bit. Every output pixel is a sum of inputs with these weights, so ||y||_inf <= ||x||_inf for every image,
     stride and dilation, zero and circular padding. In l2 the norm may exceed 1: `lipschitz_bound` proves what it is,
     and `linf_bound` the norm in l_inf.
 
@@ -88,7 +88,7 @@ class LInfConv2d(_LInf, ExplicitConv2d):
         ValueError: If an argument is not allowed.
 
     Cost: one sort per output channel and weight update; nothing at inference.
-    Paper: Anil, Lucas and Grosse 2019, arXiv:1811.05381, section 4.3; Duchi et al. 2008.
+    Paper: Anil, Lucas and Grosse 2019, arXiv:1811.05381; Duchi et al. 2008.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class LInfLinear(_LInf, ExplicitLinear):
         ValueError: If an argument is not allowed.
 
     Cost: one sort per row and weight update; nothing at inference.
-    Paper: Anil, Lucas and Grosse 2019, arXiv:1811.05381, section 4.3; Duchi et al. 2008.
+    Paper: Anil, Lucas and Grosse 2019, arXiv:1811.05381; Duchi et al. 2008.
     """
 
     def __init__(

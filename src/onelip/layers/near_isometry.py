@@ -1,4 +1,4 @@
-"""The start of convolutions that rescale or project an ordinary kernel: the identity, or orthogonal at random."""
+"""Starts of convolutions with an ordinary kernel: the identity, or orthogonal at random."""
 
 from __future__ import annotations
 
@@ -40,3 +40,19 @@ def near_isometry(arguments: ConvArguments, shape: tuple[int, ...], *, device: A
     raw = torch.zeros(shape, device=device, dtype=dtype)
     raw[:, :, top : top + start[0], left : left + start[1]] = matrix.reshape(*shape[:2], *start)
     return nn.Parameter(raw)
+
+
+def orthogonal_kernel(groups: int, shape: tuple[int, ...], *, device: Any, dtype: Any) -> nn.Parameter:
+    """Start a kernel as a random semi-orthogonal matrix (out, in k_h k_w) for each group.
+
+    Args:
+        groups: Number of groups.
+        shape: Shape of the kernel.
+        device: Device of the parameter.
+        dtype: Its precision.
+
+    Returns:
+        The parameter.
+    """
+    matrices = orthogonal_parameter(groups, shape[0] // groups, prod(shape[1:]), device=device, dtype=dtype)
+    return nn.Parameter(matrices.detach().reshape(shape))

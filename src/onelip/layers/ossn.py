@@ -75,8 +75,7 @@ class OSSNConv2d(ExplicitConv2d):
 
     Cost: per weight update two Gram kernels, k^4 c^3 operations, and 4 n_iter F c^3 for F frequencies, about 32 at
     k = 3; nothing at inference.
-    Paper: Gouk, Frank, Pfahringer and Cree 2021, arXiv:1804.04368, equation 12; Li et al. 2019,
-        arXiv:1911.00937, section 4.1.
+    Paper: Gouk, Frank, Pfahringer and Cree 2021, arXiv:1804.04368; Li et al. 2019, arXiv:1911.00937.
     """
 
     bias_starts_at_zero = True
@@ -155,8 +154,7 @@ class OSSNLinear(ExplicitLinear):
         ValueError: If an argument is not allowed.
 
     Cost: 4 n_iter products of the smaller side per weight update; nothing at inference.
-    Paper: Gouk, Frank, Pfahringer and Cree 2021, arXiv:1804.04368, equation 12; Li et al. 2019,
-        arXiv:1911.00937, section 4.1.
+    Paper: Gouk, Frank, Pfahringer and Cree 2021, arXiv:1804.04368; Li et al. 2019, arXiv:1911.00937.
     """
 
     bias_starts_at_zero = True

@@ -13,7 +13,8 @@ from typing_extensions import override
 from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
+from onelip.layers.near_isometry import orthogonal_kernel
+from onelip.layers.projection import RETRACTED, Projection, projection
 from onelip.layers.registry import register
 from onelip.linalg.polar import polar_factor
 
@@ -70,8 +71,7 @@ class _RKO(ExplicitWeight):
         groups, rows = self.arguments.groups, shape[0] // self.arguments.groups
         self.orthogonal = reshaped_kernel_is_orthogonal(self.arguments, rows, shape[1])
         self._scale = 1 / sqrt(patch_overlap(self.arguments))
-        matrices = orthogonal_parameter(groups, rows, prod(shape[1:]), device=device, dtype=dtype)
-        self.raw_weight = nn.Parameter(matrices.detach().reshape(shape))
+        self.raw_weight = orthogonal_kernel(groups, shape, device=device, dtype=dtype)
 
     def _matrices(self, kernel: Tensor) -> Tensor:
         return kernel.reshape(self.arguments.groups, kernel.shape[0] // self.arguments.groups, -1)

@@ -54,7 +54,7 @@ class SpectralNormConv2d(ExplicitConv2d):
 
     Cost: per weight update two Gram kernels, k^4 c^3 operations, and 4 n_iter F c^3 for F frequencies, about 32 at
     k = 3; nothing at inference.
-    Paper: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957, equation 8.
+    Paper: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957.
     """
 
     bias_starts_at_zero = True
@@ -132,7 +132,7 @@ class SpectralNormLinear(ExplicitLinear):
         ValueError: If an argument is not allowed.
 
     Cost: 4 n_iter products of the smaller side per weight update; nothing at inference.
-    Paper: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957, equation 8.
+    Paper: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957.
     """
 
     bias_starts_at_zero = True

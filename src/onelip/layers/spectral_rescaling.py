@@ -148,7 +148,7 @@ class SpectralRescalingConv2d(_SpectralRescaling, ExplicitConv2d):
 
     Cost: per weight update the Gram kernel, k^4 c^3, and n_iter - 1 complex products of c x c matrices at 45, 180, 684
     frequencies for n_iter 2, 3, 4 at k = 3; nothing at inference.
-    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240, section 5.
+    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class SpectralRescalingConvTranspose2d(_SpectralRescaling, ExplicitConvTranspose
         ValueError: If an argument is not allowed.
 
     Cost: as `SpectralRescalingConv2d`.
-    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240, section 5.
+    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240.
     """
 
     def __init__(
@@ -277,7 +277,7 @@ class SpectralRescalingLinear(ExplicitLinear):
         ValueError: If an argument is not allowed.
 
     Cost: n_iter products of the smaller side per weight update.
-    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240, section 5.
+    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240.
     """
 
     bias_starts_at_zero = True

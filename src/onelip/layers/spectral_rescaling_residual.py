@@ -95,7 +95,7 @@ class SpectralRescalingResidualConv2d(GradientResidualConv2d):
         ValueError: If an argument is not allowed.
 
     Cost: as `SpectralRescalingConv2d`, for the inner channels.
-    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240, section 5; Araujo et al. 2023, arXiv:2303.03169.
+    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240; Araujo et al. 2023, arXiv:2303.03169.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class SpectralRescalingResidualLinear(GradientResidualLinear):
         ValueError: If an argument is not allowed.
 
     Cost: n_iter products of the inner features per weight update.
-    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240, section 5; Araujo et al. 2023, arXiv:2303.03169.
+    Paper: Delattre, Barthelemy and Allauzen 2024, arXiv:2402.00240; Araujo et al. 2023, arXiv:2303.03169.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ def clip_singular_values(
         A kernel of the same shape, and the number of steps.
 
     Cost: per step an FFT and SVDs of (out/groups, in/groups s_h s_w) matrices at 32 (k_h - 1) (k_w - 1) frequencies.
-    Paper: Sedghi, Gupta and Long 2019, arXiv:1805.10408, section 3; Li et al. 2019, arXiv:1911.00937, appendix.
+    Paper: Sedghi, Gupta and Long 2019, arXiv:1805.10408; Li et al. 2019, arXiv:1911.00937.
     """
     numbers = torch.arange(1, kernel.numel() + 1, dtype=kernel.dtype, device=kernel.device).view_as(kernel)
     place = polyphase(numbers, stride, dilation).long()
@@ -103,7 +103,7 @@ class SVCMConv2d(ExplicitConv2d):
         ValueError: If an argument is not allowed.
 
     Cost: per weight update as `OSSNConv2d`; a projection step costs SVDs of all frequencies' matrices.
-    Paper: Sedghi, Gupta and Long 2019, arXiv:1805.10408, section 3; Li et al. 2019, arXiv:1911.00937, section 4.1.
+    Paper: Sedghi, Gupta and Long 2019, arXiv:1805.10408; Li et al. 2019, arXiv:1911.00937.
     """
 
     bias_starts_at_zero = True

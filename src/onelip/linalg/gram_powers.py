@@ -52,7 +52,7 @@ def gram_power_scales(
 
     Cost: k^4 c^3 for A, and n_iter - 1 complex products (c, c) x (c, c) at (2 p (k - 1) + 1)^2 / 2 or a few more
     frequencies: 45, 180 and 684 for n_iter 2, 3 and 4 at k = 3.
-    Paper: Delattre et al. 2024, arXiv:2402.00240, theorem 5.
+    Paper: Delattre et al. 2024, arXiv:2402.00240.
     """
     taps = autocorrelation(kernel, stride=stride, dilation=dilation, groups=groups, side=side)
     taps = taps.unflatten(0, (groups, -1))
