@@ -159,9 +159,7 @@ def _iterate(
     powers: list[tuple[Tensor, Tensor]] = []
     for step in range(n_iter + 1):
         if step:
-            # Half the products of a complex square, as G is Hermitian: R = R^T, S = -S^T, so SR = -(RS)^T.
-            product, mixed = real @ imaginary, (real - imaginary) @ (real + imaginary)
-            real, imaginary = mixed - product - product.mT, product - product.mT
+            real, imaginary = hermitian_square(real, imaginary)
         norms = [torch.linalg.vector_norm(part, dim=(-2, -1)) for part in (real, imaginary)]
         norm = torch.hypot(norms[0], norms[1]).clamp_min(tiny)
         log_norm = log_norm + norm.log() / 2**step
@@ -170,3 +168,17 @@ def _iterate(
         if keep:
             powers.append((real, imaginary))
     return log_norm, powers
+
+
+def hermitian_square(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
+    """Square Hermitian matrices R + i S with half the products: R = R^T, S = -S^T, so SR = -(RS)^T.
+
+    Args:
+        real: (..., c, c), symmetric.
+        imaginary: (..., c, c), skew.
+
+    Returns:
+        Real and imaginary part of the square.
+    """
+    product, mixed = real @ imaginary, (real - imaginary) @ (real + imaginary)
+    return mixed - product - product.mT, product - product.mT
