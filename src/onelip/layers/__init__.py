@@ -13,6 +13,7 @@ from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
+from onelip.layers.exponential import ExponentialLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
 from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
 from onelip.layers.gradient_residual import (
@@ -85,6 +86,7 @@ __all__ = [
     "ExplicitConv2d",
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
+    "ExponentialLinear",
     "FourierConv2d",
     "FrequencyConv2d",
     "FullSort",
