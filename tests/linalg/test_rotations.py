@@ -8,7 +8,7 @@ import scipy.linalg
 import scipy.stats
 import torch
 
-from onelip.linalg.rotations import determinant_sign, nearest_rotation, rotation_from_rows, rotation_log
+from onelip.linalg.rotations import completed_rotation, determinant_sign, nearest_rotation, rotation_log
 
 
 def _rotation(n: int, seed: int = 0) -> torch.Tensor:
@@ -57,13 +57,28 @@ def test_nearest_rotation_beats_other_rotations(n: int) -> None:
     torch.testing.assert_close(nearest_rotation(_rotation(n)), _rotation(n))
 
 
-def test_completed_rows_are_a_rotation() -> None:
-    for m, n in ((1, 2), (3, 4), (2, 7)):
-        rows = _rotation(n, seed=m)[:m]
-        q = rotation_from_rows(rows)
-        assert torch.equal(q[:m], rows)
-        np.testing.assert_allclose(q @ q.T, np.eye(n), atol=1e-13)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 4), (7, 2), (5, 5)])
+def test_completed_rotation_contains_the_polar_factor(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    w = torch.randn(shape, dtype=dtype)
+    q = completed_rotation(w)
+    n = max(shape)
+    torch.testing.assert_close(q @ q.mH, torch.eye(n, dtype=dtype))
+    if dtype == torch.float64:
         assert np.linalg.det(q.numpy()) == pytest.approx(1)
+    if dtype == torch.complex128 or shape[0] != shape[1]:
+        np.testing.assert_allclose(
+            q[: shape[0], : shape[1]].resolve_conj(), scipy.linalg.polar(w.numpy())[0], atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_logarithm_of_a_unitary_matrix(n: int) -> None:
+    q = torch.tensor(scipy.stats.unitary_group.rvs(n, random_state=np.random.default_rng(n)).reshape(n, n))
+    for u in (q, -torch.eye(n, dtype=torch.complex128), 1j * torch.eye(n, dtype=torch.complex128)):
+        log = rotation_log(u)
+        assert torch.equal(log, -log.mH)
+        np.testing.assert_allclose(scipy.linalg.expm(log.numpy()), u.numpy(), atol=1e-10)
 
 
 def test_determinant_sign() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, nn, view_as_real
 
 from onelip import layers
 from onelip.bounds.pooling_rules import adaptive_sizes
 from onelip.bounds.windows import adaptive_ranges, pair
+from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.windows import adaptive_multiplicity, adaptive_sum_scales
 from onelip.linalg import conv_norm_bound
 
@@ -73,8 +74,12 @@ def _exports(*kinds: type[nn.Module]) -> Callable[[Exporter], Exporter]:
     return enter
 
 
+def _bias(module: Any) -> dict[str, Tensor]:
+    return {} if module.bias is None else {"bias": module.bias}
+
+
 def _weights(module: Any) -> dict[str, Tensor]:
-    return {"weight": module.weight} | ({} if module.bias is None else {"bias": module.bias})
+    return {"weight": module.weight} | _bias(module)
 
 
 @_exports(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
@@ -112,30 +117,28 @@ def _conv_transpose2d(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("conv_transpose2d", attributes, _weights(module))
 
 
+def _geometry(a: ConvArguments) -> dict[str, Any]:
+    left, right, top, bottom = a.pads
+    return {"pads": [top, bottom, left, right], "dilation": list(a.dilation), "groups": a.groups}
+
+
+@_exports(layers.CircularConv2d)
+def _circular_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
+    a = module.arguments
+    attributes = _geometry(a) | {"stride": list(a.stride), "padding_mode": "circular"}
+    return Operation("conv2d", attributes, _weights(module))
+
+
 @_exports(layers.CircularConvTranspose2d)
 def _circular_conv_transpose2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
-    attributes = {
-        "stride": list(a.stride),
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
-    }
-    return Operation("circular_conv_transpose2d", attributes, _weights(module))
+    return Operation("circular_conv_transpose2d", _geometry(a) | {"stride": list(a.stride)}, _weights(module))
 
 
 @_exports(layers.GradientResidual2d)
 def _gradient_residual2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
-    attributes = {
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
-        "padding_mode": a.padding_mode,
-    }
-    return Operation("gradient_residual2d", attributes, _weights(module))
+    return Operation("gradient_residual2d", _geometry(a) | {"padding_mode": a.padding_mode}, _weights(module))
 
 
 @_exports(layers.GradientResidual1d)
@@ -146,24 +149,24 @@ def _gradient_residual1d(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(layers.SkewSeries2d)
 def _skew_series2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
     norm = conv_norm_bound(module.kernel, dilation=a.dilation, groups=a.groups)
-    attributes = {
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
+    attributes = _geometry(a) | {
         "padding_mode": a.padding_mode,
         "coefficients": list(module.coefficients),
         "norm": norm.value,
     }
-    tensors = {"weight": module.kernel} | ({} if module.bias is None else {"bias": module.bias})
-    return Operation("skew_series2d", attributes, tensors)
+    return Operation("skew_series2d", attributes, {"weight": module.kernel} | _bias(module))
 
 
 @_exports(layers.FrequencyConv2d)
 def _frequency_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
-    tensors = {"spectrum": module.spectrum} | ({} if module.bias is None else {"bias": module.bias})
-    return Operation("frequency_conv2d", {}, tensors)
+    return Operation("frequency_conv2d", {}, {"spectrum": module.spectrum} | _bias(module))
+
+
+@_exports(layers.PeriodicSpectrumConv2d)
+def _periodic_spectrum_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
+    spectrum = view_as_real(module.spectrum((before[-2], before[-1])))
+    return Operation("frequency_conv2d", {}, {"spectrum": spectrum} | _bias(module))
 
 
 @_exports(nn.ZeroPad2d)

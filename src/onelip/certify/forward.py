@@ -22,7 +22,7 @@ from onelip.certify.records import INPUT, Network, Node
 from onelip.certify.values import SLACK, TINY, Values, exact, rounded, sample_norms
 from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
-from onelip.layers.conv_arguments import ConvArguments
+from onelip.layers.conv_arguments import ConvArguments, circular_pad
 from onelip.layers.gradient_residual import residual_conv2d, residual_linear
 from onelip.linalg import gamma
 
@@ -109,8 +109,10 @@ def _conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = _number(node, "weight", x), _bias(node, x)
     top, bottom, left, right = a["pads"]
-    mode = "constant" if a["padding_mode"] == "zeros" else a["padding_mode"]
-    padded = F.pad(x, (left, right, top, bottom), mode=mode)
+    pads, mode = (left, right, top, bottom), a["padding_mode"]
+    padded = (
+        circular_pad(x, pads) if mode == "circular" else F.pad(x, pads, mode="constant" if mode == "zeros" else mode)
+    )
     y = F.conv2d(padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
     return _affine(padded, y, weight, bias, _grouped(weight))
 

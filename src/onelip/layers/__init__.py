@@ -3,6 +3,7 @@
 # The shared bases, for authors of new layers.
 from onelip.layers.abs import Abs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
+from onelip.layers.adaptive_soc import AdaptiveSOCConv2d, AdaptiveSOCConvTranspose2d
 from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.bcop import BCOPConv2d
@@ -10,11 +11,12 @@ from onelip.layers.bjorck import BjorckLinear
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
 from onelip.layers.channels import ChannelKeep, ChannelPad
 from onelip.layers.cholesky import CholeskyLinear
-from onelip.layers.circular import CircularConvTranspose2d
+from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
-from onelip.layers.exponential import ExponentialLinear
+from onelip.layers.eco import ECOConv2d
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.exponential import ExponentialLinear
 from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
 from onelip.layers.gradient_residual import (
     GradientResidual1d,
@@ -29,6 +31,7 @@ from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
+from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
 
 # Verbs on whole models.
 from onelip.layers.plain import retract_, to_plain
@@ -69,6 +72,8 @@ __all__ = [
     "Abs",
     "Activation",
     "AdaptiveL2NormPool2d",
+    "AdaptiveSOCConv2d",
+    "AdaptiveSOCConvTranspose2d",
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
     "BCOPConv2d",
@@ -80,9 +85,11 @@ __all__ = [
     "ChannelKeep",
     "ChannelPad",
     "CholeskyLinear",
+    "CircularConv2d",
     "CircularConvTranspose2d",
     "ConcatResidual",
     "ConstrainedModule",
+    "ECOConv2d",
     "ExplicitConv2d",
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
@@ -104,6 +111,7 @@ __all__ = [
     "MaxMin",
     "NewtonSchulzLinear",
     "Normalize",
+    "PeriodicSpectrumConv2d",
     "PlainLayer",
     "PolarExpressLinear",
     "PrescaledResidual",

@@ -90,18 +90,19 @@ class BlockPlan:
         return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
 
 
-def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
-    """Decide how to compose the kernel of an orthogonal convolution.
+def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, int, Pair]:
+    """Lay out an orthogonal convolution: a semi-orthogonal kernel as large as the stride, after one of stride 1.
 
     Args:
         arguments: Those of the layer.
         transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
 
     Returns:
-        The plan.
+        Of one group, the outputs, the inputs and the channels between both kernels; and the size of the former, at most
+        the stride.
 
     Raises:
-        ValueError: If no orthogonal kernel of these sizes can be composed.
+        ValueError: If stride and dilation miss pixels, or the kernel misses too many for its stride.
     """
     a = arguments
     for s, d in zip(a.stride, a.dilation, strict=True):
@@ -121,6 +122,24 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
         )
     channels = max(columns, rows // window) if start == a.stride else columns
+    return rows, columns, channels, start
+
+
+def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
+    """Decide how to compose the kernel of an orthogonal convolution.
+
+    Args:
+        arguments: Those of the layer.
+        transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If no orthogonal kernel of these sizes can be composed.
+    """
+    a = arguments
+    rows, columns, channels, start = strided_start(a, transposed=transposed)
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
     if axes and channels < 2:
         raise ValueError(
@@ -128,7 +147,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
             f"use fewer groups, more channels or kernel_size={start}"
         )
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows >= columns)
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns)
 
 
 class BlockKernel(ExplicitWeight):

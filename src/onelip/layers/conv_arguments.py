@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -53,6 +54,25 @@ def checked_pair(owner: str, name: str, value: Any, least: int) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
+def circular_pad(x: Tensor, pads: tuple[int, int, int, int]) -> Tensor:
+    """Continue images periodically, more than once round if need be.
+
+    Args:
+        x: `(..., C, H, W)` images.
+        pads: Pixels added (left, right, top, bottom).
+
+    Returns:
+        Padded images.
+    """
+    left, right, top, bottom = pads
+    height, width = x.shape[-2:]
+    if max(top, bottom) <= height and max(left, right) <= width:
+        return F.pad(x, pads, mode="circular")
+    rows = torch.arange(-top, height + bottom, device=x.device) % height
+    columns = torch.arange(-left, width + right, device=x.device) % width
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
 @dataclass(frozen=True)
 class ConvArguments:
     """Checked arguments of a 2-D convolution.
@@ -68,6 +88,7 @@ class ConvArguments:
         groups: Number of groups.
         padding_mode: "zeros" or "circular".
         pads: Pixels added (left, right, top, bottom).
+        wraps: May circular padding exceed the image and go round it more than once? Torch's layers cannot.
     """
 
     owner: str
@@ -80,6 +101,7 @@ class ConvArguments:
     groups: int
     padding_mode: Literal["zeros", "circular"]
     pads: tuple[int, int, int, int]
+    wraps: bool = False
 
     @property
     def extent(self) -> Pair:
@@ -105,7 +127,7 @@ class ConvArguments:
             return x
         if self.padding_mode == "zeros":
             return F.pad(x, self.pads)
-        return F.pad(x, self.pads, mode="circular")
+        return circular_pad(x, self.pads)
 
     def check_image(self, height: int, width: int) -> None:
         """Refuse image sizes at which the layer is undefined or its bound would not hold.
@@ -133,7 +155,7 @@ class ConvArguments:
                     f"image {name} {size} is too small for {self.owner} with padding {before + after} and a kernel "
                     f"extent of {extent}; it must be at least {extent - before - after}"
                 )
-            if self.padding_mode == "circular" and max(before, after) > size:
+            if self.padding_mode == "circular" and max(before, after) > size and not self.wraps:
                 raise ValueError(
                     f"image {name} {size} is smaller than the circular padding {max(before, after)} of {self.owner}"
                 )

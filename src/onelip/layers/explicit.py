@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.circular import CircularConvTranspose2d, conv_transpose2d_circular
+from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d, conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments, conv_arguments, positive_int
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.linalg import Bound, conv_norm_bound, matrix_norm_bound
@@ -163,12 +163,14 @@ class ExplicitConv2d(_ExplicitConv):
     @override
     def to_plain(self) -> nn.Module:
         weight = self.eval_weight()
+        if self.arguments.wraps and self.padding_mode == "circular":
+            return CircularConv2d(weight, self.bias, self.arguments)
         plain = nn.Conv2d(
             self.in_channels,
             self.out_channels,
-            self.kernel_size,
+            self.arguments.kernel_size,
             self.stride,
-            self.padding,
+            self.arguments.padding,
             self.dilation,
             self.groups,
             self.bias is not None,
@@ -180,7 +182,7 @@ class ExplicitConv2d(_ExplicitConv):
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
-        return self.out_channels, self.in_channels // self.groups, *self.kernel_size
+        return self.out_channels, self.in_channels // self.groups, *self.arguments.kernel_size
 
 
 class ExplicitConvTranspose2d(_ExplicitConv):
@@ -271,7 +273,7 @@ class ExplicitConvTranspose2d(_ExplicitConv):
         plain = nn.ConvTranspose2d(
             self.in_channels,
             self.out_channels,
-            self.kernel_size,
+            self.arguments.kernel_size,
             self.stride,
             (top, left),
             self.output_padding,
@@ -285,7 +287,7 @@ class ExplicitConvTranspose2d(_ExplicitConv):
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
-        return self.in_channels, self.out_channels // self.groups, *self.kernel_size
+        return self.in_channels, self.out_channels // self.groups, *self.arguments.kernel_size
 
     @override
     def _arguments_repr(self) -> list[str]:

@@ -9,8 +9,7 @@ from typing_extensions import override
 from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.registry import register
 from onelip.linalg import exponential
-from onelip.linalg.polar import polar_factor
-from onelip.linalg.rotations import nearest_rotation, rotation_from_rows, rotation_log
+from onelip.linalg.rotations import completed_rotation, rotation_log
 
 
 @register(
@@ -66,9 +65,4 @@ class ExponentialLinear(ExplicitLinear):
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        rows, columns = weight.shape
-        if rows == columns:
-            return (rotation_log(nearest_rotation(weight)),)
-        wide = polar_factor(weight if rows < columns else weight.T)
-        log = rotation_log(rotation_from_rows(wide))
-        return (log if rows < columns else log.T,)
+        return (rotation_log(completed_rotation(weight)),)

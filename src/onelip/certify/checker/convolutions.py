@@ -98,8 +98,8 @@ def padded(step: Step, x: Array) -> Array:
         step.attributes["padding_mode"]
     )
     require(mode is not None and x.ndim == 4, step, "padding mode or number of axes")
-    reach = x.shape[2] - (mode == "reflect"), x.shape[3] - (mode == "reflect")
-    fits = mode in ("constant", "edge") or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
+    reach = x.shape[2] - 1, x.shape[3] - 1
+    fits = mode != "reflect" or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
     require(fits, step, "padding exceeds the image")
     result: Array = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=mode)  # type: ignore[call-overload]
     return result
