@@ -56,6 +56,8 @@ def rich() -> nn.Module:
         nn.AdaptiveMaxPool2d((2, 3)),
         L.AdaptiveL2NormPool2d(2),
         L.AdaptiveScaledAvgPool2d((2, 1)),
+        nn.Flatten(2),
+        nn.Conv1d(12, 12, 2, padding="same", groups=3, padding_mode="circular"),
         nn.Flatten(),
         L.GradientResidual1d(0.1 * torch.randn(5, 24), torch.randn(5)),
         nn.ReLU(),

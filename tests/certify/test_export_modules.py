@@ -40,3 +40,24 @@ def test_changed_forward_is_not_trusted():
 def test_dilated_max_pooling_is_refused():
     with pytest.raises(ValueError, match="dilation=2 in MaxPool2d"):
         module_operation(nn.MaxPool2d(2, dilation=2), (1, 5, 5), (1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(2, 4, 3, 2, 1, padding_mode="replicate"), (2, 7)),
+        (nn.Conv1d(4, 2, 4, padding="same", groups=2, padding_mode="circular"), (4, 5)),
+        (L.AdaptiveSOCConv2d(2, 2, 5, padding=2, padding_mode="circular").to_plain(), (2, 3, 4)),
+        (L.ECOConv2d(2, 2, 3, padding=1, padding_mode="circular").to_plain(), (2, 5, 7)),
+        (L.ECOConv2d(2, 4, 3, 2, padding=1, padding_mode="circular").to_plain(), (2, 6, 12)),
+    ],
+    ids=str,
+)
+def test_convolutions_compute_what_torch_computes(layer, shape):
+    layer = layer.double().eval()
+    x = torch.randn(3, *shape, dtype=torch.float64)
+    y, error = evaluate(freeze(nn.Sequential(layer), shape).network, x)
+    with torch.no_grad():
+        off = (y - layer(x)).flatten(1).norm(dim=1)
+    assert bool((off <= 2 * error).all())
+    assert float(error.max()) < 1e-10

@@ -92,17 +92,17 @@ def _linear(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("linear", {}, _weights(module))
 
 
-@_exports(nn.Conv2d)
-def _conv2d(module: Any, before: Shape, after: Shape) -> Operation:
-    left, right, top, bottom = module._reversed_padding_repeated_twice
+@_exports(nn.Conv1d, nn.Conv2d)
+def _conv(module: Any, before: Shape, after: Shape) -> Operation:
+    sides = list(module._reversed_padding_repeated_twice)
     attributes = {
         "stride": list(module.stride),
-        "pads": [top, bottom, left, right],
+        "pads": sides[2:] + sides[:2],
         "dilation": list(module.dilation),
         "groups": module.groups,
         "padding_mode": module.padding_mode,
     }
-    return Operation("conv2d", attributes, _weights(module))
+    return Operation("conv1d" if len(sides) == 2 else "conv2d", attributes, _weights(module))
 
 
 @_exports(nn.ConvTranspose2d)

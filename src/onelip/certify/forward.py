@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -115,6 +116,17 @@ def _conv2d(node: Node, inputs: list[Tensor]) -> Values:
     )
     y = F.conv2d(padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
     return _affine(padded, y, weight, bias, _grouped(weight))
+
+
+def _conv1d(node: Node, inputs: list[Tensor]) -> Values:
+    # Images of height 1.
+    a = node.attributes
+    one = {"stride": [1, *a["stride"]], "pads": [0, 0, *a["pads"]], "dilation": [1, *a["dilation"]]}
+    lifted = replace(
+        node, attributes={**a, **one}, tensors={**node.tensors, "weight": node.tensors["weight"][:, :, None]}
+    )
+    y, error = _conv2d(lifted, [inputs[0][:, :, None]])
+    return y[:, :, 0], error
 
 
 def _conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
@@ -302,6 +314,7 @@ _RULES: dict[str, Rule] = {
     "channel_pad": _channel_pad,
     "circular_conv_transpose2d": _circular_conv_transpose2d,
     "concatenate": lambda n, v: exact(torch.cat(v, n.attributes["axis"] + 1)),
+    "conv1d": _conv1d,
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "frequency_conv2d": _frequency_conv2d,

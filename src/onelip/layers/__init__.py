@@ -4,8 +4,8 @@
 from onelip.layers.abs import Abs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
 from onelip.layers.adaptive_soc import AdaptiveSOCConv2d, AdaptiveSOCConvTranspose2d
-from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
-from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
+from onelip.layers.aoc import AOCConv1d, AOCConv2d, AOCConvTranspose2d
+from onelip.layers.aol import AOLConv1d, AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
@@ -16,6 +16,7 @@ from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.eco import ECOConv2d
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.exponential import ExponentialLinear
 from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
 from onelip.layers.gradient_residual import (
@@ -56,7 +57,7 @@ from onelip.layers.registry import (
 )
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
-from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
+from onelip.layers.rko import RKOConv1d, RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
@@ -64,8 +65,10 @@ from onelip.layers.soc import SOCConv2d
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
+    "AOCConv1d",
     "AOCConv2d",
     "AOCConvTranspose2d",
+    "AOLConv1d",
     "AOLConv2d",
     "AOLConvTranspose2d",
     "AOLLinear",
@@ -90,6 +93,7 @@ __all__ = [
     "ConcatResidual",
     "ConstrainedModule",
     "ECOConv2d",
+    "ExplicitConv1d",
     "ExplicitConv2d",
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
@@ -116,6 +120,7 @@ __all__ = [
     "PolarExpressLinear",
     "PrescaledResidual",
     "QRLinear",
+    "RKOConv1d",
     "RKOConv2d",
     "RKOConvTranspose2d",
     "ReLU",

@@ -65,7 +65,7 @@ class ExplicitLinear(ExplicitWeight):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
@@ -76,8 +76,15 @@ class ExplicitLinear(ExplicitWeight):
         return [f"{self.in_features}", f"{self.out_features}", f"bias={self.bias is not None}"]
 
 
-class _ExplicitConv(ExplicitWeight):
-    """What convolutions and transposed convolutions share: the checked arguments under torch's names."""
+class ExplicitConv(ExplicitWeight):
+    """What explicit convolutions share: the checked arguments under torch's names, and the bias.
+
+    Args:
+        arguments: The checked arguments.
+        bias: Add a learned bias?
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+    """
 
     def __init__(self, arguments: ConvArguments, bias: bool, device: Any, dtype: Any) -> None:
         super().__init__()
@@ -101,7 +108,7 @@ class _ExplicitConv(ExplicitWeight):
         return [*shown, f"bias={self.bias is not None}", f"padding_mode={self.padding_mode!r}"]
 
 
-class ExplicitConv2d(_ExplicitConv):
+class ExplicitConv2d(ExplicitConv):
     """Base of convolutions with an explicit kernel, drop-in for `torch.nn.Conv2d`.
 
     Args:
@@ -178,14 +185,14 @@ class ExplicitConv2d(_ExplicitConv):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
         return self.out_channels, self.in_channels // self.groups, *self.arguments.kernel_size
 
 
-class ExplicitConvTranspose2d(_ExplicitConv):
+class ExplicitConvTranspose2d(ExplicitConv):
     """Base of transposed convolutions with an explicit kernel, drop-in for `torch.nn.ConvTranspose2d`.
 
     The layer is the adjoint of the convolution with the same weight from `out_channels` to `in_channels`. With
@@ -283,7 +290,7 @@ class ExplicitConvTranspose2d(_ExplicitConv):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
@@ -307,7 +314,17 @@ def _output_padding(owner: str, value: Any, arguments: ConvArguments) -> tuple[i
     return pair[0], pair[1]
 
 
-def _with_weights(plain: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def with_weights(plain: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """Fill a torch layer.
+
+    Args:
+        plain: The layer; changed in place.
+        weight: Its weight; copied.
+        bias: Its bias or None; copied.
+
+    Returns:
+        The layer, in eval mode.
+    """
     with torch.no_grad():
         plain.weight.copy_(weight)
         if bias is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from onelip.certify.checker import windows
 from onelip.certify.checker.arithmetic import above, root, times
+from onelip.certify.checker.convolutions import of_height_one
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
@@ -65,6 +66,10 @@ def _conv2d(step: Step, shape: Shape, claimed: float) -> float:
         return conv_norm(weight, stride if divides else (1, 1), dilation, groups, claimed)
     factor = root(float(copies))
     return times(factor, conv_norm(weight, stride, dilation, groups, claimed / factor * (1 - 2.0**-50)))
+
+
+def _conv1d(step: Step, shape: Shape, claimed: float) -> float:
+    return _conv2d(of_height_one(step), (*shape[:2], 1, *shape[2:]), claimed)
 
 
 def _copies(size: int, before: int, after: int, mode: str) -> int:
@@ -139,6 +144,7 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "batch_norm": _batch_norm,
     "channel_pad": _one,
     "circular_conv_transpose2d": _circular_transposed,
+    "conv1d": _conv1d,
     "conv2d": _conv2d,
     "conv_transpose2d": _transposed,
     "frequency_conv2d": lambda step, _, claimed: frequency_constant(step, claimed),
