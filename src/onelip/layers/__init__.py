@@ -59,9 +59,10 @@ from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rko import RKOConv1d, RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
-from onelip.layers.series import SeriesConv2d, SkewSeries2d
+from onelip.layers.series import SkewSeries2d
+from onelip.layers.series_conv import SeriesConv1d, SeriesConv2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
-from onelip.layers.soc import SOCConv2d
+from onelip.layers.soc import SOCConv1d, SOCConv2d
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -127,9 +128,11 @@ __all__ = [
     "Residual",
     "SLLConv2d",
     "SLLLinear",
+    "SOCConv1d",
     "SOCConv2d",
     "Scale",
     "ScaledAvgPool2d",
+    "SeriesConv1d",
     "SeriesConv2d",
     "SkewSeries2d",
     "Sum",
