@@ -77,6 +77,13 @@ def test_strided_layers_are_orthogonal(kernel: int, inputs: int, outputs: int, s
         assert float(values[-1]) >= 1 - 1e-4
 
 
+@pytest.mark.parametrize(("stride", "dilation"), [(2, 2), (4, 2), ((2, 4), (2, 3))])
+def test_stride_and_dilation_with_a_common_divisor_give_a_co_isometry(stride: int, dilation: int) -> None:
+    layer = AdaptiveSOCConv2d(4, 3, 3, stride, dilation, dilation, padding_mode="circular")
+    values = singular_values(layer, (4, 8, 8))
+    assert 1 - 6e-5 <= float(values[-1]) <= float(values[0]) <= 1 + 1e-6
+
+
 def test_stays_orthogonal_in_training_and_learns() -> None:
     layer = AdaptiveSOCConv2d(4, 4, 3, padding=1, padding_mode="circular")
     before = layer.weight.detach().clone()
@@ -143,7 +150,7 @@ def test_assigning_keeps_weights_of_the_set() -> None:
 )
 def test_refusals(options: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        AdaptiveSOCConv2d(4, 4, 3, **options)  # type: ignore[arg-type]
+        AdaptiveSOCConv2d(4, 8, 3, **options)  # type: ignore[arg-type]
 
 
 def test_skew_part_is_skew_in_every_group() -> None:

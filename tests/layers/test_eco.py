@@ -102,12 +102,44 @@ def test_bound_holds_for_every_image_size() -> None:
         assert float(torch.linalg.matrix_norm(dense_matrix(layer, (2, *size)), 2)) <= bound.value * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("stride", [1, 2, 3, (1, 2)])
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (2, 1), (3, 2), (4, 1), ((1, 5), 1)])
+def test_every_padding_has_torchs_size_and_norm_at_most_one(
+    kernel: int | tuple[int, int], dilation: int, stride: int | tuple[int, int], mode: str
+) -> None:
+    reach = dilation * ((kernel if isinstance(kernel, int) else 1) - 1)
+    for padding in range(reach // 2 + 1 if mode == "circular" else 4):
+        for size in ((6, 12), (7, 8), (8, 11)):
+            layer = ECOConv2d(2, 3, kernel, stride, padding, dilation, padding_mode=mode).eval()
+            if mode == "circular" and padding and any(n % s for n, s in zip(size, layer.stride, strict=True)):
+                continue
+            if min(n + 2 * padding - reach for n in size) < 1:
+                continue
+            x = torch.randn(2, 2, *size)
+            if mode == "zeros" or not padding:
+                assert layer(x).shape == torch.nn.Conv2d(2, 3, kernel, stride, padding, dilation)(x).shape
+            torch.testing.assert_close(layer.to_plain()(x), layer(x), rtol=0, atol=1e-6)
+            if size == (6, 12):
+                assert float(singular_values(layer, (2, *size))[0]) <= 1 + 1e-6
+
+
+def test_zeros_meet_no_pixel_of_the_other_side() -> None:
+    # With the image in the middle of zeros the layer is a section of the orthogonal map on the larger circle.
+    layer = ECOConv2d(2, 2, 3, padding=1, bias=False, dtype=torch.float64)
+    circle = ECOConv2d(2, 2, 3, padding=1, bias=False, padding_mode="circular", dtype=torch.float64)
+    circle.load_state_dict(layer.state_dict())
+    x = torch.randn(1, 2, 4, 7, dtype=torch.float64)
+    expected = circle(torch.nn.functional.pad(x, (1, 1, 1, 1)))[..., 1:-1, 1:-1]
+    torch.testing.assert_close(layer(x), expected)
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"padding": 0}, r"padding=\(0, 0\) in ECOConv2d with stride=\(1, 1\) must keep"),
-        ({"padding_mode": "zeros"}, "padding_mode='zeros' in ECOConv2d is not supported; use 'circular'"),
-        ({"stride": 4, "padding": 1, "kernel_size": 7}, r"padding=\(1, 1\) in ECOConv2d with stride=\(4, 4\)"),
+        ({"padding_mode": "reflect"}, "padding_mode='reflect' in ECOConv2d repeats pixels"),
+        ({"padding": 2}, "padding=2 in ECOConv2d with padding_mode='circular' repeats pixels"),
+        ({"stride": 0}, "stride=0 in ECOConv2d must be an integer of at least 1"),
     ],
 )
 def test_refusals(options: dict[str, object], match: str) -> None:
@@ -117,6 +149,6 @@ def test_refusals(options: dict[str, object], match: str) -> None:
 
 
 def test_images_that_the_stride_does_not_divide_are_refused() -> None:
-    layer = ECOConv2d(2, 8, 2, 2, padding_mode="circular")
+    layer = ECOConv2d(2, 8, 3, 2, 1, padding_mode="circular")
     with pytest.raises(ValueError, match="image width 5 is not a multiple of stride 2 in ECOConv2d"):
         layer(torch.zeros(1, 2, 4, 5))

@@ -273,7 +273,7 @@ class AdaptiveSOCConv2d(_AdaptiveSOC, ExplicitConv2d):
         kernel_size: An int or (height, width).
         stride: An int or a pair.
         padding: An int, a pair, "same" or "valid".
-        dilation: An int or a pair, coprime to the stride.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
@@ -282,8 +282,8 @@ class AdaptiveSOCConv2d(_AdaptiveSOC, ExplicitConv2d):
         n_terms: Degree of the polynomial, from 2 to 12: a larger one turns farther and makes a larger kernel.
 
     Raises:
-        ValueError: If an argument is not allowed; if dilation and stride have a common divisor, or the kernel is too
-            small for its stride.
+        ValueError: If an argument is not allowed; if dilation and stride together, or a kernel smaller than its stride,
+            miss too many pixels.
 
     Cost: n_terms - 1 compositions and the norm per weight update; at inference a convolution with the larger kernel.
     Paper: Boissin, Mamalet, Fel, Picard, Massena and Serrurier 2025, arXiv:2501.08430; Singla and Feizi 2021,
@@ -345,7 +345,7 @@ class AdaptiveSOCConvTranspose2d(_AdaptiveSOC, ExplicitConvTranspose2d):
         output_padding: Pixels added at the end of each axis ("zeros" only).
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        dilation: An int or a pair, coprime to the stride.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.

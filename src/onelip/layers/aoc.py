@@ -34,7 +34,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         kernel_size: An int or (height, width).
         stride: An int or a pair.
         padding: An int, a pair, "same" or "valid".
-        dilation: An int or a pair, coprime to the stride.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
@@ -45,7 +45,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
 
     Raises:
         ValueError: If an argument is not allowed; if a kernel larger than the stride would act on one channel per
-            group, if dilation and stride have a common divisor, or if the kernel is too small for its stride.
+            group, if dilation and stride together, or a kernel smaller than its stride, miss too many pixels.
 
     Cost: the orthogonalisations, then 4 m^2 out k_h k_w operations for each factor at most; nothing at inference.
     Paper: Boissin, Mamalet, Fel, Picard, Massena and Serrurier 2025, arXiv:2501.08430; Li et al. 2019,
@@ -97,7 +97,7 @@ class AOCConv1d(BlockKernel, ExplicitConv1d):
         kernel_size: An int.
         stride: An int.
         padding: An int, "same" or "valid".
-        dilation: An int, coprime to the stride.
+        dilation: An int. With a common divisor of it and the stride, the outputs must be few.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
@@ -163,7 +163,7 @@ class AOCConvTranspose2d(BlockKernel, ExplicitConvTranspose2d):
         output_padding: Pixels added at the end of each axis ("zeros" only).
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        dilation: An int or a pair, coprime to the stride.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.

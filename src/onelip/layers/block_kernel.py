@@ -99,29 +99,30 @@ def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tupl
 
     Returns:
         Of one group, the outputs, the inputs and the channels between both kernels; and the size of the former, at most
-        the stride.
+        the stride. Where stride and dilation have a common divisor, the stride over that.
 
     Raises:
         ValueError: If stride and dilation miss pixels, or the kernel misses too many for its stride.
     """
     a = arguments
-    for s, d in zip(a.stride, a.dilation, strict=True):
-        if gcd(s, d) > 1:
-            raise ValueError(
-                f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels "
-                f"are never seen; use coprime ones"
-            )
     columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
     if transposed:
         columns, rows = rows, columns
-    start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
+    # Of the pixels only those are seen that a common divisor of stride and dilation leaves; on them both are smaller.
+    step = (a.stride[0] // gcd(a.stride[0], a.dilation[0]), a.stride[1] // gcd(a.stride[1], a.dilation[1]))
+    start = (min(a.kernel_size[0], step[0]), min(a.kernel_size[1], step[1]))
     window = prod(start)
-    if start != a.stride and rows > columns * window:
+    if step != a.stride and rows > columns * window:
+        raise ValueError(
+            f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels are "
+            f"never seen, and {rows} channels cannot keep the {columns * window} values that are; use coprime ones"
+        )
+    if start != step and rows > columns * window:
         raise ValueError(
             f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
             f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
         )
-    channels = max(columns, rows // window) if start == a.stride else columns
+    channels = max(columns, rows // window) if start == step else columns
     return rows, columns, channels, start
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.conv_arguments import ConvArguments, conv_arguments
+from onelip.layers.conv_arguments import ConvArguments, Pair, conv_arguments
+from onelip.layers.explicit import with_weights
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d
 from onelip.layers.periodic_spectrum import (
@@ -19,6 +23,8 @@ from onelip.layers.periodic_spectrum import (
 from onelip.layers.registry import register
 from onelip.linalg import Bound, exponential
 from onelip.linalg.rotations import completed_rotation, rotation_log
+
+Sides = tuple[int, int, int, int]
 
 _ANGLE = 0.7
 """Eigenvalues turn by about this angle at the start, the largest one of the authors' code."""
@@ -67,22 +73,73 @@ def eco_right_inverse(kernel: Tensor, groups: int) -> Tensor:
     return grid_kernel(logs)
 
 
-def _checked(owner: str, a: ConvArguments) -> ConvArguments:
+@dataclass(frozen=True)
+class Circle:
+    """The circle that an image is put on, with torch's output size for every padding, image and stride.
+
+    Attributes:
+        border: Zeros put around the image (left, right, top, bottom).
+        crop: Rows and columns cut off the output (left, right, top, bottom).
+        whole: Do whole windows of the stride always cover the circle?
+    """
+
+    border: Sides
+    crop: Sides
+    whole: bool
+
+
+def circle_of(arguments: ConvArguments) -> Circle:
+    """Find the zeros around the image and the cut, which do not depend on the image.
+
+    Along an axis with circular padding the image is the circle; what a padding below the kernel's reach leaves out is
+    cut off. Zeros are part of the circle, and more are added so that the windows of the stride that fit in are those
+    that are returned, and a number to be cut off.
+
+    Args:
+        arguments: Those of the layer.
+
+    Returns:
+        Border and crop.
+    """
+    a = arguments
     left, right, top, bottom = a.pads
-    for total, extent, step in zip((top + bottom, left + right), a.extent, a.stride, strict=True):
-        if not extent - step <= total <= extent - 1:
-            raise ValueError(
-                f"padding={a.padding!r} in {owner} with stride={a.stride} must keep {a.stride} times as many pixels as "
-                f"it returns, as an orthogonal circular map does; use dilation * (kernel_size - 1) // 2"
-            )
-    return a
+    border, crop, whole = [], [], True
+    for before, after, extent, step in (
+        (left, right, a.extent[1], a.stride[1]),
+        (top, bottom, a.extent[0], a.stride[0]),
+    ):
+        reach = extent - 1
+        if a.padding_mode == "circular" and before + after:
+            border += [0, 0]
+            surplus = -((before + after - reach - 1) // step) - 1
+            start = max(0, reach // 2 - before) // step
+        else:
+            filling = (step - 1 - reach) % step
+            border += [before, after + filling]
+            surplus = (filling + reach + 1) // step - 1
+            start = reach // 2 // step
+            whole = whole and step == 1
+        crop += [min(start, surplus), surplus - min(start, surplus)]
+    return Circle((border[0], border[1], border[2], border[3]), (crop[0], crop[1], crop[2], crop[3]), whole)
+
+
+def _negative(sides: Sides) -> Sides:
+    return -sides[0], -sides[1], -sides[2], -sides[3]
+
+
+def _blocks(channels: int, stride: Pair, like: Tensor) -> nn.Module:
+    # `InvertibleDownsampling2d` that leaves out what is over, as a convolution.
+    area = stride[0] * stride[1]
+    plain = nn.Conv2d(channels, channels * area, stride, stride, groups=channels, bias=False, device=like.device)
+    eye = torch.eye(area, dtype=like.dtype, device=like.device).repeat(channels, 1)
+    return with_weights(plain.to(like.dtype), eye.reshape(channels * area, 1, *stride), None)
 
 
 @register(
     kind="conv2d",
     name="eco",
     orthogonal=True,
-    paddings=("circular",),
+    paddings=("zeros", "circular"),
     paper="Yu et al. 2022, ICLR, openreview.net/forum?id=Zr5W2LSRhD",
     cost="k_h k_w complex exponentials of size c, in float64",
 )
@@ -96,25 +153,28 @@ class ECOConv2d(ExplicitWeight):
     by Fourier transforms. The published matrices are real and equal at opposite frequencies; these need not be.
 
     A stride turns windows of pixels into channels first, (out, in s_h s_w / groups, k_h, k_w) is then the shape of the
-    weight. `dilation` multiplies the distance of the taps.
+    weight. `dilation` multiplies the distance of the taps. Zeros are put around the image before it is made a circle.
 
-    Shape: `(N, in, H, W)` to `(N, out, H/s_h, W/s_w)`.
+    `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
+    all, of images that the stride divides; where a part of the output is left out, or with zeros, the norm is still 1
+    at most.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: An int or (height, width): matrices along each axis.
         stride: An int or a pair.
-        padding: "same", or numbers for which torch's layer returns 1/stride of the pixels.
+        padding: An int, a pair, "same" or "valid".
         dilation: An int or a pair.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        padding_mode: "circular".
+        padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.
 
     Raises:
-        ValueError: If an argument is not allowed; in `forward`, if the stride does not divide the image.
+        ValueError: If an argument is not allowed; in `forward`, if an image is too small or circular and not a multiple
+            of the stride.
 
     Cost: the exponentials per weight update; at inference a dilated convolution.
     Paper: Yu, Li, Cai and Li 2022, "Constructing Orthogonal Convolutions in an Explicit Manner", ICLR.
@@ -148,9 +208,9 @@ class ECOConv2d(ExplicitWeight):
             dilation,
             groups,
             padding_mode,
-            paddings=("circular",),
         )
-        self.arguments = _checked(owner, a)
+        self.arguments = replace(a, wraps=True)
+        self._circle = circle_of(a)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = a.kernel_size, a.stride, a.padding
         self.dilation, self.groups, self.padding_mode = a.dilation, groups, padding_mode
@@ -173,17 +233,15 @@ class ECOConv2d(ExplicitWeight):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
+        (height, width), (sh, sw) = x.shape[-2:], self.stride
+        self.arguments.check_image(height, width)
+        border, crop = self._circle.border, self._circle.crop
+        if any(border):
+            x = F.pad(x, border)
         if self.stride != (1, 1):
-            self._check_image(x.shape[-2], x.shape[-1])
-            x = self.downsampling(x)
-        return periodic_conv2d(x, self.weight, self.bias, self.dilation, self.groups)
-
-    def _check_image(self, height: int, width: int) -> None:
-        for name, size, step in zip(("height", "width"), (height, width), self.stride, strict=True):
-            if size % step:
-                raise ValueError(
-                    f"image {name} {size} is not a multiple of stride {step} in ECOConv2d; use such an image"
-                )
+            x = self.downsampling(x[..., : x.shape[-2] // sh * sh, : x.shape[-1] // sw * sw])
+        y = periodic_conv2d(x, self.weight, self.bias, self.dilation, self.groups)
+        return F.pad(y, _negative(crop)) if any(crop) else y
 
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
@@ -191,10 +249,15 @@ class ECOConv2d(ExplicitWeight):
 
     @override
     def to_plain(self) -> nn.Module:
-        plain = PeriodicSpectrumConv2d(self.eval_weight(), self.bias, self.dilation, self.groups)
-        if self.stride == (1, 1):
-            return plain
-        return nn.Sequential(InvertibleDownsampling2d(self.stride), plain).eval()
+        weight, (border, crop) = self.eval_weight(), (self._circle.border, self._circle.crop)
+        modules: list[nn.Module] = [nn.ZeroPad2d(border)] if any(border) else []
+        if self.stride != (1, 1):
+            whole = self._circle.whole
+            blocks = InvertibleDownsampling2d(self.stride) if whole else _blocks(self.in_channels, self.stride, weight)
+            modules.append(blocks)
+        modules.append(PeriodicSpectrumConv2d(weight, self.bias, self.dilation, self.groups))
+        modules += [nn.ZeroPad2d(_negative(crop))] if any(crop) else []
+        return nn.Sequential(*modules).eval() if len(modules) > 1 else modules[0]
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
