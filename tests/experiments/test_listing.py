@@ -13,6 +13,7 @@ from onelip.tasks import OPTIMIZERS, SCHEDULES
     [
         ("layers", {*layers.available("conv2d"), *layers.available("linear")}),
         ("activations", set(layers.available("activation"))),
+        ("normalizations", set(layers.available("normalization"))),
         ("models", set(models.available())),
         ("optimizers", set(OPTIMIZERS)),
         ("schedules", set(SCHEDULES)),

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from onelip.bounds.network import Analysis, NodeFacts, analyse
 from onelip.bounds.tracing import Traced, trace
 from onelip.bounds.windows import pair
+from onelip.certify import export_activations  # noqa: F401  (enters how activations are described)
 from onelip.certify.export_modules import (
     Operation,
     adaptive_operation,

@@ -65,9 +65,32 @@ def supported_modules() -> tuple[str, ...]:
     return tuple(sorted(kind.__name__ for kind in _EXPORTERS))
 
 
+def register_exporter(exporter: Exporter, *kinds: type[nn.Module]) -> None:
+    """Say how to describe modules of some classes; subclasses that keep their `forward` are described alike.
+
+    Args:
+        exporter: From the module and the shapes of one input and one output sample to its operation.
+        *kinds: The classes.
+    """
+    _EXPORTERS.update(dict.fromkeys(kinds, exporter))
+
+
+def sample_axis(dim: int, shape: Shape) -> int:
+    """Count an axis from the first one behind the batch.
+
+    Args:
+        dim: Axis of a batch, negative from the back.
+        shape: Shape of one sample.
+
+    Returns:
+        The axis of the sample.
+    """
+    return dim % (len(shape) + 1) - 1
+
+
 def _exports(*kinds: type[nn.Module]) -> Callable[[Exporter], Exporter]:
     def enter(exporter: Exporter) -> Exporter:
-        _EXPORTERS.update(dict.fromkeys(kinds, exporter))
+        register_exporter(exporter, *kinds)
         return exporter
 
     return enter
@@ -177,40 +200,6 @@ def _reshape(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("reshape", {"shape": list(after)})
 
 
-@_exports(nn.ReLU)
-def _relu(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("relu")
-
-
-@_exports(nn.LeakyReLU)
-def _leaky_relu(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("leaky_relu", {"slope": float(module.negative_slope)})
-
-
-@_exports(layers.Abs)
-def _abs(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("abs")
-
-
-def _sample_axis(dim: int, shape: Shape) -> int:
-    return dim % (len(shape) + 1) - 1
-
-
-@_exports(layers.MaxMin)
-def _maxmin(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("maxmin", {"axis": _sample_axis(module.dim, before)})
-
-
-@_exports(layers.GroupSort)
-def _group_sort(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("group_sort", {"axis": _sample_axis(module.dim, before), "group_size": module.group_size})
-
-
-@_exports(layers.HouseHolder)
-def _householder(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("householder", {"axis": _sample_axis(module.dim, before)}, {"angle": module.angle})
-
-
 @_exports(nn.PixelUnshuffle, layers.InvertibleDownsampling2d)
 def _pixel_unshuffle(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("pixel_unshuffle", {"block": list(_block(module, "downscale_factor"))})
@@ -235,6 +224,17 @@ def _channel_keep(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("slice", {"axis": 0, "start": 0, "stop": module.out_channels})
 
 
+@_exports(layers.ChannelShuffle)
+def _channel_shuffle(module: Any, before: Shape, after: Shape) -> Operation:
+    groups = [module.group_in, module.group_out]
+    return Operation("channel_shuffle", {"axis": sample_axis(module.dim, before), "groups": groups})
+
+
+@_exports(nn.ChannelShuffle)
+def _torch_channel_shuffle(module: Any, before: Shape, after: Shape) -> Operation:
+    return Operation("channel_shuffle", {"axis": 0, "groups": [module.groups, before[0] // module.groups]})
+
+
 @_exports(layers.Scale)
 def _scale(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("scale", {"factor": module.factor})
@@ -251,6 +251,12 @@ def _batch_norm(module: Any, before: Shape, after: Shape) -> Operation:
     optional = {"weight": module.weight, "bias": module.bias}
     tensors |= {role: tensor for role, tensor in optional.items() if tensor is not None}
     return Operation("batch_norm", {"eps": float(module.eps)}, tensors)
+
+
+@_exports(layers.LayerCentering)
+def _center(module: Any, before: Shape, after: Shape) -> Operation:
+    axes = list(range(1, len(before))) or [0]
+    return Operation("center", {"axes": axes}, {} if module.bias is None else {"bias": module.bias})
 
 
 @_exports(layers.ConcatResidual)

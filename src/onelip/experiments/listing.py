@@ -16,6 +16,9 @@ from onelip.tasks import OPTIMIZERS, SCHEDULES
 
 Row = tuple[str, str]
 
+# Kinds of layers with a table of their own.
+_OTHER_KINDS = ("activation", "pool", "normalization")
+
 
 def show(kind: str | None) -> None:
     """Print the names of one kind, or of all.
@@ -37,7 +40,7 @@ def show(kind: str | None) -> None:
 
 
 def _layers() -> Iterable[Row]:
-    for name in dict.fromkeys(r.name for r in layers.records() if r.kind not in ("activation", "pool")):
+    for name in dict.fromkeys(r.name for r in layers.records() if r.kind not in _OTHER_KINDS):
         records = [layers.record(kind, name) for kind in KINDS if name in layers.available(kind)]
         kinds = ", ".join(r.kind for r in records)
         yield name, f"{kinds}{'; orthogonal' if records[0].orthogonal else ''}; {records[0].paper}"
@@ -49,6 +52,10 @@ def _activations() -> Iterable[Row]:
 
 def _pools() -> Iterable[Row]:
     return [(r.name, r.paper) for r in layers.records("pool")]
+
+
+def _normalizations() -> Iterable[Row]:
+    return [(r.name, r.paper) for r in layers.records("normalization")]
 
 
 def _models() -> Iterable[Row]:
@@ -86,6 +93,7 @@ KINDS_OF_PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "layers": _layers,
     "activations": _activations,
     "pools": _pools,
+    "normalizations": _normalizations,
     "losses": _losses,
     "optimizers": _optimizers,
     "schedules": _schedules,

@@ -1,17 +1,24 @@
 """Layers whose Lipschitz constant in the l2 norm is known, as drop-ins for their torch namesakes."""
 
 # The shared bases, for authors of new layers.
-from onelip.layers.abs import Abs
+from onelip.layers.abs import Abs, BetaAbs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
 from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
+from onelip.layers.batch_centering import BatchCentering
+from onelip.layers.batch_lip_norm import BatchLipNorm
+from onelip.layers.batch_statistics import BatchStatistics
 from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
+
+# Verbs on whole models.
+from onelip.layers.budget import distribute_constant
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
-from onelip.layers.channels import ChannelKeep, ChannelPad
+from onelip.layers.channels import ChannelKeep, ChannelPad, ChannelShuffle
 from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
+from onelip.layers.convex_residual import ConvexResidual
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
 from onelip.layers.fourier import FourierConv2d, FrequencyConv2d
@@ -22,14 +29,16 @@ from onelip.layers.gradient_residual import (
     GradientResidualLinear,
 )
 from onelip.layers.groupsort import FullSort, GroupSort
-from onelip.layers.householder import HouseHolder
+from onelip.layers.householder import HouseHolder, HouseHolder2
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
+from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
-from onelip.layers.maxmin import MaxMin
+from onelip.layers.lprelu import LPReLU
+from onelip.layers.maxmin import MaxMin, MaxMinReLU
+from onelip.layers.maxout import Maxout
+from onelip.layers.n_activation import NActivation
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
-
-# Verbs on whole models.
 from onelip.layers.plain import retract_, to_plain
 from onelip.layers.polar_express import PolarExpressLinear
 from onelip.layers.pooling import L2NormPool2d, ScaledAvgPool2d
@@ -57,6 +66,7 @@ from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
 from onelip.layers.soc import SOCConv2d
+from onelip.layers.soft_huber import SoftHuber
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -71,6 +81,10 @@ __all__ = [
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
     "BCOPConv2d",
+    "BatchCentering",
+    "BatchLipNorm",
+    "BatchStatistics",
+    "BetaAbs",
     "BjorckLinear",
     "CPLConv2d",
     "CPLLinear",
@@ -78,10 +92,12 @@ __all__ = [
     "CayleyLinear",
     "ChannelKeep",
     "ChannelPad",
+    "ChannelShuffle",
     "CholeskyLinear",
     "CircularConvTranspose2d",
     "ConcatResidual",
     "ConstrainedModule",
+    "ConvexResidual",
     "ExplicitConv2d",
     "ExplicitConvTranspose2d",
     "ExplicitLinear",
@@ -94,12 +110,18 @@ __all__ = [
     "GradientResidualLinear",
     "GroupSort",
     "HouseHolder",
+    "HouseHolder2",
     "InvertibleDownsampling2d",
     "InvertibleUpsampling2d",
     "L2NormPool2d",
     "L2NormResidual",
+    "LPReLU",
+    "LayerCentering",
     "LayerRecord",
     "MaxMin",
+    "MaxMinReLU",
+    "Maxout",
+    "NActivation",
     "NewtonSchulzLinear",
     "Normalize",
     "PlainLayer",
@@ -117,6 +139,7 @@ __all__ = [
     "ScaledAvgPool2d",
     "SeriesConv2d",
     "SkewSeries2d",
+    "SoftHuber",
     "Sum",
     "UnitNormLinear",
     "activation",
@@ -124,6 +147,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_transpose2d",
+    "distribute_constant",
     "linear",
     "normalization",
     "pool",

@@ -83,7 +83,7 @@ class Method:
         return _fitted(layers.linear(name, width, width), in_features, width, out_features)
 
     def act(self, channels: int) -> nn.Module:
-        """Make an activation.
+        """Make an activation that keeps the number of channels; zeros stand in for those that it drops.
 
         Args:
             channels: Channels or features it acts on.
@@ -91,7 +91,9 @@ class Method:
         Returns:
             The layer.
         """
-        return layers.activation(self.activation, channels)
+        layer = layers.activation(self.activation, channels)
+        kept = layer.output_channels(channels) if isinstance(layer, layers.Activation) else channels
+        return _fitted(layer, channels, kept, channels)
 
 
 def choose_method(layer: str, linear: str | None, activation: str) -> Method:
@@ -130,4 +132,6 @@ def _fitted(layer: nn.Module, n_in: int, width: int, n_out: int) -> nn.Module:
         parts.insert(0, layers.ChannelPad(width))
     if n_out < width:
         parts.append(layers.ChannelKeep(n_out))
+    if n_out > width:
+        parts.append(layers.ChannelPad(n_out))
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
