@@ -81,8 +81,8 @@ class ConvexResidual(ConstrainedModule):
         for weight, bound in zip(self.weights(), branches, strict=True):
             value = add_up(value, multiply_up(weight, bound.value))
         largest = max(bound.value for bound in branches)
-        # Each weight is within a factor 1 + 2^-40 of the softmax: where its power is not zero, a difference of logits is
-        # at most 745, and off by 2^-43; smaller powers are at most 2^-1000.
+        # Each weight is within a factor 1 + 2^-40 of the softmax: where its power is not zero, a difference of logits
+        # is at most 745, and off by 2^-43; smaller powers are at most 2^-1000.
         value = add_up(multiply_up(value, 1 + 2.0**-40), multiply_up(largest, len(branches) * 2.0**-1000))
         return Bound(min(value, largest), all(bound.proved for bound in branches), "convex combination")
 
