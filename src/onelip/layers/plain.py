@@ -1,4 +1,4 @@
-"""Verbs on a whole model: rebuild it of plain modules, retract its raw parameters, put it into eval mode for a while."""
+"""Verbs on a whole model: rebuild it of plain modules, retract its raw parameters, put it into eval mode."""
 
 from __future__ import annotations
 
