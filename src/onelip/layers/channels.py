@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import positive_int
@@ -132,3 +132,25 @@ class ChannelShuffle(PlainLayer):
     @override
     def extra_repr(self) -> str:
         return f"group_in={self.group_in}, group_out={self.group_out}, dim={self.dim}"
+
+
+def fit_channels(layer: nn.Module, in_channels: int, width: int, out_channels: int) -> nn.Module:
+    """Put a layer between others: append zero channels, or drop the last ones, before and after it.
+
+    Args:
+        layer: Keeps or lowers the number of channels.
+        in_channels: Channels of the input, at most `width`.
+        width: Channels of the layer's output, and of its input.
+        out_channels: Channels of the output.
+
+    Returns:
+        The layer itself where nothing is missing, otherwise a sequence.
+    """
+    parts = [layer]
+    if in_channels < width:
+        parts.insert(0, ChannelPad(width))
+    if out_channels < width:
+        parts.append(ChannelKeep(out_channels))
+    if out_channels > width:
+        parts.append(ChannelPad(out_channels))
+    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
