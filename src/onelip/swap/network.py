@@ -53,6 +53,9 @@ def swap(
 
     Raises:
         ValueError: If a name is unknown, or the method does not allow the padding.
+
+    Cost: one projection of each weight: milliseconds, but for kernels that are composed (AOC, BCOP) 5 s at 128 and
+    half a minute at 256 channels of 3x3, on one core.
     """
     choice = Choice(conv, linear, activation, padding)
     work = _Work(model, choice)
