@@ -71,10 +71,12 @@ def test_wrong_options_are_one_sentence(changes, sentence):
         setup(**changes)
 
 
-def test_a_device_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="device='cuda' is not available"):
-        Setup("conv2d", (), 4, 3, 6, 2, torch.device("cuda"), 1)
+@pytest.mark.parametrize(("device", "n_gpus"), [("cuda", 0), ("cuda:2", 2), ("mps", 0)])
+def test_a_device_that_is_not_there_is_refused(device, n_gpus, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    with pytest.raises(ValueError, match=f"device='{device}' is not available; use 'cpu'"):
+        Setup("conv2d", (), 4, 3, 6, 2, torch.device(device), 1)
 
 
 def test_the_description_has_every_size():

@@ -57,8 +57,10 @@ class Setup:
             layers.record(self.kind, name)
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel={self.kernel} must be odd, so that layers keep the size of the image")
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device={str(self.device)!r} is not available; use 'cpu'")
+        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        known = ["cpu", *(["cuda"] if n_gpus else []), *(f"cuda:{index}" for index in range(n_gpus))]
+        if str(self.device) not in known:
+            raise ValueError(f"device={str(self.device)!r} is not available; use {' or '.join(map(repr, known))}")
 
     @property
     def axes(self) -> int:
@@ -131,7 +133,7 @@ class Setup:
         return torch.randn(self.batch, *self.shape, generator=generator).to(self.device)
 
     def _build(self, make: Any, mode: str | None) -> nn.Module:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(0)
             if self.axes == 0:
                 built = make(self.channels, self.channels, device=self.device)
