@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from onelip.layers import ChannelKeep, ChannelPad, ChannelShuffle
+from onelip.layers.channels import fit_channels
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 5), (2, 3, 4, 5)])
@@ -86,3 +88,14 @@ def test_shuffle_refusals() -> None:
         ChannelShuffle(2, 2, 1.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="dim=2 in ChannelShuffle is not an axis of an input with 2 axes"):
         ChannelShuffle(2, 2, 2)(torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "types"),
+    [(4, 4, ()), (2, 4, (ChannelPad,)), (4, 3, (ChannelKeep,)), (2, 3, (ChannelPad, ChannelKeep))],
+)
+def test_a_layer_is_fitted_between_other_numbers(n_in: int, n_out: int, types: tuple[type, ...]) -> None:
+    layer = nn.Conv2d(4, 4, 1)
+    fitted = fit_channels(layer, n_in, 4, n_out)
+    assert fitted(torch.rand(2, n_in, 3, 3)).shape == (2, n_out, 3, 3)
+    assert tuple(type(m) for m in fitted.children() if m is not layer) == types

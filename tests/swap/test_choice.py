@@ -34,5 +34,5 @@ def test_records_are_those_of_the_kind():
     assert choice.record("conv2d").factory is layers.AOCConv2d
     assert choice.record("conv_transpose2d").factory is layers.AOCConvTranspose2d
     assert choice.record("linear").factory is layers.CholeskyLinear
-    assert Choice("bcop", None, None, None).record("conv_transpose2d") is None
+    assert Choice("cpl", None, None, None).record("conv_transpose2d") is None
     assert Choice(None, None, None, None).record("linear") is None

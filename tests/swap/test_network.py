@@ -193,13 +193,13 @@ def test_padding_is_changed_kept_or_said():
     assert "padding_mode='reflect' in AOCConv2d repeats pixels" in left.problem
 
 
-def test_a_refusal_is_reported_with_methods_that_take_the_layer():
+def test_a_refusal_is_reported_with_methods_that_take_the_layer(refusing):
     depthwise = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1, groups=6))
-    result = onelip.swap(depthwise)
+    result = onelip.swap(depthwise, conv=refusing)
     assert type(result.model[0]) is nn.Conv2d
     (left,) = result.left
     assert left.kind == "Conv2d(6, 6, 3, groups 6)"
-    assert "one channel per group" in left.problem
+    assert left.problem == "groups=6 in Refusing must be 1"
     assert "'aol'" in left.instead
     assert onelip.swap(depthwise, conv="aol").left == ()
 
