@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from onelip import layers
-from onelip.bounds.tracing import evaluating
+from onelip.layers.plain import evaluating
 from onelip.swap.activations import REPLACEABLE, build_activation
 from onelip.swap.advice import STAY_WHOLE, advice
 from onelip.swap.affine import AffineMap, kind_of, read_affine
