@@ -3,7 +3,8 @@
 # The shared bases, for authors of new layers.
 from onelip.layers.abs import Abs, BetaAbs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
-from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
+from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d, AOCLinear
+from onelip.layers.aoc_residual import AOCResidualConv2d, AOCResidualLinear
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.batch_centering import BatchCentering
 from onelip.layers.batch_lip_norm import BatchLipNorm
@@ -30,6 +31,8 @@ from onelip.layers.gradient_residual import (
 )
 from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder, HouseHolder2
+from onelip.layers.householder import HouseHolder
+from onelip.layers.householder_linear import HouseholderLinear
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
@@ -65,6 +68,7 @@ from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
 from onelip.layers.series import SeriesConv2d, SkewSeries2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
+from onelip.layers.sll_aoc import SLLxAOCConv2d, SLLxAOCLinear
 from onelip.layers.soc import SOCConv2d
 from onelip.layers.soft_huber import SoftHuber
 from onelip.layers.unit_norm import UnitNormLinear
@@ -72,6 +76,9 @@ from onelip.layers.unit_norm import UnitNormLinear
 __all__ = [
     "AOCConv2d",
     "AOCConvTranspose2d",
+    "AOCLinear",
+    "AOCResidualConv2d",
+    "AOCResidualLinear",
     "AOLConv2d",
     "AOLConvTranspose2d",
     "AOLLinear",
@@ -111,6 +118,7 @@ __all__ = [
     "GroupSort",
     "HouseHolder",
     "HouseHolder2",
+    "HouseholderLinear",
     "InvertibleDownsampling2d",
     "InvertibleUpsampling2d",
     "L2NormPool2d",
@@ -134,6 +142,8 @@ __all__ = [
     "Residual",
     "SLLConv2d",
     "SLLLinear",
+    "SLLxAOCConv2d",
+    "SLLxAOCLinear",
     "SOCConv2d",
     "Scale",
     "ScaledAvgPool2d",
