@@ -245,6 +245,11 @@ def _normalize(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("normalize", {}, {"mean": module.mean, "std": module.std})
 
 
+@_exports(layers.PositionalCode2d)
+def _positional_code2d(module: Any, before: Shape, after: Shape) -> Operation:
+    return Operation("shift", {}, {"value": module.code})
+
+
 @_exports(nn.BatchNorm1d, nn.BatchNorm2d)
 def _batch_norm(module: Any, before: Shape, after: Shape) -> Operation:
     tensors = {"mean": module.running_mean, "variance": module.running_var}

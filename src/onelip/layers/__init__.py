@@ -40,11 +40,14 @@ from onelip.layers.lprelu import LPReLU
 from onelip.layers.maxmin import MaxMin, MaxMinReLU
 from onelip.layers.maxout import Maxout
 from onelip.layers.n_activation import NActivation
+from onelip.layers.lipnext import LipNeXtConv2d
+from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 from onelip.layers.plain import retract_, to_plain
 from onelip.layers.polar_express import PolarExpressLinear
 from onelip.layers.pooling import L2NormPool2d, ScaledAvgPool2d
+from onelip.layers.positional_code import PositionalCode2d
 from onelip.layers.qr import QRLinear
 
 # The registry: build by name, list, look up.
@@ -126,6 +129,7 @@ __all__ = [
     "LPReLU",
     "LayerCentering",
     "LayerRecord",
+    "LipNeXtConv2d",
     "MaxMin",
     "MaxMinReLU",
     "Maxout",
@@ -134,6 +138,7 @@ __all__ = [
     "Normalize",
     "PlainLayer",
     "PolarExpressLinear",
+    "PositionalCode2d",
     "PrescaledResidual",
     "QRLinear",
     "RKOConv2d",

@@ -90,18 +90,19 @@ class BlockPlan:
         return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
 
 
-def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
-    """Decide how to compose the kernel of an orthogonal convolution.
+def kernel_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, Pair]:
+    """Find the sizes of the start of an orthogonal kernel, the part that is as large as the stride.
 
     Args:
         arguments: Those of the layer.
         transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
 
     Returns:
-        The plan.
+        Input channels of a group, its output channels, and (height, width) = min(kernel, stride) along each axis.
 
     Raises:
-        ValueError: If no orthogonal kernel of these sizes can be composed.
+        ValueError: If dilation and stride have a common divisor, or a kernel smaller than its stride sees fewer values
+            than it has to keep: no such kernel is orthogonal.
     """
     a = arguments
     for s, d in zip(a.stride, a.dilation, strict=True):
@@ -120,6 +121,25 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
             f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
         )
+    return columns, rows, start
+
+
+def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
+    """Decide how to compose the kernel of an orthogonal convolution.
+
+    Args:
+        arguments: Those of the layer.
+        transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+
+    Returns:
+        The plan.
+
+    Raises:
+        ValueError: If no orthogonal kernel of these sizes can be composed.
+    """
+    a = arguments
+    columns, rows, start = kernel_start(a, transposed=transposed)
+    window = prod(start)
     channels = max(columns, rows // window) if start == a.stride else columns
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
     if axes and channels < 2:
