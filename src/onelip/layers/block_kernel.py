@@ -90,19 +90,19 @@ class BlockPlan:
         return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
 
 
-def kernel_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, Pair]:
-    """Find the sizes of the start of an orthogonal kernel, the part that is as large as the stride.
+def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, int, Pair]:
+    """Lay out an orthogonal convolution: a semi-orthogonal kernel as large as the stride, after one of stride 1.
 
     Args:
         arguments: Those of the layer.
         transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
 
     Returns:
-        Input channels of a group, its output channels, and (height, width) = min(kernel, stride) along each axis.
+        Of one group, the outputs, the inputs and the channels between both kernels; and the size of the former, at most
+        the stride.
 
     Raises:
-        ValueError: If dilation and stride have a common divisor, or a kernel smaller than its stride sees fewer values
-            than it has to keep: no such kernel is orthogonal.
+        ValueError: If stride and dilation miss pixels, or the kernel misses too many for its stride.
     """
     a = arguments
     for s, d in zip(a.stride, a.dilation, strict=True):
@@ -121,7 +121,8 @@ def kernel_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple
             f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
             f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
         )
-    return columns, rows, start
+    channels = max(columns, rows // window) if start == a.stride else columns
+    return rows, columns, channels, start
 
 
 def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
@@ -138,9 +139,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
         ValueError: If no orthogonal kernel of these sizes can be composed.
     """
     a = arguments
-    columns, rows, start = kernel_start(a, transposed=transposed)
-    window = prod(start)
-    channels = max(columns, rows // window) if start == a.stride else columns
+    rows, columns, channels, start = strided_start(a, transposed=transposed)
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
     if axes and channels < 2:
         raise ValueError(
@@ -148,7 +147,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
             f"use fewer groups, more channels or kernel_size={start}"
         )
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows >= columns)
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns)
 
 
 class BlockKernel(ExplicitWeight):

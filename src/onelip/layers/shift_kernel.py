@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onelip.layers.block_kernel import kernel_start
+from onelip.layers.block_kernel import strided_start
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.linalg.polar import polar_factor
 
@@ -172,9 +172,9 @@ def shift_plan(arguments: ConvArguments, ratio: float) -> ShiftPlan:
         The plan.
 
     Raises:
-        ValueError: If no orthogonal kernel has these sizes, see `kernel_start`.
+        ValueError: If no orthogonal kernel has these sizes, see `strided_start`.
     """
-    columns, rows, start = kernel_start(arguments)
+    rows, columns, _, start = strided_start(arguments)
     kh, kw = arguments.kernel_size
     size = (kh - start[0] + 1, kw - start[1] + 1)
     shifts_last = start == (1, 1) == arguments.stride and rows >= columns
