@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.layers.dense import dense_matrix, singular_values, train
 
-from onelip.layers import AOCConv2d, AOCConvTranspose2d, AOCLinear, BCOPConv2d, RKOConv2d
+from onelip.layers import AOCConv2d, AOCConvTranspose2d, BCOPConv2d, RKOConv2d
 
 LEAST = 0.9999
 """The promise for orthogonal layers; measured 0.99999996 in float32."""
@@ -186,17 +186,3 @@ def test_assigning_its_own_weight_changes_nothing(sizes: tuple[Any, ...]) -> Non
     before = layer.weight.detach().clone()
     layer.weight = before
     torch.testing.assert_close(layer.weight.detach(), before, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("name", ["bjorck", "qr"])
-def test_dense_layer_is_the_convolution_on_one_pixel(name: str) -> None:
-    dense = AOCLinear(5, 3, orthogonaliser=name)
-    conv = AOCConv2d(5, 3, 1, orthogonaliser=name)
-    with torch.no_grad():
-        dense.raw_weight.copy_(3 * torch.randn(3, 5))
-        conv.raw_weight.copy_(dense.raw_weight[None])
-        conv.bias.copy_(dense.bias)
-    x = torch.randn(4, 5)
-    assert torch.allclose(dense(x), conv(x[..., None, None])[..., 0, 0], rtol=0, atol=1e-6)
-    with pytest.raises(ValueError, match="orthogonaliser='bjork' in AOCLinear is not a projection"):
-        AOCLinear(5, 3, orthogonaliser="bjork")  # type: ignore[arg-type]

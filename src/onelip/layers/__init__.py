@@ -3,7 +3,8 @@
 # The shared bases, for authors of new layers.
 from onelip.layers.abs import Abs, BetaAbs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
-from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d, AOCLinear
+from onelip.layers.aoc import AOCConv2d, AOCConvTranspose2d
+from onelip.layers.aoc_linear import AOCLinear
 from onelip.layers.aoc_residual import AOCResidualConv2d, AOCResidualLinear
 from onelip.layers.aol import AOLConv2d, AOLConvTranspose2d, AOLLinear
 from onelip.layers.batch_centering import BatchCentering

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.aoc import AOCConv2d, AOCLinear
+from onelip.layers.aoc import AOCConv2d
+from onelip.layers.aoc_linear import AOCLinear
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.conv_arguments import ConvArguments, Pair, conv_arguments, positive_int
 from onelip.layers.projection import Projection, projection
