@@ -32,17 +32,15 @@ from onelip.layers.gradient_residual import (
 )
 from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder, HouseHolder2
-from onelip.layers.householder import HouseHolder
 from onelip.layers.householder_linear import HouseholderLinear
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
+from onelip.layers.lipnext import LipNeXtConv2d
 from onelip.layers.lprelu import LPReLU
 from onelip.layers.maxmin import MaxMin, MaxMinReLU
 from onelip.layers.maxout import Maxout
 from onelip.layers.n_activation import NActivation
-from onelip.layers.lipnext import LipNeXtConv2d
-from onelip.layers.maxmin import MaxMin
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 from onelip.layers.plain import retract_, to_plain
