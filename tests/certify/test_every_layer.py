@@ -16,6 +16,8 @@ def build(record):
         return record.factory(8, 8), (8,)
     if record.kind == "activation":
         return record.factory.for_channels(8), (8, 4, 4)
+    if record.kind == "normalization":
+        return record.factory(8), (8, 4, 4)
     if record.kind == "pool":
         return record.factory(2), (8, 4, 4)
     if record.kind == "conv1d":

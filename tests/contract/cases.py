@@ -92,6 +92,11 @@ class Case:
         """The same case with other options."""
         return replace(self, label=label, options={**self.options, **changes})
 
+    @property
+    def modes_for_one(self) -> tuple[bool, ...]:
+        """Modes, True for train, in which samples are treated one by one: normalization couples a training batch."""
+        return (False,) if self.record.kind == "normalization" else (True, False)
+
     def stride(self) -> tuple[int, int]:
         """The stride as a pair."""
         stride = self.options.get("stride", 1)
@@ -311,7 +316,7 @@ def _specs(record: LayerRecord, core: bool) -> list[dict[str, Any]]:
         return _with_padding(record, CORE_TRANSPOSED if core else GRID_TRANSPOSED, ZERO_TRANSPOSED, core)
     if record.kind == "linear":
         return list(CORE_LINEAR if core else GRID_LINEAR)
-    if record.kind == "activation":
+    if record.kind in ("activation", "normalization"):
         return list(CORE_ACTIVATIONS if core else GRID_ACTIVATIONS)
     return _pool_specs(record)[:1] if core else _pool_specs(record)[1:]
 
@@ -330,7 +335,7 @@ def _with_padding(
 
 def _adapt(record: LayerRecord, spec: dict[str, Any]) -> dict[str, Any]:
     # Core cases are never refused, so those of a record that cannot widen or stride keep its channels and size.
-    if not spec["arguments"] or record.kind in ("activation", "pool"):
+    if not spec["arguments"] or record.kind in ("activation", "normalization", "pool"):
         return spec
     first, second, *rest = spec["arguments"]
     options = dict(spec.get("options", {}))

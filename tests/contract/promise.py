@@ -14,7 +14,7 @@ from onelip.layers import LayerRecord
 
 Kinds = tuple[str, ...]
 WITH_WEIGHT: Kinds = ("conv1d", "conv2d", "conv_transpose2d", "linear")
-EVERY: Kinds = (*WITH_WEIGHT, "activation", "pool")
+EVERY: Kinds = (*WITH_WEIGHT, "activation", "pool", "normalization")
 CONVS: Kinds = ("conv1d", "conv2d", "conv_transpose2d")
 Scope = Literal["first", "core", "all", "small-images"]
 

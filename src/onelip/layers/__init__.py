@@ -1,18 +1,27 @@
 """Layers whose Lipschitz constant in the l2 norm is known, as drop-ins for their torch namesakes."""
 
 # The shared bases, for authors of new layers.
-from onelip.layers.abs import Abs
+from onelip.layers.abs import Abs, BetaAbs
 from onelip.layers.adaptive_pooling import AdaptiveL2NormPool2d, AdaptiveScaledAvgPool2d
 from onelip.layers.adaptive_soc import AdaptiveSOCConv2d, AdaptiveSOCConvTranspose2d
 from onelip.layers.aoc import AOCConv1d, AOCConv2d, AOCConvTranspose2d
+from onelip.layers.aoc_linear import AOCLinear
+from onelip.layers.aoc_residual import AOCResidualConv2d, AOCResidualLinear
 from onelip.layers.aol import AOLConv1d, AOLConv2d, AOLConvTranspose2d, AOLLinear
+from onelip.layers.batch_centering import BatchCentering
+from onelip.layers.batch_lip_norm import BatchLipNorm
+from onelip.layers.batch_statistics import BatchStatistics
 from onelip.layers.bcop import BCOPConv2d
 from onelip.layers.bjorck import BjorckLinear
+
+# Verbs on whole models.
+from onelip.layers.budget import distribute_constant
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
-from onelip.layers.channels import ChannelKeep, ChannelPad
+from onelip.layers.channels import ChannelKeep, ChannelPad, ChannelShuffle
 from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d
 from onelip.layers.constrained import ConstrainedModule
+from onelip.layers.convex_residual import ConvexResidual
 from onelip.layers.cpl import CPLConv2d, CPLLinear
 from onelip.layers.eco import ECOConv2d
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
@@ -26,10 +35,16 @@ from onelip.layers.gradient_residual import (
     GradientResidualLinear,
 )
 from onelip.layers.groupsort import FullSort, GroupSort
-from onelip.layers.householder import HouseHolder
+from onelip.layers.householder import HouseHolder, HouseHolder2
+from onelip.layers.householder_linear import HouseholderLinear
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
+from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
-from onelip.layers.maxmin import MaxMin
+from onelip.layers.lipnext import LipNeXtConv2d
+from onelip.layers.lprelu import LPReLU
+from onelip.layers.maxmin import MaxMin, MaxMinReLU
+from onelip.layers.maxout import Maxout
+from onelip.layers.n_activation import NActivation
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
@@ -38,6 +53,7 @@ from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
 from onelip.layers.plain import retract_, to_plain
 from onelip.layers.polar_express import PolarExpressLinear
 from onelip.layers.pooling import L2NormPool2d, ScaledAvgPool2d
+from onelip.layers.positional_code import PositionalCode2d
 from onelip.layers.qr import QRLinear
 
 # The registry: build by name, list, look up.
@@ -62,13 +78,18 @@ from onelip.layers.scale import Scale
 from onelip.layers.series import SkewSeries2d
 from onelip.layers.series_conv import SeriesConv1d, SeriesConv2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
+from onelip.layers.sll_aoc import SLLxAOCConv2d, SLLxAOCLinear
 from onelip.layers.soc import SOCConv1d, SOCConv2d
+from onelip.layers.soft_huber import SoftHuber
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
     "AOCConv1d",
     "AOCConv2d",
     "AOCConvTranspose2d",
+    "AOCLinear",
+    "AOCResidualConv2d",
+    "AOCResidualLinear",
     "AOLConv1d",
     "AOLConv2d",
     "AOLConvTranspose2d",
@@ -81,6 +102,10 @@ __all__ = [
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
     "BCOPConv2d",
+    "BatchCentering",
+    "BatchLipNorm",
+    "BatchStatistics",
+    "BetaAbs",
     "BjorckLinear",
     "CPLConv2d",
     "CPLLinear",
@@ -88,11 +113,13 @@ __all__ = [
     "CayleyLinear",
     "ChannelKeep",
     "ChannelPad",
+    "ChannelShuffle",
     "CholeskyLinear",
     "CircularConv2d",
     "CircularConvTranspose2d",
     "ConcatResidual",
     "ConstrainedModule",
+    "ConvexResidual",
     "ECOConv2d",
     "ExplicitConv1d",
     "ExplicitConv2d",
@@ -108,17 +135,26 @@ __all__ = [
     "GradientResidualLinear",
     "GroupSort",
     "HouseHolder",
+    "HouseHolder2",
+    "HouseholderLinear",
     "InvertibleDownsampling2d",
     "InvertibleUpsampling2d",
     "L2NormPool2d",
     "L2NormResidual",
+    "LPReLU",
+    "LayerCentering",
     "LayerRecord",
+    "LipNeXtConv2d",
     "MaxMin",
+    "MaxMinReLU",
+    "Maxout",
+    "NActivation",
     "NewtonSchulzLinear",
     "Normalize",
     "PeriodicSpectrumConv2d",
     "PlainLayer",
     "PolarExpressLinear",
+    "PositionalCode2d",
     "PrescaledResidual",
     "QRLinear",
     "RKOConv1d",
@@ -128,6 +164,8 @@ __all__ = [
     "Residual",
     "SLLConv2d",
     "SLLLinear",
+    "SLLxAOCConv2d",
+    "SLLxAOCLinear",
     "SOCConv1d",
     "SOCConv2d",
     "Scale",
@@ -135,6 +173,7 @@ __all__ = [
     "SeriesConv1d",
     "SeriesConv2d",
     "SkewSeries2d",
+    "SoftHuber",
     "Sum",
     "UnitNormLinear",
     "activation",
@@ -142,6 +181,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_transpose2d",
+    "distribute_constant",
     "linear",
     "normalization",
     "pool",

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from onelip.certify.checker.activations import ACTIVATIONS
 from onelip.certify.checker.constants import step_constant
 from onelip.certify.checker.convolutions import AFFINE
 from onelip.certify.checker.errors import VerificationError
@@ -56,10 +57,21 @@ def test_by_hand():
     assert 2 <= step_constant(step("batch_norm", arrays=arrays, eps=1.0), (1, 2), 0.0) <= 2 * (1 + 1e-14)
 
 
-@pytest.mark.parametrize("op", ["maxmin", "group_sort", "relu", "abs", "reshape", "permute", "pixel_shuffle", "slice"])
+@pytest.mark.parametrize("op", ["center", "channel_shuffle", "reshape", "permute", "pixel_shuffle", "slice"])
 def test_rearrangements_are_one(op):
     assert op in RULES
     assert step_constant(step(op), (1, 2), 0.0) == 1
+
+
+@pytest.mark.parametrize("op", sorted({*ACTIVATIONS} - {"leaky_relu", "prelu"}))
+def test_activations_are_one(op):
+    assert step_constant(step(op), (1, 2), 0.0) == 1
+
+
+def test_slopes_above_one_count():
+    assert step_constant(step("prelu", arrays={"slope": np.array([0.5, -3.0])}), (1, 2), 0.0) == 3
+    assert step_constant(step("prelu", arrays={"slope": np.array([0.5])}), (1, 2), 0.0) == 1
+    assert step_constant(step("leaky_relu", slope=-2.0), (1, 2), 0.0) == 2
 
 
 @pytest.mark.parametrize(

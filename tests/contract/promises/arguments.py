@@ -60,7 +60,7 @@ def check_signature_is_torchs(case: Case) -> None:
         assert extra.default is not extra.empty, f"{extra.name} has no default"
 
 
-@promise(kinds=("activation", "pool"), float32="first")
+@promise(kinds=("activation", "pool", "normalization"), float32="first")
 def check_signature_has_no_catch_all(case: Case) -> None:
     """No *args and no **kwargs that could swallow an argument."""
     for parameter in case.parameters:

@@ -112,7 +112,7 @@ def check_forward_consumes_no_random_numbers(case: Case) -> None:
 def check_samples_are_independent(case: Case) -> None:
     """The output for one sample does not depend on the others in the batch."""
     layer = trained(case)
-    for training in (True, False):
+    for training in case.modes_for_one:
         layer.train(training)
         x = case.input(batch=4)
         together, alone = outputs(layer, x), torch.cat([outputs(layer, row[None]) for row in x])

@@ -123,6 +123,10 @@ def _leaky_relu(step: Step, shape: Shape, claimed: float) -> float:
     return max(1.0, abs(step.number("slope")))
 
 
+def _prelu(step: Step, shape: Shape, claimed: float) -> float:
+    return max(1.0, float(np.abs(step.arrays["slope"]).max()))
+
+
 def _normalize(step: Step, shape: Shape, claimed: float) -> float:
     smallest = float(step.arrays["std"].min())
     if not smallest > 0:
@@ -142,7 +146,10 @@ def _batch_norm(step: Step, shape: Shape, claimed: float) -> float:
 _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "abs": _one,
     "batch_norm": _batch_norm,
+    "beta_abs": _one,
+    "center": _one,
     "channel_pad": _one,
+    "channel_shuffle": _one,
     "circular_conv_transpose2d": _circular_transposed,
     "conv1d": _conv1d,
     "conv2d": _conv2d,
@@ -152,19 +159,24 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "gradient_residual2d": _gradient_residual,
     "group_sort": _one,
     "householder": _one,
+    "householder2": _one,
     "leaky_relu": _leaky_relu,
     "linear": _linear,
     "maxmin": _one,
+    "maxout": _one,
+    "n_activation": _one,
     "normalize": _normalize,
     "permute": _one,
     "pixel_shuffle": _one,
     "pixel_unshuffle": _one,
+    "prelu": _prelu,
     "relu": _one,
     "reshape": _one,
     "scale": _scale,
     "shift": _one,
     "skew_series2d": lambda step, _, claimed: series_constant(step, claimed),
     "slice": _one,
+    "soft_huber": _one,
     "window_max": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_norm": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_sum": lambda step, shape, _: windows.sum_constant(step, shape),
