@@ -44,7 +44,8 @@ class LipNeXtConv2d(ExplicitConv2d):
         kernel_size: An int or (height, width).
         stride: An int or a pair.
         padding: An int, a pair, "same" or "valid".
-        dilation: An int or a pair, coprime to the stride; shifts are by so many pixels more.
+        dilation: An int or a pair; shifts are by so many pixels more. With a common divisor of it and the stride,
+            outputs must be no more than the values that are then seen.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
