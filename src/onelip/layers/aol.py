@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.near_isometry import near_isometry
 from onelip.layers.projection import orthogonal_parameter
@@ -128,6 +129,68 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(device, dtype)
+
+
+@register(
+    kind="conv1d",
+    name="aol",
+    paddings=("zeros", "circular"),
+    paper=_PAPER,
+    cost="k^2 / 2 products (c, c') x (c', c), c the fewer of in s and out",
+)
+class AOLConv1d(_AOLConv, ExplicitConv1d):
+    """Almost orthogonal 1-D convolution: `AOLConv2d` of height 1.
+
+    `(N, in, L)` -> `(N, out, L')` as in torch. The norm is at most 1, under zero and circular padding.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int.
+        stride: An int.
+        padding: An int, "same" or "valid".
+        dilation: An int.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+
+    Cost: as `AOLConv2d`.
+    Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] | str = 0,
+        dilation: int | tuple[int] = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
