@@ -42,19 +42,16 @@ from onelip.layers.invertible_sampling import InvertibleDownsampling2d, Invertib
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
-from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
-from onelip.layers.maxmin import MaxMin
-from onelip.layers.newton_schulz import NewtonSchulzLinear
-from onelip.layers.normalize import Normalize
-from onelip.layers.ossn import OSSNConv2d, OSSNLinear
-from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
 from onelip.layers.lipnext import LipNeXtConv2d
+from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
 from onelip.layers.lprelu import LPReLU
 from onelip.layers.maxmin import MaxMin, MaxMinReLU
 from onelip.layers.maxout import Maxout
 from onelip.layers.n_activation import NActivation
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
+from onelip.layers.ossn import OSSNConv2d, OSSNLinear
+from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
 from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
 
 # Verbs on whole models.
@@ -82,13 +79,14 @@ from onelip.layers.registry import (
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rk_l2ne import NonexpansiveConv2d, NonexpansiveLinear
-from onelip.layers.rko import RKOConv2d, RKOConvTranspose2d
 from onelip.layers.rko import RKOConv1d, RKOConv2d, RKOConvTranspose2d
 from onelip.layers.scale import Scale
 from onelip.layers.series import SkewSeries2d
 from onelip.layers.series_conv import SeriesConv1d, SeriesConv2d
 from onelip.layers.sll import SLLConv2d, SLLLinear
-from onelip.layers.soc import SOCConv2d
+from onelip.layers.sll_aoc import SLLxAOCConv2d, SLLxAOCLinear
+from onelip.layers.soc import SOCConv1d, SOCConv2d
+from onelip.layers.soft_huber import SoftHuber
 from onelip.layers.spectral_norm import SpectralNormConv2d, SpectralNormLinear
 from onelip.layers.spectral_rescaling import (
     SpectralRescalingConv2d,
@@ -97,9 +95,6 @@ from onelip.layers.spectral_rescaling import (
 )
 from onelip.layers.spectral_rescaling_residual import SpectralRescalingResidualConv2d, SpectralRescalingResidualLinear
 from onelip.layers.svcm import SVCMConv2d
-from onelip.layers.sll_aoc import SLLxAOCConv2d, SLLxAOCLinear
-from onelip.layers.soc import SOCConv1d, SOCConv2d
-from onelip.layers.soft_huber import SoftHuber
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -164,12 +159,11 @@ __all__ = [
     "L2NormResidual",
     "LInfConv2d",
     "LInfLinear",
-    "LayerRecord",
-    "LiResNetConv2d",
-    "LiResNetLinear",
     "LPReLU",
     "LayerCentering",
     "LayerRecord",
+    "LiResNetConv2d",
+    "LiResNetLinear",
     "LipNeXtConv2d",
     "MaxMin",
     "MaxMinReLU",
@@ -206,6 +200,7 @@ __all__ = [
     "SeriesConv1d",
     "SeriesConv2d",
     "SkewSeries2d",
+    "SoftHuber",
     "SpectralNormConv2d",
     "SpectralNormLinear",
     "SpectralRescalingConv2d",
@@ -213,7 +208,6 @@ __all__ = [
     "SpectralRescalingLinear",
     "SpectralRescalingResidualConv2d",
     "SpectralRescalingResidualLinear",
-    "SoftHuber",
     "Sum",
     "UnitNormLinear",
     "activation",
