@@ -60,7 +60,7 @@ def balanced_inner_channels(kernel: Tensor, groups: int, n_iter: int) -> Tensor:
 
 @register(
     kind="conv2d",
-    name="spectral-rescaling-residual",
+    name="rescaled-residual",
     paddings=("zeros", "circular"),
     square=True,
     strides=False,
@@ -148,7 +148,7 @@ class SpectralRescalingResidualConv2d(GradientResidualConv2d):
 
 @register(
     kind="linear",
-    name="spectral-rescaling-residual",
+    name="rescaled-residual",
     square=True,
     paper=_PAPER,
     cost="n_iter products (c, c) x (c, c), c the inner features",
