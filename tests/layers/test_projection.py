@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from onelip.layers.projection import PROJECTIONS, orthogonal_parameter, patch_parameter, projection, random_orthogonal
+from onelip.layers.projection import PROJECTIONS, orthogonal_parameter, projection, random_orthogonal
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)
@@ -41,13 +41,3 @@ def test_parameters_are_seeded_and_typed() -> None:
     assert not torch.equal(first, orthogonal_parameter(4, 3, dtype=torch.float32))
     assert orthogonal_parameter(4, 3, dtype=torch.bfloat16).dtype is torch.bfloat16
     assert orthogonal_parameter(4, 3, device="meta").is_meta
-
-
-def test_patches_are_orthogonal_in_the_middle_of_the_kernel() -> None:
-    kernel = patch_parameter((6, 2, 5, 3), (2, 1), 3, identity=False, dtype=torch.float64).detach()
-    assert int((kernel != 0).any(1).any(0).sum()) == 2
-    middle = kernel[:, :, 1:3, 1:2].reshape(3, 2, 4)
-    torch.testing.assert_close(middle @ middle.mT, torch.eye(2).double().expand(3, 2, 2), atol=1e-13, rtol=0)
-    identity = patch_parameter((4, 2, 4, 4), (1, 1), 2, identity=True)
-    assert torch.equal(identity[:, :, 1, 1], torch.eye(2).repeat(2, 1))
-    assert int((identity != 0).sum()) == 4

@@ -80,3 +80,10 @@ def test_unknown_names_are_refused(arguments, sentence):
 def test_a_dense_method_makes_no_convolution():
     with pytest.raises(ValueError, match="layer='bjorck' has no convolution, which this model needs; use one of"):
         choose_method("bjorck", None, "maxmin").conv2d(3, 3, 3)
+
+
+def test_an_activation_that_drops_channels_is_padded():
+    act = Method("aoc", "bjorck", "maxout").act(6)
+    assert [type(m).__name__ for m in act] == ["Maxout", "ChannelPad"]
+    assert act(torch.rand(2, 6, 3)).shape == (2, 6, 3)
+    assert type(Method("aoc", "bjorck", "maxmin").act(6)).__name__ == "MaxMin"

@@ -90,6 +90,42 @@ class BlockPlan:
         return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
 
 
+def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, int, Pair]:
+    """Lay out an orthogonal convolution: a semi-orthogonal kernel as large as the stride, after one of stride 1.
+
+    Args:
+        arguments: Those of the layer.
+        transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+
+    Returns:
+        Of one group, the outputs, the inputs and the channels between both kernels; and the size of the former, at most
+        the stride. Where stride and dilation have a common divisor, the stride over that.
+
+    Raises:
+        ValueError: If stride and dilation miss pixels, or the kernel misses too many for its stride.
+    """
+    a = arguments
+    columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
+    if transposed:
+        columns, rows = rows, columns
+    # Of the pixels only those are seen that a common divisor of stride and dilation leaves; on them both are smaller.
+    step = (a.stride[0] // gcd(a.stride[0], a.dilation[0]), a.stride[1] // gcd(a.stride[1], a.dilation[1]))
+    start = (min(a.kernel_size[0], step[0]), min(a.kernel_size[1], step[1]))
+    window = prod(start)
+    if step != a.stride and rows > columns * window:
+        raise ValueError(
+            f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels are "
+            f"never seen, and {rows} channels cannot keep the {columns * window} values that are; use coprime ones"
+        )
+    if start != step and rows > columns * window:
+        raise ValueError(
+            f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
+            f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
+        )
+    channels = max(columns, rows // window) if start == step else columns
+    return rows, columns, channels, start
+
+
 def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
     """Decide how to compose the kernel of an orthogonal convolution.
 
@@ -104,23 +140,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
         ValueError: If no orthogonal kernel of these sizes can be composed.
     """
     a = arguments
-    for s, d in zip(a.stride, a.dilation, strict=True):
-        if gcd(s, d) > 1:
-            raise ValueError(
-                f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels "
-                f"are never seen; use coprime ones"
-            )
-    columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
-    if transposed:
-        columns, rows = rows, columns
-    start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
-    window = prod(start)
-    if start != a.stride and rows > columns * window:
-        raise ValueError(
-            f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
-            f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
-        )
-    channels = max(columns, rows // window) if start == a.stride else columns
+    rows, columns, channels, start = strided_start(a, transposed=transposed)
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
     if axes and channels < 2:
         raise ValueError(
@@ -128,7 +148,7 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPl
             f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
             f"use fewer groups, more channels or kernel_size={start}"
         )
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows >= columns)
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns)
 
 
 class BlockKernel(ExplicitWeight):

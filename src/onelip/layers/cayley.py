@@ -10,6 +10,7 @@ from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.fourier import FourierConv2d
 from onelip.layers.registry import register
 from onelip.linalg import cayley
+from onelip.linalg.first_order import differentiable_once
 from onelip.linalg.polar import polar_factor
 
 _PAPER = "Trockman and Kolter 2021, arXiv:2104.07167, section 4"
@@ -31,10 +32,11 @@ def cayley_transform(free: Tensor) -> Tensor:
         free: `(..., m, n)`, real or complex.
 
     Returns:
-        Q, same shape: orthonormal columns (rows if wide). Gradients are right to first order, not beyond.
+        Q, same shape: orthonormal columns (rows if wide). Second derivatives are refused.
     """
     if free.shape[-2] < free.shape[-1]:
         return cayley_transform(free.mH).mH
+    free = differentiable_once(free)
     size = free.detach().abs()
     bound = (size.sum(-1).amax(-1) * size.sum(-2).amax(-1)).sqrt()
     free = free * (_LARGEST / bound.clamp_min(_LARGEST))[..., None, None]

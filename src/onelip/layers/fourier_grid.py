@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -116,7 +116,7 @@ def fourier_grid(arguments: ConvArguments, height: int, width: int) -> FourierGr
     Raises:
         ValueError: If no output pixel is left, or the stride does not divide an image with circular padding.
     """
-    arguments.check_image(height, width, may_wrap=True)
+    replace(arguments, wraps=True).check_image(height, width)
     (top, bottom, rows, above, below), (left, right, columns, before, after) = (
         axis.placed(size) for axis, size in zip(_axes(arguments), (height, width), strict=True)
     )

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.fourier import FourierConv2d
+from onelip.layers.near_isometry import near_isometry
 from onelip.layers.orthogonal_linear import OrthogonalLinear
-from onelip.layers.projection import patch_parameter
 from onelip.layers.registry import register
 from onelip.linalg import polar_express
+from onelip.linalg.first_order import differentiable_once
 from onelip.linalg.stiefel import peak_of
 
 _PAPER = "Xu, Li and Li 2022, arXiv:2210.11620, section 4"
@@ -34,7 +35,7 @@ def lot_factor(v: Tensor) -> Tensor:
         v: `(..., m, n)`, real or complex; zero stays zero.
 
     Returns:
-        Semi-orthogonal matrices of the same shape. Gradients are right to first order, not beyond.
+        Semi-orthogonal matrices of the same shape. Second derivatives are refused on a CPU.
     """
     if v.device.type != "cpu":
         return polar_express(v, max_steps=_MOST_STEPS).matrix
@@ -54,6 +55,7 @@ def polar_by_eigenvectors(v: Tensor) -> Tensor:
     Returns:
         The same shape.
     """
+    v = differentiable_once(v)
     x = v / peak_of(v)
     base = x.detach().to(torch.promote_types(x.dtype, torch.float64))
     # Eigenvectors of NaN would be an error; it is in `base` too, and reaches the result from there.
@@ -147,7 +149,7 @@ class LOTConv2d(FourierConv2d):
         )
         a, shape = self.arguments, (out_channels, in_channels // groups, *self.kernel_size)
         identity = in_channels == out_channels and a.stride == (1, 1) and a.kernel_size != (1, 1)
-        self.raw_weight = patch_parameter(shape, a.stride, groups, identity=identity, device=device, dtype=dtype)
+        self.raw_weight = near_isometry(a, shape, device=device, dtype=dtype)
         if identity and self.bias is not None:
             nn.init.zeros_(self.bias)
         self.orthogonal = self.orthogonal and self._reaches_full_rank()

@@ -54,43 +54,6 @@ def orthogonal_parameter(
     return parameter
 
 
-def patch_parameter(
-    shape: tuple[int, ...],
-    stride: tuple[int, int],
-    groups: int,
-    *,
-    identity: bool,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> nn.Parameter:
-    """Start a kernel that is zero but for its middle, as large as the stride, where it is a semi-orthogonal matrix.
-
-    Where patches do not overlap, so if the kernel is not smaller than the stride, such a convolution is orthogonal.
-
-    Args:
-        shape: (out, in/groups, kh, kw) of a convolution, (in, out/groups, kh, kw) of a transposed one.
-        stride: (s_h, s_w).
-        groups: Number of groups.
-        identity: Let the matrix be the identity, for kernels of as many inputs as outputs without a stride.
-        device: Device of the parameter.
-        dtype: Its precision.
-
-    Returns:
-        The parameter; drawn from torch's generator unless it is the identity.
-    """
-    start = (min(shape[2], stride[0]), min(shape[3], stride[1]))
-    rows = shape[0] // groups
-    if identity:
-        matrix = torch.eye(rows, device=device, dtype=dtype).repeat(groups, 1)
-    else:
-        columns = shape[1] * start[0] * start[1]
-        matrix = orthogonal_parameter(groups, rows, columns, device=device, dtype=dtype).detach()
-    top, left = ((k - s) // 2 for k, s in zip(shape[2:], start, strict=True))
-    raw = torch.zeros(shape, device=device, dtype=dtype)
-    raw[:, :, top : top + start[0], left : left + start[1]] = matrix.reshape(*shape[:2], *start)
-    return nn.Parameter(raw)
-
-
 def random_orthogonal(like: Tensor) -> Tensor:
     """Draw semi-orthogonal matrices, uniformly, from torch's generator.
 
