@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.linalg.convolution.supremum import symbol_supremum
 from tests.linalg.matrices import dense_norm, orthogonal_kernel
 
 from onelip.linalg import autocorrelation, conv_norm_bound, conv_singular_values
@@ -17,6 +18,7 @@ FINE_GRID = 48
 
 ORTHOGONAL_GAP = 1e-6
 GENERAL_GAP = 0.03
+SUPREMUM_GAP = 2e-6
 
 
 @st.composite
@@ -59,7 +61,29 @@ def test_circular_padding_of_half_the_kernel(case: dict, times: tuple[int, int])
 def test_general_kernels_are_tight(case: dict) -> None:
     size = tuple(FINE_GRID * s for s in case["stride"])
     top = float(conv_singular_values(image_size=size, **case)[0])
-    assert top * (1 - 1e-12) <= conv_norm_bound(**case).value <= top * (1 + GENERAL_GAP)
+    bound = conv_norm_bound(**case).value
+    assert top * (1 - 1e-12) <= bound <= top * (1 + GENERAL_GAP)
+    assert bound <= _supremum(**case) * (1 + SUPREMUM_GAP)
+
+
+def _supremum(kernel: torch.Tensor, stride: tuple[int, int], dilation: tuple[int, int], groups: int) -> float:
+    taps = autocorrelation(kernel.double(), stride=stride, dilation=dilation, groups=groups, side="out")
+    return max(symbol_supremum(t) for t in taps.unflatten(0, (groups, -1))) ** 0.5
+
+
+@pytest.mark.parametrize(("channels", "size"), [(16, 3), (24, 3), (8, 5)])
+def test_wider_kernels_reach_the_supremum(channels: int, size: int) -> None:
+    kernel = torch.randn(channels, channels, size, size)
+    top = _supremum(kernel, (1, 1), (1, 1), 1)
+    assert top * (1 - 1e-12) <= conv_norm_bound(kernel).value <= top * (1 + SUPREMUM_GAP)
+
+
+def test_saturated_kernels_reach_the_supremum() -> None:
+    # A nearly orthogonal kernel whose largest singular values are all about the same.
+    kernel = orthogonal_kernel(16, 3) + 0.02 * torch.randn(16, 16, 3, 3)
+    kernel = kernel / conv_singular_values(kernel, (8, 8))[0]
+    top = _supremum(kernel, (1, 1), (1, 1), 1)
+    assert top * (1 - 1e-12) <= conv_norm_bound(kernel).value <= top * (1 + SUPREMUM_GAP)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from onelip.linalg.norms import frobenius_squared_up, spectral_norms_up, sum_up
-from onelip.linalg.positive import top_eigenvalue_bound
-from onelip.linalg.rounding import add_up, divide_up, gamma, multiply_up
-
-_COS_ERROR = 2.0**-48
-"""Bound of the error of a computed cos or sin of 2 pi j / n: 32 units; the rounded argument needs 10, libm 2."""
-
-_BUDGETS = ((24, 5e7), (16, 1e8), (12, 2e8), (10, 1e10), (8, 1.2e10), (6, 1.5e10))
-"""Grid points per degree, and the operations up to which that many are taken."""
-
-_FEWEST = 5
-"""Grid points per degree otherwise; more than 2 are needed."""
-
-_CHUNK = 2**19
-"""Entries of frequency matrices held at once."""
+from onelip.linalg.convolution.frequencies import Frequencies
+from onelip.linalg.convolution.refinement import Range, low_bound, top_bound
+from onelip.linalg.norms import spectral_norms_up, sum_up
+from onelip.linalg.rounding import UNIT_ROUNDOFF
 
 _PERRON_STEPS = 60
 
@@ -49,13 +37,24 @@ class Symbol:
         Returns:
             The bound, rounded up, for exactly the stored taps.
         """
+        return self.residual_interval()[1]
+
+    def residual_interval(self) -> tuple[float, float]:
+        """Bound all eigenvalues by c +- sum over l of ||A_l - c [l = 0] I||.
+
+        Returns:
+            The least and the largest bound over the groups, rounded outward, for exactly the stored taps.
+        """
         centers = self._centers()
         lags = self.taps.permute(0, 3, 4, 1, 2).flatten(1, 2).clone()
         middle = lags.shape[1] // 2
         lags[:, middle].diagonal(dim1=-2, dim2=-1).sub_(centers[:, None])
-        # Terms beyond the lags': the rounding of the differences on the diagonal, and of the last sum.
         norms = spectral_norms_up(lags).sum(-1)
-        return float(sum_up(centers + norms, lags.shape[1] + 4).max())
+        # Terms beyond the lags': the rounding of the differences on the diagonal, and of the last sum.
+        high = sum_up(centers + norms, lags.shape[1] + 4)
+        # high >= c + R rounded, so c - R >= 2 c - high, but for the rounding of this difference.
+        low = 2 * centers - high - 8 * UNIT_ROUNDOFF * high
+        return float(low.min()), float(high.max())
 
     def row_sum_bound(self) -> float:
         """Bound the top eigenvalue by the weighted row sums of B = sum over l of |A_l|.
@@ -79,43 +78,32 @@ class Symbol:
             q = (q / q.amax(-2, keepdim=True)).clamp(min=1e-12)
         return float(sum_up(best, terms).max())
 
-    def frequency_bound(self, negative: float, nearly_isometric: bool, residual: float = 0.0) -> float:
-        """Bound the top eigenvalue by its values on a grid, c + h / (cos(pi L_h / n_h) cos(pi L_w / n_w)).
+    def frequency_bound(self, negative: float, nearly_isometric: bool, ceiling: float = math.inf) -> float:
+        """Bound the top eigenvalue by its values at the corners of cells of frequencies, see `refinement`.
 
         Args:
             negative: A(w) >= -negative I is known, as A is a Gram matrix up to rounding.
-            nearly_isometric: The eigenvalues are within a few per cent, so that few points do and a lower bound on
-                the grid is worth proving.
-            residual: Bound of the top eigenvalue by `residual_bound`, where they are.
+            nearly_isometric: The eigenvalues are within a few per cent, so that their lower end is worth proving.
+            ceiling: Another bound, returned where this proof cannot be much below.
 
         Returns:
             The bound, rounded up, for exactly the stored taps.
         """
-        counts = self._counts(nearly_isometric)
-        # Measured from the least that the eigenvalues can be, their spread is found to four digits, not they.
-        base = max(0.0, 2 * self.center - residual) if nearly_isometric else 0.0
-        high = 0.0
-        for matrices in _grid(self.taps, counts):
-            matrices.diagonal(dim1=-2, dim2=-1).sub_(base)
-            high = top_eigenvalue_bound(matrices, high)
-        # The difference on the diagonal is rounded, by at most a unit of base + |A_ii|, and so is the sum here.
-        high = add_up(add_up(high, base), 8 * gamma(2) * (base + high))
-        low = self._grid_low(counts, high) if nearly_isometric else -math.inf
-        low = max(low, -negative)
-        center, half = (high + low) / 2, add_up((high - low) / 2, gamma(4) * high)
-        factor = 1.0
-        for count, reach in zip(counts, self._reach(), strict=True):
-            factor = multiply_up(factor, divide_up(1.0, math.cos(math.pi * reach / count) - _COS_ERROR))
-        return add_up(center, multiply_up(add_up(half, self._transform_error()), factor))
+        frequencies = Frequencies(self.taps)
+        low = max(-negative, self.residual_interval()[0])
+        if nearly_isometric:
+            low = low_bound(frequencies, self.residual_interval()[1], low)
+        return top_bound(frequencies, Range(low, self._curvature()), ceiling)
 
-    def _grid_low(self, counts: tuple[int, int], high: float) -> float:
-        gap = 0.0
-        for matrices in _grid(self.taps, counts):
-            lowered = -matrices
-            lowered.diagonal(dim1=-2, dim2=-1).add_(high)
-            gap = top_eigenvalue_bound(lowered, gap)
-        # The difference on the diagonal is rounded, by at most a unit of high + |A_ii| <= 2 high.
-        return high - add_up(gap, 4 * gamma(2) * high)
+    def _curvature(self) -> tuple[float, float]:
+        # Sum over lags of l_h^2 ||A_l|| and of l_w^2 ||A_l||, rounded up; A_l and A_(-l) have the same norm.
+        lags = self.taps.permute(0, 3, 4, 1, 2).flatten(1, 2)
+        norms = spectral_norms_up(lags[:, : lags.shape[1] // 2], squarings=4)
+        reach = self._reach()
+        squares = torch.cartesian_prod(*(torch.arange(-r, r + 1).double().square() for r in reach))
+        sums = 2 * norms @ squares[: norms.shape[1]]
+        high, wide = sum_up(sums, lags.shape[1] + 4).amax(0).tolist()
+        return high, wide
 
     def _centers(self) -> Tensor:
         reach = self._reach()
@@ -123,56 +111,3 @@ class Symbol:
 
     def _reach(self) -> tuple[int, int]:
         return self.taps.shape[-2] // 2, self.taps.shape[-1] // 2
-
-    def _counts(self, nearly_isometric: bool) -> tuple[int, int]:
-        groups, c = self.taps.shape[:2]
-        reach_h, reach_w = self._reach()
-
-        def counts(per_degree: int) -> tuple[int, int]:
-            return max(1, per_degree * reach_h), max(1, per_degree * reach_w)
-
-        if nearly_isometric:
-            return counts(8)
-        for per_degree, budget in _BUDGETS:
-            n_h, n_w = counts(per_degree)
-            if groups * n_h * n_w * (c**3 + 1e4) <= budget:
-                return n_h, n_w
-        return counts(_FEWEST)
-
-    def _transform_error(self) -> float:
-        # Each real or imaginary entry is a sum of half the lags of (A_l +- A_l^T) times a table entry: off by at most
-        # eta sum over l of |A_l|. A Hermitian matrix with both parts below that is below twice its Frobenius norm.
-        sums = self.taps.abs().sum((-2, -1))
-        terms = self.taps.shape[-2] * self.taps.shape[-1]
-        norm = float(sum_up(frobenius_squared_up(sums).sqrt(), 2 * terms + 4).max())
-        return 2 * multiply_up(add_up(gamma(terms + 6), 2 * _COS_ERROR), norm)
-
-
-def _grid(taps: Tensor, counts: tuple[int, int]) -> Iterator[Tensor]:
-    # A(w) at the grid frequencies, one of each pair w, -w, in chunks. A(-w) has the same eigenvalues.
-    groups, c = taps.shape[:2]
-    ahead = taps.flatten(-2)[..., taps.shape[-1] * taps.shape[-2] // 2 :]
-    even, odd = ahead + ahead.transpose(1, 2), ahead - ahead.transpose(1, 2)
-    even[..., 0] /= 2
-    even, odd = even.flatten(0, 2).mT.contiguous(), odd.flatten(0, 2).mT.contiguous()
-    cos, sin = _tables((taps.shape[-2] // 2, taps.shape[-1] // 2), counts)
-    size = max(1, _CHUNK // (groups * c**2))
-    for some_cos, some_sin in zip(cos.split(size), sin.split(size), strict=True):
-        shape = (len(some_cos) * groups, c, c)
-        real, imaginary = (some_cos @ even).reshape(shape), (some_sin @ odd).reshape(shape)
-        yield torch.complex(real, imaginary)
-
-
-def _tables(reach: tuple[int, int], counts: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    n_h, n_w = counts
-    lags = torch.cartesian_prod(torch.arange(-reach[0], reach[0] + 1), torch.arange(-reach[1], reach[1] + 1))
-    lags = lags[len(lags) // 2 :]
-    grid = torch.cartesian_prod(torch.arange(n_h), torch.arange(n_w))
-    negated = (-grid[:, 0] % n_h) * n_w + (-grid[:, 1] % n_w)
-    grid = grid[negated >= torch.arange(n_h * n_w)]
-    # Whole turns are taken off in integers, so that the angle is in [-pi, pi] and its rounding harmless.
-    total = n_h * n_w
-    turns = (grid[:, :1] * lags[:, 0] * n_w + grid[:, 1:] * lags[:, 1] * n_h) % total
-    turns = torch.where(2 * turns > total, turns - total, turns)
-    angle = turns.double() * (2 * math.pi / total)
-    return angle.cos(), angle.sin()

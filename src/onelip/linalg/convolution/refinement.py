@@ -1,0 +1,333 @@
+"""Proved bound of the top eigenvalue of a matrix-valued trigonometric polynomial, by branch and bound.
+
+A(w) = sum over lags l of A_l exp(i l w) is Hermitian, of degree (L_h, L_w). For a unit vector u, p(w) = u* A(w) u is a
+real trigonometric polynomial of that degree; let its values, over all u and w, be in [low, M]. By Bernstein
+|p_hh| <= L_h^2 H and |p_ww| <= L_w^2 H with H = (M - low) / 2, so on a cell of sides 2 pi / n_h and 2 pi / n_w, p is at
+most its bilinear interpolant + r (M - low) with r = pi^2 / 4 (L_h^2 / n_h^2 + L_w^2 / n_w^2).
+
+If the plane is covered by cells, of any sizes with r < 1, at whose corners A <= (s - r (s - low)) I, then M <= s: in
+the cell where p attains M, M <= s - r (s - low) + r (M - low), that is (M - s) (1 - r) <= 0. As s - r (s - low) grows
+with s, a cell that is done for s is done for every larger s. A cell that is not done is split into four, which
+divides r by four. Where second derivatives are known to be smaller, |p_hh| <= C_h and |p_ww| <= C_w, the same holds
+with pi^2 / 2 (C_h / n_h^2 + C_w / n_w^2) for r (s - low).
+
+Corners are rational multiples of a turn, so that their cosines have the error that `Frequencies` states. A(-w) is the
+conjugate of A(w), with the same eigenvalues: half of the plane is enough.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from onelip.linalg.convolution.frequencies import Frequencies
+from onelip.linalg.positive import all_below, top_eigenvalue_bound
+from onelip.linalg.rounding import add_up, divide_up, down, gamma, multiply_up, up
+
+_PER_DEGREE = 6
+"""Cells per degree and dimension at first: r = 0.137 in two dimensions."""
+
+_SLACK = 1e-6
+"""How far above the estimated supremum, relatively, the proof is tried."""
+
+_CANDIDATES = 4
+"""How many matrices of a batch get an accurate estimate."""
+
+_SPLITS = 40
+"""Factorisations at most, as a multiple of the cells of the first level."""
+
+_OPERATIONS = (3e8, 2e10)
+"""Operations up to which more factorisations, and after which fewer, are spent."""
+
+_PER_MATRIX = 1e4
+"""Operations that a matrix of size one costs."""
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells of one size, by their lower corners in units of it, one of each pair that mirrors the other.
+
+    Attributes:
+        lower: (m, 3), int64: group, i, j.
+        counts: (n_h, n_w), cells per turn.
+        steps: (1, 2, 2), but 1 for a dimension in which A is constant.
+    """
+
+    lower: Tensor
+    counts: tuple[int, int]
+    steps: tuple[int, int, int]
+
+    def codes(self, points: Tensor) -> Tensor:
+        _, i, j = points.unbind(-1)
+        n_h, n_w = self.counts
+        return (points[..., 0] * n_h + i % n_h) * n_w + j % n_w
+
+    def points(self, codes: Tensor) -> Tensor:
+        n_h, n_w = self.counts
+        return torch.stack([codes // (n_h * n_w), codes // n_w % n_h, codes % n_w], -1)
+
+    def canonical(self, points: Tensor) -> Tensor:
+        # Points w and -w get one code.
+        mirror = points * torch.tensor([1, -1, -1])
+        return torch.minimum(self.codes(points), self.codes(mirror))
+
+    def offsets(self) -> Tensor:
+        return torch.tensor(list(itertools.product(*(range(s) for s in self.steps))))
+
+    def corners(self) -> Tensor:
+        # (m, 4), or (m, 2) where A is constant in a dimension: canonical codes.
+        return self.canonical(self.lower[:, None] + self.offsets())
+
+    def split(self) -> _Cells:
+        lower = (self.lower[:, None] * torch.tensor(self.steps) + self.offsets()).flatten(0, 1)
+        counts = self.counts[0] * self.steps[1], self.counts[1] * self.steps[2]
+        return replace(self, lower=lower, counts=counts)
+
+
+def _cover(frequencies: Frequencies) -> _Cells:
+    counts = tuple(max(1, _PER_DEGREE * reach) for reach in frequencies.reach)
+    steps = tuple(2 if reach else 1 for reach in frequencies.reach)
+    lower = torch.cartesian_prod(*(torch.arange(n) for n in (frequencies.groups, *counts)))
+    cells = _Cells(lower, (counts[0], counts[1]), (1, steps[0], steps[1]))
+    mirrored = lower * torch.tensor([1, -1, -1]) - torch.tensor([0, 1, 1])
+    return replace(cells, lower=lower[cells.codes(lower) <= cells.codes(mirrored)])
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is known about p(w) = u* A(w) u for all unit vectors u and frequencies w.
+
+    Attributes:
+        low: p >= low.
+        curvature: (C_h, C_w): |p_hh| <= C_h and |p_ww| <= C_w; infinite if not known.
+    """
+
+    low: float
+    curvature: tuple[float, float] = (math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class _Excess:
+    """Bounds of what p exceeds its bilinear interpolant by on cells of one size: the smaller one holds.
+
+    Attributes:
+        low: p >= low.
+        ratio: r, so that r (M - low) is one bound.
+        fixed: The other.
+    """
+
+    low: float
+    ratio: float
+    fixed: float
+
+    @classmethod
+    def of(cls, known: Range, reach: tuple[int, int], counts: tuple[int, int]) -> _Excess:
+        # About ten roundings of positive numbers each.
+        squares = sum((degree / count) ** 2 for degree, count in zip(reach, counts, strict=True))
+        sizes = zip(reach, known.curvature, counts, strict=True)
+        bent = sum(curvature / count**2 for degree, curvature, count in sizes if degree)
+        outward = math.pi**2 * (1 + 2.0**-48)
+        return cls(known.low, squares / 4 * outward, bent / 2 * outward)
+
+    def below(self, target: float) -> float:
+        # How much lower than the target the corners must be, rounded up.
+        return min(multiply_up(self.ratio, up(target - self.low)), self.fixed)
+
+    def above(self, corners: float) -> float:
+        # What follows for M if the corners of the cells are at most this, rounded up.
+        grown = add_up(self.low, divide_up(up(corners - self.low), down(1.0 - self.ratio)))
+        return min(grown, add_up(corners, self.fixed))
+
+
+class _Search:
+    """Branch and bound with a target s that rises to just above the largest eigenvalue met so far."""
+
+    def __init__(self, frequencies: Frequencies, known: Range, ceiling: float) -> None:
+        self.frequencies = frequencies
+        self.known = known
+        self.ceiling = ceiling
+        self.target = 0.0
+        self.spent = 0
+        start = torch.Generator().manual_seed(0)
+        self.block = torch.randn(1, frequencies.size, min(frequencies.size, 6), dtype=torch.complex128, generator=start)
+
+    def run(self) -> float:
+        # Split cells until all are done, or enough is spent.
+        cells = _cover(self.frequencies)
+        passed = torch.empty(0, dtype=torch.int64)
+        excess = self._excess(cells)
+        hopeless = self._start(cells.points(cells.corners().unique()), cells.counts, excess)
+        least, most = (operations / (self.frequencies.size**3 + _PER_MATRIX) for operations in _OPERATIONS)
+        budget = min(max(_SPLITS * len(cells.lower), least), most)
+        while self.target < self.ceiling:
+            corners = cells.corners()
+            codes = corners.unique()
+            known = torch.isin(codes, passed)
+            new = codes[~known]
+            good, left = self._below(cells.points(new), cells.counts, excess, hopeless)
+            passed = torch.cat([codes[known], new[good]])
+            cells = replace(cells, lower=cells.lower[~torch.isin(corners, passed).all(1)])
+            if not len(cells.lower):
+                return self.target
+            # At worst, where all neighbours are split as well, a cell adds four corners.
+            enough = self.spent + 4 * len(cells.lower) > budget
+            if enough or excess.below(self.target) < _SLACK / 4 * self.target:
+                return self._proved(left, cells.counts, excess)
+            points = cells.points(passed) * torch.tensor(cells.steps)
+            cells = cells.split()
+            passed = cells.canonical(points)
+            excess = self._excess(cells)
+            hopeless = torch.zeros(0, dtype=torch.bool)
+        return self.ceiling
+
+    def _excess(self, cells: _Cells) -> _Excess:
+        return _Excess.of(self.known, self.frequencies.reach, cells.counts)
+
+    def _start(self, points: Tensor, counts: tuple[int, int], excess: _Excess) -> Tensor:
+        # Set the target, and find the points whose eigenvalue is too large to be worth a factorisation.
+        sizes: list[Tensor] = []
+        best: list[Tensor] = []
+        for part in self.frequencies.parts(points):
+            matrices = self.frequencies.matrices(part, counts)
+            sizes.append(_sizes(matrices, self.block, self.known.low))
+            matrices = matrices[sizes[-1].topk(min(_CANDIDATES, len(matrices))).indices]
+            best = [self._largest(torch.cat([*best, matrices]))]
+        self._raise(best[0])
+        return torch.cat(sizes) > self._threshold(excess)
+
+    def _threshold(self, excess: _Excess) -> float:
+        # For the stored matrices, whose error is taken off.
+        return down(down(self.target - excess.below(self.target)) - self.frequencies.error)
+
+    def _below(
+        self, points: Tensor, counts: tuple[int, int], excess: _Excess, hopeless: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # Which points are proved to be low enough for the cells around them to be done, and those that are not even
+        # proved to be below the target.
+        tried = torch.arange(len(points)) if not len(hopeless) else (~hopeless).nonzero()[:, 0]
+        result = torch.zeros(len(points), dtype=torch.bool)
+        left = [points[hopeless]] if len(hopeless) else []
+        for part in self.frequencies.parts(tried):
+            matrices = self.frequencies.matrices(points[part], counts)
+            self.spent += len(part)
+            good = all_below(matrices, self._threshold(excess))
+            result[part] = good
+            if not bool(good.all()):
+                left.append(points[part][~good][self._above(matrices[~good])])
+        return result, torch.cat(left) if left else points[:0]
+
+    def _above(self, matrices: Tensor) -> Tensor:
+        # Raise the target over those of the matrices that are above it, and tell which still are.
+        above = ~all_below(matrices, self.target)
+        if bool(above.any()):
+            self._raise(self._largest(matrices[above]))
+            above[above.clone()] = ~all_below(matrices[above], self.target)
+        return above
+
+    def _largest(self, matrices: Tensor) -> Tensor:
+        if len(matrices) <= _CANDIDATES:
+            return matrices
+        return matrices[_sizes(matrices, self.block, self.known.low).topk(_CANDIDATES).indices]
+
+    def _raise(self, matrices: Tensor) -> None:
+        top, self.block = _top_estimate(matrices, self.block, self.known.low, self.target)
+        self.target = max(self.target, top * (1 + _SLACK) + 2 * self.frequencies.error)
+
+    def _proved(self, points: Tensor, counts: tuple[int, int], excess: _Excess) -> float:
+        # The stored matrices at all other corners of the cells that are not done are below the target.
+        top = self.target
+        for part in self.frequencies.parts(points):
+            top = top_eigenvalue_bound(self.frequencies.matrices(part, counts), top)
+        return max(self.target, excess.above(add_up(top, self.frequencies.error)))
+
+
+def top_bound(frequencies: Frequencies, known: Range, ceiling: float = math.inf) -> float:
+    """Prove an upper bound of the top eigenvalue of A(w) over all frequencies.
+
+    Args:
+        frequencies: A.
+        known: The narrower this range is, the fewer cells need to be split.
+        ceiling: Another bound; once the supremum is seen not to be below it by more than 1e-6, the search ends.
+
+    Returns:
+        `ceiling`, or the bound, rounded up, for exactly the stored taps: about 1e-6 above the supremum, relatively,
+        but up to r (M - low) where more cells are near the supremum than the budget of factorisations can split.
+
+    Cost: about 300 Cholesky factorisations for 3x3 kernels where few frequencies are near the top, at most about 3000
+    (more for small and fewer for large matrices).
+    """
+    if any(frequencies.reach):
+        return _Search(frequencies, known, ceiling).run()
+    points = torch.arange(frequencies.groups)[:, None] * torch.tensor([1, 0, 0])
+    top = 0.0
+    for part in frequencies.parts(points):
+        top = top_eigenvalue_bound(frequencies.matrices(part, (1, 1)), top)
+    return add_up(top, frequencies.error)
+
+
+def low_bound(frequencies: Frequencies, high: float, low: float) -> float:
+    """Prove a lower bound of the bottom eigenvalue of A(w) over all frequencies, for a nearly constant A.
+
+    With l <= A <= t at the corners of the first cells, the spread M - m is at most (t - l) / (1 - 2 r) and
+    m >= l - r (t - l) / (1 - 2 r).
+
+    Args:
+        frequencies: A.
+        high: A(w) <= high I at every frequency is known.
+        low: A(w) >= low I is known as well, perhaps by far.
+
+    Returns:
+        The bound, rounded down, at least `low`.
+    """
+    cells = _cover(frequencies)
+    excess = _Excess.of(Range(low), frequencies.reach, cells.counts).ratio
+    gap, top = 0.0, 0.0
+    for part in frequencies.parts(cells.points(cells.corners().unique())):
+        matrices = frequencies.matrices(part, cells.counts)
+        lowered = -matrices
+        matrices.diagonal(dim1=-2, dim2=-1).sub_(low)
+        top = top_eigenvalue_bound(matrices, top)
+        lowered.diagonal(dim1=-2, dim2=-1).add_(high)
+        gap = top_eigenvalue_bound(lowered, gap)
+    # Differences on the diagonal are rounded, by at most a unit of |A_ii| + high + |low| each, as are those below.
+    rounding = add_up(frequencies.error, 16 * gamma(4) * (high + abs(low)))
+    least = down(high - add_up(gap, rounding))
+    spread = add_up(up(add_up(top, low) - least), rounding)
+    room = multiply_up(excess, divide_up(max(spread, 0.0), down(1.0 - up(2 * excess))))
+    return max(low, down(least - room))
+
+
+def _top_estimate(matrices: Tensor, block: Tensor, low: float, target: float) -> tuple[float, Tensor]:
+    # The largest eigenvalue of a batch and vectors near it, mostly a little low: nothing that a proof rests on.
+    if matrices.shape[-1] <= 16:
+        values, vectors = torch.linalg.eigh(matrices)
+        best = int(values[:, -1].argmax())
+        return float(values[best, -1]), vectors[best : best + 1, :, -block.shape[-1] :]
+    shift = low + 0.4 * max(0.0, target - low)
+    vectors, last = block.expand(len(matrices), -1, -1), -math.inf
+    for _ in range(30):
+        for _ in range(3):
+            vectors = matrices @ vectors - shift * vectors
+        vectors = torch.linalg.qr(vectors)[0]
+        values, rotation = torch.linalg.eigh(vectors.mH @ (matrices @ vectors))
+        vectors = vectors @ rotation
+        top = float(values[:, -1].max())
+        if top - last < _SLACK / 10 * top:
+            break
+        last = top
+    best = int(values[:, -1].argmax())
+    return top, vectors[best : best + 1]
+
+
+def _sizes(matrices: Tensor, block: Tensor, low: float) -> Tensor:
+    # Lower estimates of the top eigenvalues, by power iteration from two vectors.
+    vectors = block[..., -2:].expand(len(matrices), -1, -1)
+    for _ in range(4):
+        vectors = matrices @ vectors - low * vectors
+        vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    image = matrices @ vectors
+    return (vectors.conj() * image).real.sum(1).amax(1)
