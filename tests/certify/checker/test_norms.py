@@ -2,12 +2,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onelip.certify.checker.norms import conv_norm, matrix_norm
+from onelip.linalg import conv_norm_bound
 
 ONE = (1, 1)
+CLAIM_SLACK = 1e-9
+"""What certificates add to a proved constant."""
 
 
 def rng(seed=0):
@@ -106,3 +110,21 @@ def test_kernels_rescaled_by_row_sums_are_proved_to_be_one():
     kernel = kernel / np.sqrt(gram.sum(0))[:, None, None]
     # All taps positive: frequency 0 attains the bound, so that nothing short of row sums is tight.
     assert conv_norm(kernel, ONE, ONE, 1, 1 + 1e-9) == 1 + 1e-9
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4), st.integers(1, 4), st.integers(0, 999))
+def test_what_the_prover_claims_is_proved_again(out, inner, k_h, k_w, seed):
+    kernel = rng(seed).standard_normal((out, inner, k_h, k_w))
+    claimed = conv_norm_bound(torch.from_numpy(kernel)).value * (1 + CLAIM_SLACK)
+    assert conv_norm(kernel, ONE, ONE, 1, claimed) <= claimed
+    assert conv_norm(kernel, ONE, ONE, 1, claimed * (1 - 1e-5)) > claimed * (1 - 1e-5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-5, 1e-3, 1e-2, 0.1])
+def test_claims_of_nearly_orthogonal_kernels_are_proved_again(noise):
+    q = np.linalg.qr(rng(3).standard_normal((24, 24)))[0]
+    kernel = noise * rng(4).standard_normal((24, 24, 3, 3))
+    kernel[:, :, 1, 2] += q
+    claimed = conv_norm_bound(torch.from_numpy(kernel)).value * (1 + CLAIM_SLACK)
+    assert conv_norm(kernel, ONE, ONE, 1, claimed) <= claimed

@@ -1,32 +1,15 @@
-"""Prove that a stored matrix or convolution does not stretch more than claimed. NumPy only.
-
-The one device is a Cholesky factorisation: if it runs to completion in float64 on a Hermitian A of size n, then
-A >= -c trace(A) I with c = gamma_(n+1) / (1 - gamma_(n+1)) (Rump 2006). Taken off the diagonal of s I - G beforehand,
-that margin proves G <= s I. Complex arithmetic and reciprocals inside of the factorisation are covered by using
-gamma_(4n+32) four times over.
-"""
+"""Prove that a stored matrix or convolution does not stretch more than claimed. NumPy only."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from onelip.certify.checker.arithmetic import above, gamma, plus, root, times
 from onelip.certify.checker.network import Array
-
-_TWIDDLE = 2.0**-48
-"""Bound of the error of a computed cosine or sine of 2 pi j / n with j reduced to a turn."""
-
-_POINTS_PER_DEGREE = (6, 8, 16, 32, 64, 128)
-
-_BUDGET = 4e11
-"""Operations spent on one layer before its claim is given up as not proved."""
-
-_CHUNK = 2**22
-"""Entries of frequency matrices held at once."""
+from onelip.certify.checker.refinement import TWIDDLE, Known, Lags, symbol_below
+from onelip.certify.checker.semidefinite import all_below
 
 
 def _scaled(w: Array) -> tuple[Array, int]:
@@ -37,21 +20,6 @@ def _scaled(w: Array) -> tuple[Array, int]:
 
 def _frobenius_squared(w: Array) -> float:
     return float((w * w).sum()) * (1 + gamma(w.size + 4)) + 2.0**-900
-
-
-def _below(g: npt.NDArray[np.complex128] | Array, s: float) -> bool:
-    # Prove g <= s I for a batch of Hermitian matrices `(..., n, n)`; False proves nothing.
-    n = g.shape[-1]
-    diagonal = np.abs(np.diagonal(g, axis1=-2, axis2=-1))
-    margin = 4 * gamma(4 * n + 32) * (n * abs(s) + float(diagonal.sum(-1).max()))
-    a = -g
-    index = np.arange(n)
-    a[..., index, index] = s - margin - np.diagonal(g, axis1=-2, axis2=-1).real
-    try:
-        factor = np.linalg.cholesky(a)
-    except np.linalg.LinAlgError:
-        return False
-    return bool(np.isfinite(factor).all())
 
 
 def matrix_norm(w: Array, claimed: float | None = None) -> float:
@@ -79,12 +47,12 @@ def matrix_norm(w: Array, claimed: float | None = None) -> float:
             return _unscaled(best, exponent)
         g = _gram(w)
         square = math.nextafter(target * target, 0.0) - above(error)
-        return claimed if square > 0 and _below(g, square) else _unscaled(best, exponent)
+        return claimed if square > 0 and all_below(g, square) else _unscaled(best, exponent)
     g = _gram(w)
     top = float(np.linalg.eigvalsh(g)[-1])
     for slack in (1e-12, 1e-10, 1e-8, 1e-6):
         s = top * (1 + slack) + 16 * gamma(4 * len(g) + 32) * len(g) * top
-        if _below(g, s):
+        if all_below(g, s):
             return _unscaled(min(best, root(plus(s, error))), exponent)
     return _unscaled(best, exponent)
 
@@ -165,9 +133,6 @@ def _without_stride(kernel: Array, stride: tuple[int, ...], dilation: tuple[int,
     return phases.transpose(0, 1, 3, 5, 2, 4).reshape(out, inner * s_h * s_w, phases.shape[2], phases.shape[4])
 
 
-Lags = dict[tuple[int, int], Array]
-
-
 def _autocorrelation(kernel: Array, side: int) -> Lags:
     # Sum over positions of K[t] K[t + lag]^T (side 0) or K[t]^T K[t + lag] (side 1), for half of the lags.
     k_h, k_w = kernel.shape[2:]
@@ -237,74 +202,20 @@ def _row_sums(lags: Lags) -> float:
 
 
 def _frequencies_below(lags: Lags, square: float, error: float) -> bool:
-    # Prove that the symbol A(w) = sum of A_l exp(i l w) is <= `square` at every w, from its values on a grid.
-    #
-    # For unit u, p(w) = u* A(w) u is a real trigonometric polynomial of degree L. If lo <= p <= s on n equispaced
-    # points per dimension, then p <= c + F h everywhere, c = (s + lo)/2, h = (s - lo)/2,
-    # F = 1/(cos(pi L_h/n_h) cos(pi L_w/n_w)) (Ehlich and Zeller 1964). So s = square - (square - lo)(F - 1)/(F + 1).
-    reach = max(abs(a) for a, _ in lags), max(abs(b) for _, b in lags)
-    n = len(lags[0, 0])
-    for points in _POINTS_PER_DEGREE:
-        counts = max(1, points * reach[0]), max(1, points * reach[1])
-        if counts[0] * counts[1] * (3 * n**3 + n * n * len(lags)) > _BUDGET and points > _POINTS_PER_DEGREE[0]:
-            return False
-        factor = 1.0
-        for count, degree in zip(counts, reach, strict=True):
-            factor = times(factor, above(1 / (math.cos(math.pi * degree / count) - _TWIDDLE)))
-        transform = _transform_error(lags)
-        low = max(_grid_low(lags, counts) - transform, 0.0) - error
-        s = square - (square - low) * (factor - 1) / (factor + 1)
-        s -= 16 * gamma(4) * square + transform + error
-        verdict = _verdict(lags, counts, s, square)
-        if verdict != 0:
-            return verdict > 0
-    return False
-
-
-def _verdict(lags: Lags, counts: tuple[int, int], s: float, square: float) -> int:
-    # 1 if proved, -1 if more points cannot help, 0 if they may.
-    for g in _grid(lags, counts):
-        if s <= 0 or not _below(g, s):
-            return 0 if _below(g, square * (1 + 1e-9)) else -1
-    return 1
-
-
-def _grid_low(lags: Lags, counts: tuple[int, int]) -> float:
-    # Bound the bottom eigenvalue on the grid from below by c - ||A(w) - c I||_F, c the mean diagonal of A_0.
-    center = float(np.diagonal(lags[0, 0]).mean())
-    n = len(lags[0, 0])
-    worst = 0.0
-    for g in _grid(lags, counts):
-        g[:, np.arange(n), np.arange(n)] -= center
-        squares = (g.real**2 + g.imag**2).sum((1, 2))
-        worst = max(worst, float(squares.max()))
-    return center - math.sqrt(worst) * (1 + gamma(2 * n * n + 16)) - 16 * gamma(2) * abs(center)
+    # All eigenvalues are at least c - the sum over lags of ||A_l - c [l = 0] I||, c the mean diagonal of A_0, and as
+    # those of a Gram matrix, at least -error. The second derivatives of A are sums of l^2 A_l exp(i l w).
+    first = lags[0, 0]
+    center = float(np.diagonal(first).mean())
+    norms = {lag: 2 * _spectral(m) for lag, m in lags.items() if lag != (0, 0)}
+    outward = 1 + gamma(4 * len(lags) + 16)
+    spread = (sum(norms.values()) + _spectral(first - center * np.eye(len(first)))) * outward
+    # The centre is taken off with a rounding error of at most a unit of each number.
+    low = max(-error, center - spread - 16 * gamma(4) * (abs(center) + spread))
+    curvature = tuple(sum(lag[axis] ** 2 * norm for lag, norm in norms.items()) * outward for axis in (0, 1))
+    return symbol_below(lags, square, Known(low, (curvature[0], curvature[1]), _transform_error(lags)))
 
 
 def _transform_error(lags: Lags) -> float:
     sums = sum((np.abs(m) * (1 if lag == (0, 0) else 2) for lag, m in lags.items()), np.zeros_like(lags[0, 0]))
     norm = root(_frobenius_squared(sums)) * (1 + gamma(len(lags) + 8))
-    return 4 * times(plus(gamma(4 * len(lags) + 16), 2 * _TWIDDLE), norm)
-
-
-def _grid(lags: Lags, counts: tuple[int, int]) -> Iterator[npt.NDArray[np.complex128]]:
-    # Go through the symbol at the grid's frequencies, one of each pair w, -w, which have the same eigenvalues.
-    n = len(lags[0, 0])
-    n_h, n_w = counts
-    rows, columns = np.divmod(np.arange(n_h * n_w), n_w)
-    first = (-rows % n_h) * n_w + (-columns % n_w) >= np.arange(n_h * n_w)
-    rows, columns = rows[first], columns[first]
-    offsets = [lag for lag in lags if lag != (0, 0)]
-    total, size = n_h * n_w, max(1, _CHUNK // (n * n + len(offsets)))
-    for start in range(0, len(rows), size):
-        i, j = rows[start : start + size, None], columns[start : start + size, None]
-        g = np.broadcast_to(lags[0, 0], (len(i), n, n)).astype(np.complex128)
-        if offsets:
-            stacked = np.stack([lags[lag] for lag in offsets]).reshape(len(offsets), -1)
-            a, b = np.array(offsets).T
-            # Whole turns are taken off in integers, so that the angle is within half a turn and its rounding harmless.
-            turns = (i * a * n_w + j * b * n_h) % total
-            angle = np.where(2 * turns > total, turns - total, turns) * (2 * math.pi / total)
-            half = ((np.cos(angle) @ stacked) + 1j * (np.sin(angle) @ stacked)).reshape(-1, n, n)
-            g += half + half.conj().transpose(0, 2, 1)
-        yield g
+    return 4 * times(plus(gamma(4 * len(lags) + 16), 2 * TWIDDLE), norm)

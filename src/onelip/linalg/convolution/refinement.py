@@ -40,7 +40,7 @@ _CANDIDATES = 4
 _SPLITS = 40
 """Factorisations at most, as a multiple of the cells of the first level."""
 
-_OPERATIONS = (3e8, 2e10)
+_OPERATIONS = (3e8, 3e10)
 """Operations up to which more factorisations, and after which fewer, are spent."""
 
 _PER_MATRIX = 1e4
