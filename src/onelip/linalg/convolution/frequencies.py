@@ -60,7 +60,7 @@ class Frequencies:
         return torch.complex(real.reshape(shape), imaginary.reshape(shape))
 
     def parts(self, points: Tensor) -> tuple[Tensor, ...]:
-        """Split points into parts whose matrices fit into a cache.
+        """Split points into parts whose matrices fit into a cache, but into parts of eight at least.
 
         Args:
             points: (m, ...).
@@ -69,7 +69,7 @@ class Frequencies:
             Some of the points each; none if m = 0.
         """
         copies = 1 if self.groups == 1 else 1 + len(self._lags)
-        return points.split(max(1, _CHUNK // (self.size**2 * copies))) if len(points) else ()
+        return points.split(max(8, _CHUNK // (self.size**2 * copies))) if len(points) else ()
 
     def _tables(self, points: Tensor, counts: tuple[int, int]) -> tuple[Tensor, Tensor]:
         n_h, n_w = counts
