@@ -80,3 +80,19 @@ def test_unknown_names_are_refused(arguments, sentence):
 def test_a_dense_method_makes_no_convolution():
     with pytest.raises(ValueError, match="layer='bjorck' has no convolution, which this model needs; use one of"):
         choose_method("bjorck", None, "maxmin").conv2d(3, 3, 3)
+
+
+def test_options_reach_the_convolutions_and_must_be_the_methods_own():
+    chosen = choose_method("aoc", None, "maxmin", {"rank": "free"})
+    assert chosen.conv2d(4, 4, 3).rank == "free"
+    with pytest.raises(
+        ValueError, match="ranks='free' is not an option of layer 'aoc'; its options: orthogonaliser, rank"
+    ):
+        choose_method("aoc", None, "maxmin", {"ranks": "free"})
+    with pytest.raises(ValueError, match="padding=3 is not an option of layer 'plain'; its options: none"):
+        choose_method("plain", None, "maxmin", {"padding": 3})
+
+
+@pytest.mark.parametrize("name", ["aoc", "bcop", "plain"])
+def test_even_kernels_keep_the_image_size(name):
+    assert choose_method(name, None, "maxmin").conv2d(4, 4, 2)(torch.rand(2, 4, 4, 6)).shape == (2, 4, 4, 6)
