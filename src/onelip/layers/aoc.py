@@ -25,11 +25,11 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
 
     Orthogonal kernels fall into components, one for every choice of ranks, which no continuous path of them leaves,
     and rank m // 2 makes all but a few shifts of the image unreachable. With `rank="free"` the layer learns the ranks:
-    P = V diag(round(sin^2((a + pi) / 4))) V^T is a projector for every a, and the gradient is that of the kernel without
-    the rounding. It is orthogonal in every state, and starts with half the rank. If m = 1, where half is nothing, the
-    place of the single tap is learned that way, by default too. With `rank="doubled"` the kernel is a block of one of
-    2 m channels, all ranks among them: the norm is at most 1 but `orthogonal` is False, since only some such blocks
-    keep every singular value at 1.
+    P = V diag(round(sin^2((a + pi) / 4))) V^T is a projector for every a, and the gradient is that of the kernel
+    without the rounding. It is orthogonal in every state, and starts with half the rank. If m = 1, where half is
+    nothing, the place of the single tap is learned that way, by default too. With `rank="doubled"` the kernel is a
+    block of one of 2 m channels, all ranks among them: the norm is at most 1 but `orthogonal` is False, since only
+    some such blocks keep every singular value at 1.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
     all, of images that the stride divides, and likewise for stride = kernel without padding; with zeros the norm is
