@@ -26,7 +26,7 @@ _FIRST_ANGLE = 0.2
 
 _TURN = 0.25
 """Angles turn slower than the frames, or ranks flip before the frames have found their directions: of 36 shifts of four
-channels and a 3x3 kernel 33 are learned at factor 1, 28 to 33 at 2, 34 or 35 at 1/2, and 36 at 1/4."""
+channels and a 3x3 kernel 33 are learned at factors 1 and 2, 34 or 35 at 1/2, and 36 at 1/4."""
 
 
 @dataclass(frozen=True)
