@@ -10,7 +10,7 @@ import pytest
 
 from onelip.cli import main
 
-COMMANDS = ("train", "certify", "verify", "attack", "report", "list", "doctor")
+COMMANDS = ("train", "certify", "verify", "attack", "report", "list", "doctor", "bench")
 
 
 @pytest.fixture
@@ -151,6 +151,16 @@ def test_list_shows_every_kind_and_refuses_others(onelip):
     code, _, errors = onelip("list", "layer")
     assert code == 2
     assert "did you mean 'layers'" in errors
+
+
+def test_layers_are_measured(onelip):
+    options = ("--kind", "linear", "--methods", "qr", "--channels", "3", "--batch", "2", "--repeats", "1")
+    code, output, _ = onelip("bench", "layers", *options, "--format", "csv")
+    assert code == 0
+    assert [line.split(",")[0] for line in output.splitlines()[2:]] == ["method", "plain", "qr"]
+    code, output, errors = onelip("bench", "layers", "--methods", "aocc")
+    assert (code, output) == (2, "")
+    assert "did you mean 'aoc'" in errors
 
 
 def test_bugs_show_their_traceback(monkeypatch, onelip):

@@ -13,12 +13,16 @@ from onelip.bounds import (
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
+from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
     "Bound",
     "Certificate",
     "LayerBound",
+    "Left",
     "NetworkBound",
+    "Replaced",
+    "Swap",
     "UnknownLipschitzConstant",
     "Verification",
     "VerificationError",
@@ -30,6 +34,7 @@ __all__ = [
     "load_certificate",
     "register_bound",
     "retract_",
+    "swap",
     "to_plain",
     "verify",
 ]

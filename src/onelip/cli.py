@@ -20,6 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+bench = typer.Typer(help="Measure layers on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench, name="bench")
+
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/digits/20260102-120000.")]
 
 
@@ -110,6 +113,42 @@ def doctor() -> None:
     from onelip.experiments import inspection
 
     inspection.doctor()
+
+
+@bench.command(name="layers")
+def bench_layers(
+    kind: Annotated[str, typer.Option(help="conv2d, conv_transpose2d, conv1d or linear.")] = "conv2d",
+    methods: Annotated[str | None, typer.Option(metavar="A,B", help="Only these; all of the kind by default.")] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels or features, of input and output.")] = 64,
+    kernel: Annotated[int | None, typer.Option(min=1, help="Side of the kernel, odd; 3 by default.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Side of the images; 32 by default.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Inputs in a batch.")] = 32,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed steps of each layer; the median counts.")] = 10,
+    format_name: Annotated[str, typer.Option("--format", help="table, md, json or csv.")] = "table",
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write there instead of printing.")] = None,
+) -> None:
+    """Measure every registered layer beside the plain layer of its shape.
+
+    Parameters, time of a training step and of an evaluation, peak memory, extreme singular values and proved bound.
+    The number of threads is that of OMP_NUM_THREADS.
+
+    Example: onelip bench layers --methods aoc,aol --channels 32
+    """
+    from onelip.experiments import bench as benchmark
+
+    benchmark.bench_layers(
+        kind=kind,
+        methods=methods,
+        channels=channels,
+        kernel=kernel,
+        size=size,
+        batch=batch,
+        device=device,
+        repeats=repeats,
+        format_name=format_name,
+        out=out,
+    )
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from tests.bounds.dense import ROUNDING, steepest
 from torch import nn
 
 from onelip.bounds import lipschitz_bound
-from onelip.layers import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Sum
+from onelip.layers import AdditiveResidual, ConcatResidual, ConvexResidual, L2NormResidual, PrescaledResidual, Sum
 
 
-@pytest.mark.parametrize("kind", [AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual])
+@pytest.mark.parametrize("kind", [AdditiveResidual, ConcatResidual, ConvexResidual, L2NormResidual, PrescaledResidual])
 @pytest.mark.parametrize("gain", [0.5, 4.0])
 def test_branches_of_ordinary_modules(kind, gain):
     torch.manual_seed(0)

@@ -3,7 +3,7 @@ import torch.nn.utils.parametrizations as P
 from torch import nn
 
 from onelip.bounds import lipschitz_bound, trace
-from onelip.bounds.tracing import evaluating, is_leaf
+from onelip.bounds.tracing import is_leaf
 from onelip.layers import MaxMin, Sum
 
 
@@ -23,20 +23,6 @@ def test_a_leaf_model_is_one_call():
 def test_the_graph_shares_the_modules():
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     assert trace(model).root is model
-
-
-def test_evaluating_restores_each_mode_even_after_errors():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).train()
-    model[1].eval()
-
-    def fail():
-        with evaluating(model):
-            assert not any(m.training for m in model.modules())
-            raise KeyError("stop")
-
-    with pytest.raises(KeyError, match="stop"):
-        fail()
-    assert [m.training for m in model.modules()] == [True, True, False]
 
 
 def test_parametrised_weights_are_bounded_as_applied():

@@ -49,6 +49,9 @@ def rich() -> nn.Module:
         L.GradientResidual2d(0.05 * torch.randn(8, 6, 3, 3), torch.randn(8), groups=2),
         series(),
         L.FrequencyConv2d(0.1 * torch.randn(3, 4, 2, 6, 6, dtype=torch.complex64), torch.randn(12), (3, 6)),
+        L.FrequencySandwich2d(
+            0.1 * torch.randn(3, 4, 2, 5, 12, dtype=torch.complex64), torch.randn(10), (3, 6), outputs=6
+        ),
         nn.ZeroPad2d((1, -1, 0, 2)),
         nn.MaxPool2d(3, 2, 1),
         nn.AvgPool2d(2, 1, 1, ceil_mode=True),
@@ -56,8 +59,11 @@ def rich() -> nn.Module:
         nn.AdaptiveMaxPool2d((2, 3)),
         L.AdaptiveL2NormPool2d(2),
         L.AdaptiveScaledAvgPool2d((2, 1)),
+        nn.Flatten(2),
+        nn.Conv1d(12, 12, 2, padding="same", groups=3, padding_mode="circular"),
         nn.Flatten(),
         L.GradientResidual1d(0.1 * torch.randn(5, 24), torch.randn(5)),
+        L.Sandwich1d(0.1 * torch.randn(7, 48), torch.randn(7), outputs=24),
         nn.ReLU(),
         nn.Linear(24, 5),
         L.ChannelKeep(4),
@@ -65,6 +71,38 @@ def rich() -> nn.Module:
     model[2].running_var.uniform_(0.5, 2)
     model[2].running_mean.uniform_(-1, 1)
     return model
+
+
+def around() -> nn.Module:
+    """What stands around the layers: activations with numbers of their own, centring, shuffles, mixtures."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        L.BatchLipNorm(2, constant=1.5),
+        nn.Conv2d(2, 8, 3, padding=1),
+        L.LayerCentering(8),
+        L.HouseHolder2(8),
+        L.ChannelShuffle(2, 4),
+        L.NActivation(8),
+        nn.ChannelShuffle(4),
+        nn.PReLU(8),
+        L.BatchCentering(8),
+        L.ConvexResidual(nn.Identity(), nn.Conv2d(8, 8, 1), L.BetaAbs(0.3, dim=-1)),
+        L.LPReLU(),
+        L.Maxout(2),
+        L.MaxMinReLU(),
+        nn.Flatten(),
+        L.SoftHuber(0.1),
+        L.LayerCentering(144, bias=False),
+        nn.Linear(144, 4),
+    ).eval()
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for name, values in [*model.named_parameters(), *model.named_buffers()]:
+            if name.endswith(("bias", "mean", "thresholds", "logits")):
+                values.normal_(0, 0.3, generator=generator)
+        model[0].running_var.fill_(0.2)
+        model[7].weight.uniform_(-1.2, 1.2, generator=generator)
+    return L.to_plain(model)
 
 
 class Functions(nn.Module):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.certify.networks import predictions, rich, samples, small
+from tests.certify.networks import around, predictions, rich, samples, small
 from torch import nn
 
 from onelip import layers as L
@@ -38,7 +38,7 @@ def test_radii_by_hand():
     assert certificate.certified_accuracy(0.71) == 0
 
 
-@pytest.mark.parametrize("build", [small, rich])
+@pytest.mark.parametrize("build", [small, rich, around])
 def test_attacks_stay_outside_of_the_radii(build):
     model, x = build(), samples(n=8)
     certificate = certify(model, x, predictions(model, x))

@@ -16,8 +16,12 @@ def build(record):
         return record.factory(8, 8), (8,)
     if record.kind == "activation":
         return record.factory.for_channels(8), (8, 4, 4)
+    if record.kind == "normalization":
+        return record.factory(8), (8, 4, 4)
     if record.kind == "pool":
         return record.factory(2), (8, 4, 4)
+    if record.kind == "conv1d":
+        return record.factory(8, 8, 3, padding=1, padding_mode=record.paddings[-1]), (8, 6)
     if record.kind == "conv_transpose2d":
         return record.factory(8, 8, 2, stride=2), (8, 2, 2)
     return record.factory(8, 8, 3, padding=1, padding_mode=record.paddings[-1]), (8, 4, 4)

@@ -4,27 +4,8 @@ from torch import nn
 
 from onelip import layers as L
 from onelip.certify.export import freeze
-from onelip.certify.export_modules import module_operation, sliding_ranges, supported_modules
+from onelip.certify.export_modules import module_operation, supported_modules
 from onelip.certify.forward import evaluate
-
-POOLS = [
-    nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.AvgPool2d(2, 2, 1, ceil_mode=True),
-    nn.AvgPool2d(2, divisor_override=3), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(2, 2, ceil_mode=True),
-    nn.AdaptiveAvgPool2d((3, 1)), nn.AdaptiveAvgPool2d((None, 2)), nn.AdaptiveMaxPool2d(4), L.ScaledAvgPool2d(3, 2, 1),
-    L.ScaledAvgPool2d(2, ceil_mode=True), L.L2NormPool2d(3, 1, 1), L.AdaptiveScaledAvgPool2d((3, 2)),
-    L.AdaptiveL2NormPool2d((3, 2)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("pool", POOLS, ids=str)
-def test_pooling_windows(pool):
-    x = torch.randn(3, 2, 7, 5, dtype=torch.float64)
-    y = evaluate(freeze(nn.Sequential(pool), (2, 7, 5)).network, x)[0]
-    torch.testing.assert_close(y, pool(x), rtol=1e-12, atol=1e-12)
-
-
-def test_windows_are_cut_at_the_border():
-    assert sliding_ranges(5, 3, 2, 1, 4) == [(0, 2), (1, 4), (3, 5), (5, 5)]
 
 
 def test_changed_forward_is_not_trusted():
@@ -37,6 +18,22 @@ def test_changed_forward_is_not_trusted():
     assert "Conv2d" in supported_modules()
 
 
-def test_dilated_max_pooling_is_refused():
-    with pytest.raises(ValueError, match="dilation=2 in MaxPool2d"):
-        module_operation(nn.MaxPool2d(2, dilation=2), (1, 5, 5), (1, 1, 1))
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(2, 4, 3, 2, 1, padding_mode="replicate"), (2, 7)),
+        (nn.Conv1d(4, 2, 4, padding="same", groups=2, padding_mode="circular"), (4, 5)),
+        (L.AdaptiveSOCConv2d(2, 2, 5, padding=2, padding_mode="circular").to_plain(), (2, 3, 4)),
+        (L.ECOConv2d(2, 2, 3, padding=1, padding_mode="circular").to_plain(), (2, 5, 7)),
+        (L.ECOConv2d(2, 4, 3, 2, padding=1, padding_mode="circular").to_plain(), (2, 6, 12)),
+    ],
+    ids=str,
+)
+def test_convolutions_compute_what_torch_computes(layer, shape):
+    layer = layer.double().eval()
+    x = torch.randn(3, *shape, dtype=torch.float64)
+    y, error = evaluate(freeze(nn.Sequential(layer), shape).network, x)
+    with torch.no_grad():
+        off = (y - layer(x)).flatten(1).norm(dim=1)
+    assert bool((off <= 2 * error).all())
+    assert float(error.max()) < 1e-10

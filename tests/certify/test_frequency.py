@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onelip.certify.frequency import frequency_error, frequency_forward, waves
-from onelip.layers.fourier import frequency_conv2d
+from onelip.layers.frequency import frequency_conv2d
 
 
 @settings(max_examples=20)

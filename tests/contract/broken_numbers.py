@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.linalg import Bound, conv_norm_bound
+from onelip.linalg.l1_ball import l1_norm_bound
 
 
 class TooLong(SoundConv2d):
@@ -28,6 +29,29 @@ class TooLongInTraining(TooLong):
     @override
     def constrain(self, raw: Tensor) -> Tensor:
         return super().constrain(raw) if self.training else SoundConv2d.constrain(self, raw)
+
+
+class LongInLInf(SoundConv2d):
+    """Registered as 1-Lipschitz in l_inf, but rotates two channels: 1 in l2, sqrt(2) in l_inf."""
+
+    norm = "linf"
+
+    @override
+    def constrain(self, raw: Tensor) -> Tensor:
+        rotation = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=raw.dtype).repeat(self.groups, 1) / math.sqrt(2)
+        return nn.functional.pad(rotation[:, :, None, None], (1, 1, 1, 1)) + 0 * raw
+
+    def linf_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
+        return l1_norm_bound(self.eval_weight().flatten(1))
+
+
+class UnderestimatesLInf(SoundConv2d):
+    """Short in both norms, but claims too small a bound in l_inf."""
+
+    norm = "linf"
+
+    def linf_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
+        return Bound(0.9 * l1_norm_bound(self.eval_weight().flatten(1)).value, True, "row sums")
 
 
 class InexactInFloat64(SoundConv2d):

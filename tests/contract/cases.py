@@ -92,6 +92,11 @@ class Case:
         """The same case with other options."""
         return replace(self, label=label, options={**self.options, **changes})
 
+    @property
+    def modes_for_one(self) -> tuple[bool, ...]:
+        """Modes, True for train, in which samples are treated one by one: normalization couples a training batch."""
+        return (False,) if self.record.kind == "normalization" else (True, False)
+
     def stride(self) -> tuple[int, int]:
         """The stride as a pair."""
         stride = self.options.get("stride", 1)
@@ -102,6 +107,8 @@ class Case:
         if len(self.shape) == 3:
             sh, sw = (2 * s for s in self.stride())
             return self.shape[0], self.shape[1] + sh, self.shape[2] + 2 * sw
+        if self.record.kind == "conv1d":
+            return self.shape[0], self.shape[1] + 2 * self.stride()[0]
         return self.shape
 
 
@@ -214,6 +221,39 @@ ZERO_TRANSPOSED = (
     _conv("zeros-output-padding", 8, 2, 3, (3, 4), padding=1, stride=2, output_padding=1),
 )
 
+CORE_LINES = (
+    _conv("k3", 4, 4, 3, (7,), padding=1),
+    _conv("widen", 3, 6, 3, (6,), padding=1),
+    _conv("groups", 4, 4, 3, (7,), padding=1, groups=2),
+    _conv("stride2-k3", 4, 8, 3, (8,), padding=1, stride=2),
+)
+
+GRID_LINES = (
+    _conv("k1", 4, 4, 1, (5,)),
+    _conv("k2-same", 4, 4, 2, (5,), padding="same"),
+    _conv("k5", 3, 3, 5, (9,), padding=2),
+    _conv("narrow", 6, 3, 3, (6,), padding=1),
+    _conv("one-channel", 1, 1, 3, (7,), padding=1),
+    _conv("groups-widen", 4, 8, 3, (6,), padding=1, groups=2),
+    _conv("groups-of-one-channel", 4, 4, 3, (5,), padding=1, groups=4),
+    _conv("stride-is-kernel", 2, 4, 2, (8,), stride=2),
+    _conv("stride2-k4-narrow", 6, 2, 4, (6,), padding=1, stride=2),
+    _conv("stride-beyond-kernel", 4, 4, 1, (4,), stride=2, full_circle=False),
+    _conv("dilation-stride", 3, 6, 3, (8,), padding=3, dilation=3, stride=2),
+    _conv("valid", 4, 4, 3, (6,), padding="valid", full_circle=False),
+)
+
+ZERO_LINES = (
+    _conv("zeros", 4, 4, 3, (6,), padding=1),
+    _conv("zeros-stride", 3, 6, 3, (7,), padding=1, stride=2),
+)
+
+SMALL_LINES = (
+    _conv("k5-on-3", 4, 4, 5, (3,), padding=2),
+    _conv("k5-on-1", 4, 4, 5, (1,), padding=2),
+    _conv("stride2-on-odd", 3, 6, 3, (5,), padding=1, stride=2, full_circle=False),
+)
+
 
 def _linear(label: str, fin: int, fout: int, *shape: int, **options: Any) -> dict[str, Any]:
     return {"label": label, "arguments": (fin, fout), "options": options, "shape": (*shape, fin)}
@@ -270,11 +310,13 @@ def _pool_specs(record: LayerRecord) -> list[dict[str, Any]]:
 def _specs(record: LayerRecord, core: bool) -> list[dict[str, Any]]:
     if record.kind == "conv2d":
         return _with_padding(record, CORE_CONVS if core else GRID_CONVS, ZERO_CONVS, core)
+    if record.kind == "conv1d":
+        return _with_padding(record, CORE_LINES if core else GRID_LINES, ZERO_LINES, core)
     if record.kind == "conv_transpose2d":
         return _with_padding(record, CORE_TRANSPOSED if core else GRID_TRANSPOSED, ZERO_TRANSPOSED, core)
     if record.kind == "linear":
         return list(CORE_LINEAR if core else GRID_LINEAR)
-    if record.kind == "activation":
+    if record.kind in ("activation", "normalization"):
         return list(CORE_ACTIVATIONS if core else GRID_ACTIVATIONS)
     return _pool_specs(record)[:1] if core else _pool_specs(record)[1:]
 
@@ -293,7 +335,7 @@ def _with_padding(
 
 def _adapt(record: LayerRecord, spec: dict[str, Any]) -> dict[str, Any]:
     # Core cases are never refused, so those of a record that cannot widen or stride keep its channels and size.
-    if not spec["arguments"] or record.kind in ("activation", "pool"):
+    if not spec["arguments"] or record.kind in ("activation", "normalization", "pool"):
         return spec
     first, second, *rest = spec["arguments"]
     options = dict(spec.get("options", {}))
@@ -317,9 +359,10 @@ def grid_cases(record: LayerRecord, dtype: torch.dtype = torch.float32) -> list[
 
 def small_image_cases(record: LayerRecord, dtype: torch.dtype = torch.float32) -> list[Case]:
     """Convolutions on images smaller than the kernel, or that the stride does not divide."""
-    if record.kind != "conv2d":
-        return []
-    cases = [Case(record=record, dtype=dtype, **s) for s in _with_padding(record, SMALL_IMAGES, (), core=True)]
+    specs = {"conv1d": SMALL_LINES, "conv2d": SMALL_IMAGES}.get(record.kind, ())
+    cases = (
+        [Case(record=record, dtype=dtype, **s) for s in _with_padding(record, specs, (), core=True)] if specs else []
+    )
     return [case for case in cases if refusal(case) is None]
 
 

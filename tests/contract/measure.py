@@ -77,7 +77,8 @@ class Gains:
     """The extreme factors by which a map stretches, over every input probed.
 
     Attributes:
-        largest: The largest singular value, and for maps that are not affine also the largest stretch of a pair.
+        largest: The largest singular value, and for maps that are not affine also the largest stretch of a pair. In
+            l_inf, the largest sum of absolute values of a row.
         smallest: The smallest singular value on the smaller side of the matrix.
     """
 
@@ -93,13 +94,22 @@ def _extreme_singular_values(matrix: Tensor) -> tuple[float, float]:
     return float(eigenvalues[-1]), float(eigenvalues[0])
 
 
-def gains(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Gains:
+def gains(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, norm: str = "l2") -> Gains:
     """Measure how much a map stretches: by its dense matrix if it is affine, by Jacobians and pairs if not."""
+    if norm == "linf":
+        return Gains(_largest_row_sum(module, shape, dtype), 0.0)
     if is_affine(module, shape, dtype):
         return Gains(*_extreme_singular_values(matrix_of(module, shape, dtype)))
     extremes = [_extreme_singular_values(matrix) for matrix in jacobians(module, probe_points(shape, dtype))]
     stretch = _stretch_of_pairs(module, shape, dtype)
     return Gains(max(stretch, *(high for high, _ in extremes)), min(low for _, low in extremes))
+
+
+def _largest_row_sum(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> float:
+    affine = is_affine(module, shape, dtype)
+    matrices = matrix_of(module, shape, dtype) if affine else jacobians(module, probe_points(shape, dtype))
+    assert torch.isfinite(matrices).all(), "the map has NaN or inf entries in its matrix"
+    return float(matrices.abs().sum(-1).max())
 
 
 def _stretch_of_pairs(module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> float:

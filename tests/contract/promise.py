@@ -13,9 +13,9 @@ from tests.contract.cases import Case
 from onelip.layers import LayerRecord
 
 Kinds = tuple[str, ...]
-WITH_WEIGHT: Kinds = ("conv2d", "conv_transpose2d", "linear")
-EVERY: Kinds = (*WITH_WEIGHT, "activation", "pool")
-CONVS: Kinds = ("conv2d", "conv_transpose2d")
+WITH_WEIGHT: Kinds = ("conv1d", "conv2d", "conv_transpose2d", "linear")
+EVERY: Kinds = (*WITH_WEIGHT, "activation", "pool", "normalization")
+CONVS: Kinds = ("conv1d", "conv2d", "conv_transpose2d")
 Scope = Literal["first", "core", "all", "small-images"]
 
 

@@ -77,5 +77,6 @@ class SoundConv2d(ExplicitConv2d):
 
 def case_of(layer: type[nn.Module]) -> Case:
     """The case that broken layers are checked on: a grouped, circular, 3 x 3 convolution."""
-    record = LayerRecord("conv2d", "toy", layer, False, ("zeros", "circular"), False, True, "none", "none")
+    norm = getattr(layer, "norm", "l2")
+    record = LayerRecord("conv2d", "toy", layer, False, ("zeros", "circular"), False, True, "none", "none", norm=norm)
     return Case(record, "toy", (4, 4, 3), {"padding": 1, "groups": 2, "padding_mode": "circular"}, (4, 5, 6))

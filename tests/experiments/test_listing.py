@@ -4,15 +4,18 @@ import pytest
 
 from onelip import layers, models
 from onelip.experiments import UserError
-from onelip.experiments.listing import KINDS_OF_PARTS, show
+from onelip.experiments.listing import KINDS_OF_PARTS, LAYER_KINDS, show
+from onelip.layers.registry import KINDS
 from onelip.tasks import OPTIMIZERS, SCHEDULES
 
 
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("layers", {*layers.available("conv2d"), *layers.available("linear")}),
+        ("layers", {name for kind in LAYER_KINDS for name in layers.available(kind)}),
         ("activations", set(layers.available("activation"))),
+        ("pools", set(layers.available("pool"))),
+        ("normalizations", set(layers.available("normalization"))),
         ("models", set(models.available())),
         ("optimizers", set(OPTIMIZERS)),
         ("schedules", set(SCHEDULES)),
@@ -26,7 +29,35 @@ def test_every_registered_name_is_listed(kind, names, capsys):
 
 @pytest.mark.parametrize("kind", KINDS_OF_PARTS)
 def test_every_entry_says_what_it_is(kind):
-    assert all(name and len(text) > 10 for name, text in KINDS_OF_PARTS[kind]())
+    assert all(name and len("".join(text)) > 10 for name, *text in KINDS_OF_PARTS[kind].rows())
+
+
+def test_every_kind_of_layer_is_in_a_list():
+    assert set(KINDS) == {*LAYER_KINDS, "activation", "pool", "normalization"}
+
+
+def test_a_method_is_one_row_with_what_is_special_to_each_kind(capsys, monkeypatch):
+    def made(kind, **changes):
+        facts = {"cost": "nothing", "paper": "a paper", "orthogonal": True, "norm": "l2"} | changes
+        return layers.LayerRecord(kind, "new", object, paddings=(), square=False, strides=True, **facts)
+
+    known = [made("conv2d"), made("linear", cost="one product", orthogonal=False, norm="linf")]
+    monkeypatch.setattr(layers, "records", lambda kind: [r for r in known if r.kind == kind])
+    assert list(KINDS_OF_PARTS["layers"].rows()) == [
+        (
+            "new",
+            "conv2d, linear\nconv2d: orthogonal\nlinear: not orthogonal, linf norm",
+            "a paper\ncost conv2d: nothing\ncost linear: one product",
+        )
+    ]
+
+
+def test_the_table_of_layers_fits_the_page(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    show("layers")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["method", "kinds,", "Jacobian", "source,", "cost", "of", "the", "constraint"]
 
 
 def test_all_kinds_are_shown_without_an_argument(capsys):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from tests.layers.dense import singular_values
 
+from onelip.layers import AOCConv2d
 from onelip.layers.block_kernel import block_plan
 from onelip.layers.conv_arguments import conv_arguments
 from onelip.linalg.block_convolution import HEIGHT, WIDTH
@@ -63,3 +66,10 @@ def test_taps_on_a_grid_are_planned_on_it() -> None:
     # Stride 4 and dilation 2 are stride 2 and dilation 1 on every second pixel.
     plan = block_plan(conv_arguments("Layer", 4, 8, 3, 4, 0, 2))
     assert (plan.start, plan.axes, plan.matrix_shape) == ((2, 2), (HEIGHT, WIDTH), (1, 8, 16))
+
+
+@pytest.mark.parametrize(("stride", "dilation"), [(2, 2), (4, 2), ((1, 2), (2, 4))])
+def test_stride_and_dilation_with_a_common_divisor_give_a_co_isometry(stride, dilation) -> None:  # type: ignore[no-untyped-def]
+    layer = AOCConv2d(4, 2, 3, stride, dilation, dilation, padding_mode="circular")
+    values = singular_values(layer, (4, 8, 8))
+    torch.testing.assert_close(values, torch.ones_like(values), rtol=0, atol=1e-6)

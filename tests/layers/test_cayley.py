@@ -67,3 +67,18 @@ def test_assigned_reflection_becomes_a_finite_orthogonal_matrix() -> None:
     layer.weight = -torch.eye(3)
     values = torch.linalg.svdvals(layer.weight.detach())
     assert float((values - 1).abs().max()) < 1e-5
+
+
+def test_more_than_130_channels() -> None:
+    # Where some builds of torch get LU wrong.
+    layer = CayleyConv2d(140, 140, 3, padding=1, padding_mode="circular")
+    for training in (True, False):
+        with torch.no_grad():
+            spectrum = layer.train(training).spectrum((2, 3)).to(torch.complex128)
+        assert float((spectrum.mH @ spectrum - torch.eye(140)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 6, 3), (2, 3, 6)])
+def test_gradient(shape: tuple[int, ...]) -> None:
+    free = torch.randn(shape, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(cayley_transform, (free,), atol=1e-7)

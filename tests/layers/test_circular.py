@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from onelip.layers.circular import CircularConvTranspose2d, conv_transpose2d_circular
+from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d, conv_transpose2d_circular
 from onelip.layers.conv_arguments import conv_arguments
 
 ROUNDING = 1e-12
@@ -77,3 +79,15 @@ def test_module_owns_its_weights_and_proves_their_norm() -> None:
     assert layer.lipschitz_bound().proved
     assert "padding=(1, 1)" in repr(layer)
     assert torch.equal(layer.to_plain()(torch.ones(1, 2, 3, 3)), layer(torch.ones(1, 2, 3, 3)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 2), (9, 9)])
+def test_convolution_that_goes_round_more_than_once(size: tuple[int, int]) -> None:
+    arguments = replace(conv_arguments("Test", 2, 3, 5, 1, "same", 2, 1, "circular"), wraps=True)
+    weight, bias = torch.randn(3, 2, 5, 5, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    x = torch.randn(2, 2, *size, dtype=torch.float64)
+    tiled = torch.nn.functional.conv2d(x.repeat(1, 1, 19, 19), weight, bias, dilation=2)
+    # Pixel (0, 0) of the result is that of a copy far from the border.
+    start = [(9 * n - 4) for n in size]
+    expected = tiled[:, :, start[0] : start[0] + size[0], start[1] : start[1] + size[1]]
+    torch.testing.assert_close(CircularConv2d(weight, bias, arguments)(x), expected)

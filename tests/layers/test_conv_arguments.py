@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,3 +84,10 @@ def test_impossible_image_is_one_sentence(height: int, options: dict[str, Any], 
 
 def test_extent_counts_the_holes_of_dilation() -> None:
     assert conv_arguments("Owner", 1, 1, (3, 2), dilation=(2, 3)).extent == (5, 4)
+
+
+def test_layers_that_never_pad_may_wrap_around_a_small_image() -> None:
+    arguments = conv_arguments("Owner", 1, 1, 5, padding=2, padding_mode="circular")
+    replace(arguments, wraps=True).check_image(1, 9)
+    with pytest.raises(ValueError, match="smaller than the circular padding 2 of Owner"):
+        arguments.check_image(1, 9)

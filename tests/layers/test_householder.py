@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from tests.layers.activations import largest_stretch, singular_values
 
-from onelip.layers import HouseHolder
-from onelip.layers.householder import reflect_half_plane
+from onelip.layers import HouseHolder, HouseHolder2
+from onelip.layers.householder import fold_sectors, reflect_half_plane
 
 
 def _generic(channels: int, dtype: torch.dtype = torch.float64) -> HouseHolder:
@@ -60,3 +61,72 @@ def test_axis_precision_and_refusals() -> None:
         HouseHolder(3)
     with pytest.raises(ValueError, match="input with 6 channels in HouseHolder must have channels=4"):
         layer(torch.zeros(1, 6))
+
+
+def _order_2(channels: int) -> HouseHolder2:
+    layer = HouseHolder2(channels, dtype=torch.float64)
+    with torch.no_grad():
+        layer.angle.uniform_(-20, 20)
+    return layer
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 6, 3), (1, 6, 2, 2)])
+def test_every_singular_value_of_order_2_is_one(shape: tuple[int, ...]) -> None:
+    for scale in (1.0, 1e-200, 0.0):
+        x = scale * torch.randn(shape, dtype=torch.float64)
+        assert float((singular_values(_order_2(6), x) - 1).abs().max()) < 1e-14
+    assert largest_stretch(_order_2(6), shape[1:]) <= 1 + 1e-12
+
+
+def test_order_2_in_polar_coordinates() -> None:
+    """Sectors are kept, reflected at a, turned by -2b and reflected at 0, counted from the first ray."""
+    start, a, b = 0.4, 1.2, 2.5
+    t = torch.arange(0, 2 * math.pi, 0.01, dtype=torch.float64)
+    angles = 2 * torch.tensor([start, a, b], dtype=torch.float64)[:, None]
+    first, second = fold_sectors(torch.cos(t + start), torch.sin(t + start), angles)
+    pieces = torch.stack([t, 2 * a - t, t - 2 * b, -t])
+    sector = torch.stack([t >= a, t >= a + b, t >= math.pi + b]).sum(0)
+    expected = pieces.gather(0, sector[None])[0] + start
+    assert torch.allclose(first, torch.cos(expected), rtol=0, atol=1e-14)
+    assert torch.allclose(second, torch.sin(expected), rtol=0, atol=1e-14)
+    assert len(sector.unique()) == 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_order_2_is_continuous_across_every_ray(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    angles = 20 * torch.rand(3, 1, generator=generator, dtype=torch.float64) - 10
+    t = torch.linspace(0, 2 * math.pi, 20001, dtype=torch.float64)
+    image = torch.stack(fold_sectors(torch.cos(t), torch.sin(t), angles))
+    steps = (image[:, 1:] - image[:, :-1]).norm(dim=0)
+    assert float(steps.max()) <= 2 * math.pi / 20000 * (1 + 1e-9)
+
+
+def test_order_2_contains_order_1() -> None:
+    """With a first sector that is a half plane and a second of width 0, the other half plane is reflected."""
+    x = torch.randn(500, 2, dtype=torch.float64)
+    one, two = HouseHolder(2, dtype=torch.float64), HouseHolder2(2, dtype=torch.float64)
+    with torch.no_grad():
+        two.angle.copy_(torch.tensor([[math.pi / 2], [2 * math.pi], [0.0]], dtype=torch.float64))
+        assert torch.allclose(two(x), one(x), rtol=0, atol=1e-14)
+
+
+def test_angles_of_order_2_learn_wherever_they_are() -> None:
+    layer = _order_2(8)
+    layer(torch.randn(400, 8, dtype=torch.float64)).pow(3).sum().backward()
+    assert layer.angle.grad is not None
+    assert bool(layer.angle.grad.all())
+    x = torch.zeros(1, 8, dtype=torch.float64, requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+
+
+def test_order_2_starts_at_random_and_refuses_odd_channels() -> None:
+    torch.manual_seed(0)
+    layer = HouseHolder2(64, -1)
+    assert bool(((layer.angle >= 0) & (layer.angle <= math.pi)).all())
+    assert layer(torch.zeros(2, 3, 64)).shape == (2, 3, 64)
+    assert layer(torch.zeros(2, 64, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="channels=5 in HouseHolder2 must be even"):
+        HouseHolder2(5)

@@ -106,3 +106,42 @@ def test_zero_weight_stays_finite(name: str) -> None:
     assert layer.raw_weight.grad is not None
     assert layer.raw_weight.grad.isfinite().all()
     assert layer.lipschitz_bound().value <= 1 + 1e-5
+
+
+STEPPED = [("bjorck", {"order": order}) for order in (1, 2, 3, 4)] + [("newton-schulz", {}), ("polar-express", {})]
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize(("name", "options"), STEPPED, ids=str)
+def test_stopped_early_never_above_one(name: str, options: dict[str, int], max_steps: int) -> None:
+    layer = build(name, 8, 8, max_steps=max_steps, dtype=torch.float64, **options)
+    assert not layer.orthogonal
+    u, v = torch.linalg.qr(torch.randn(2, 8, 8, dtype=torch.float64)).Q
+    with torch.no_grad():
+        layer.raw_weight.copy_(7 * u * torch.logspace(0, -3, 8) @ v)
+    values = torch.linalg.svdvals(layer.weight.detach())
+    assert values[0] <= 1 + 1e-14
+    assert (values[-1] >= 0.9999) == (max_steps == 50)
+    before = layer.weight.detach().clone()
+    layer.retract_()
+    assert torch.equal(layer.weight, before)
+
+
+def test_steps_are_those_of_bjorck() -> None:
+    # Order 1 on singular values: s -> 3/2 s - 1/2 s^3 (Bjorck and Bowie), after scaling by a bound of the norm.
+    layer = build("bjorck", 6, 6, max_steps=3, dtype=torch.float64)
+    u, v = torch.linalg.qr(torch.randn(2, 6, 6, dtype=torch.float64)).Q
+    s = torch.linspace(1.0, 0.1, 6, dtype=torch.float64)
+    with torch.no_grad():
+        layer.raw_weight.copy_(u * s @ v)
+    scale = float((s**16).sum() ** (1 / 16))
+    expected = s / scale
+    for _ in range(3):
+        expected = 1.5 * expected - 0.5 * expected**3
+    assert torch.allclose(torch.linalg.svdvals(layer.weight.detach()), expected.sort(descending=True)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bjorck", "newton-schulz", "polar-express"])
+def test_no_steps_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"max_steps=0 in \w+Linear must be an integer of at least 1"):
+        build(name, 4, 4, max_steps=0)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers import retract_, to_plain
+from onelip.layers import project_, retract_, to_plain
 from onelip.layers.constrained import ConstrainedModule
+from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound
 
 
@@ -84,3 +86,29 @@ def test_retraction_reaches_every_layer_once() -> None:
     model = Nested(Halved())
     retract_(model)
     assert model.first.retractions == 1
+
+
+class _Projected(Halved):
+    @override
+    def project_(self) -> int:
+        return 3
+
+
+def test_projection_counts_the_steps_of_all_layers() -> None:
+    model = nn.Sequential(_Projected(), nn.Linear(2, 2), Halved(), _Projected())
+    assert project_(model) == 6
+    assert project_(nn.Linear(2, 2)) == 0
+
+
+def test_evaluating_restores_each_mode_even_after_errors() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).train()
+    model[1].eval()
+
+    def fail() -> None:
+        with evaluating(model):
+            assert not any(m.training for m in model.modules())
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        fail()
+    assert [m.training for m in model.modules()] == [True, True, False]

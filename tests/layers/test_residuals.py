@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from onelip.layers import (
     AdditiveResidual,
+    BatchLipNorm,
     ConcatResidual,
     L2NormResidual,
     MaxMin,
@@ -104,3 +105,12 @@ def test_refusals(cls: type[Residual]) -> None:
     if cls in (AdditiveResidual, PrescaledResidual):
         with pytest.raises(ValueError, match="init=nan"):
             cls(nn.Identity(), init=float("nan"))  # type: ignore[call-arg]
+
+
+def test_a_bound_in_training_leaves_the_statistics_of_a_branch_alone() -> None:
+    statistics = BatchLipNorm(4)
+    layer = PrescaledResidual(nn.Sequential(MaxMin(), statistics, MaxMin()))
+    before = {k: v.clone() for k, v in statistics.state_dict().items()}
+    assert layer.lipschitz_bound((4,)).proved
+    assert statistics.training
+    assert all(torch.equal(v, before[k]) for k, v in statistics.state_dict().items())

@@ -32,6 +32,23 @@ def test_approaches_the_matrix_exponential() -> None:
     assert torch.allclose(found, torch.linalg.matrix_exp(a), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("n_terms", [6, 7, 12])
+@pytest.mark.parametrize(("channels", "kernel", "size"), [(3, 1, 3), (3, 5, 6), (12, 3, 4), (2, (1, 5), 6)])
+def test_truncation_never_exceeds_one(channels: int, kernel: int, size: int, n_terms: int, mode: str) -> None:
+    layer = SOCConv2d(
+        channels, channels, kernel, padding="same", padding_mode=mode, dtype=torch.float64, n_terms=n_terms
+    )
+    x = torch.eye(channels * size**2, dtype=torch.float64).view(-1, channels, size, size)
+    for scale in (1e-3, 1.0, 1e3):
+        with torch.no_grad():
+            layer.raw_weight.mul_(scale)
+        for training in (True, False):
+            y = layer.train(training)(x) - layer(torch.zeros_like(x[:1]))
+            values = torch.linalg.svdvals(y.detach().flatten(1))
+            assert 1 - 2e-5 <= float(values[-1]) <= float(values[0]) <= 1 + 1e-13
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e3, 1e30])
 def test_skew_kernel_is_exact_and_free_of_scale(scale: float) -> None:
     layer = SOCConv2d(4, 4, 3, padding=1, groups=2)
@@ -59,7 +76,6 @@ def test_plain_form_pads_and_keeps_channels() -> None:
         ({"kernel_size": 2}, r"kernel_size=\(2, 2\) in SOCConv2d must be odd"),
         ({"stride": 2, "padding": 0}, r"stride=\(2, 2\) in SOCConv2d must be 1"),
         ({"padding": 0}, r"padding=\(0, 0\) in SOCConv2d must be 'same'"),
-        ({"groups": 2, "out_channels": 6}, "groups=2 in SOCConv2d with in_channels=4 and out_channels=6"),
         ({"n_terms": 5}, "n_terms=5 in SOCConv2d must be at least 6"),
     ],
 )

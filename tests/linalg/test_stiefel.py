@@ -7,7 +7,7 @@ import torch
 from tests.linalg.matrices import conditioned
 
 from onelip.linalg import ORTHOGONALISERS
-from onelip.linalg.stiefel import may_look_at_values
+from onelip.linalg.stiefel import frobenius_norm, may_look_at_values
 
 NAMES = sorted(ORTHOGONALISERS)
 
@@ -70,3 +70,11 @@ def test_who_may_look_at_values() -> None:
 def test_meta_tensors_pass_through() -> None:
     for f in ORTHOGONALISERS.values():
         assert f(torch.empty(4, 3, device="meta")).matrix.shape == (4, 3)
+
+
+def test_frobenius_norm() -> None:
+    for dtype in (torch.float64, torch.complex128):
+        x = torch.randn(3, 4, 5, dtype=dtype)
+        expected = x.abs().square().sum((-2, -1)).sqrt()
+        torch.testing.assert_close(frobenius_norm(x), expected)
+        torch.testing.assert_close(frobenius_norm(x.mH), expected)

@@ -96,3 +96,10 @@ def test_options_reach_the_convolutions_and_must_be_the_methods_own():
 @pytest.mark.parametrize("name", ["aoc", "bcop", "plain"])
 def test_even_kernels_keep_the_image_size(name):
     assert choose_method(name, None, "maxmin").conv2d(4, 4, 2)(torch.rand(2, 4, 4, 6)).shape == (2, 4, 4, 6)
+
+
+def test_an_activation_that_drops_channels_is_padded():
+    act = Method("aoc", "bjorck", "maxout").act(6)
+    assert [type(m).__name__ for m in act] == ["Maxout", "ChannelPad"]
+    assert act(torch.rand(2, 6, 3)).shape == (2, 6, 3)
+    assert type(Method("aoc", "bjorck", "maxmin").act(6)).__name__ == "MaxMin"

@@ -15,7 +15,8 @@ from typing_extensions import override
 from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
-from onelip.bounds.tracing import Traced, evaluating, trace
+from onelip.bounds.tracing import Traced, trace
+from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound, full_precision
 
 Shape = tuple[int, ...]

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from onelip.bounds.network import lipschitz_bound
-from onelip.bounds.registry import Refused, register_modules
-from onelip.layers import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual
+from onelip.bounds.registry import Refused, register_bound, register_modules
+from onelip.layers import (
+    AdditiveResidual,
+    ConcatResidual,
+    ConvexResidual,
+    L2NormResidual,
+    PrescaledResidual,
+    Residual,
+)
 from onelip.linalg import Bound
 
 
@@ -15,4 +22,9 @@ def _residual(module: Residual, input_shape: tuple[int, ...]) -> Bound:
     return module.bound_from(lipschitz_bound(module.fn, shape).bound)
 
 
+def _convex_residual(module: ConvexResidual, input_shape: tuple[int, ...]) -> Bound:
+    return module.bound_from([lipschitz_bound(branch, input_shape).bound for branch in module.branches])
+
+
+register_bound(ConvexResidual, _convex_residual)
 register_modules(_residual, AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual)

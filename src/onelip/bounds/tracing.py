@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import fx, nn
@@ -12,6 +10,7 @@ from typing_extensions import override
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import has_module_rule
 from onelip.layers import Sum
+from onelip.layers.plain import evaluating
 
 
 class LeafTracer(fx.Tracer):
@@ -38,25 +37,6 @@ def is_leaf(module: nn.Module) -> bool:
         return True
     containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
     return type(module).__module__.startswith("torch.nn") and not isinstance(module, containers)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into eval mode inside the block and restore each one's own mode afterwards.
-
-    Args:
-        model: Any module.
-
-    Yields:
-        Nothing.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from onelip.bounds.tracing import evaluating
 from onelip.certify.certificate import Certificate, now
 from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
@@ -18,6 +17,7 @@ from onelip.certify.head import find_head
 from onelip.certify.radius import certified_radii, pair_norms
 from onelip.certify.records import Network
 from onelip.layers import to_plain
+from onelip.layers.plain import evaluating
 
 AGREEMENT = 1e-3
 """How far, relative to the largest logit, the model's own output may be from that of the frozen network. Larger

@@ -14,14 +14,9 @@ from torch import Tensor, fx, nn
 from onelip.bounds.network import Analysis, NodeFacts, analyse
 from onelip.bounds.tracing import Traced, trace
 from onelip.bounds.windows import pair
-from onelip.certify.export_modules import (
-    Operation,
-    adaptive_operation,
-    module_operation,
-    sliding_ranges,
-    supported_modules,
-    window_operation,
-)
+from onelip.certify import export_activations  # noqa: F401  (enters how activations are described)
+from onelip.certify.export_modules import Operation, module_operation, supported_modules
+from onelip.certify.export_pooling import adaptive_operation, sliding_ranges, window_operation
 from onelip.certify.records import INPUT, Network, Node
 
 

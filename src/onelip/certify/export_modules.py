@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, nn, view_as_real
 
 from onelip import layers
-from onelip.bounds.pooling_rules import adaptive_sizes
-from onelip.bounds.windows import adaptive_ranges, pair
-from onelip.layers.windows import adaptive_multiplicity, adaptive_sum_scales
+from onelip.bounds.windows import pair
+from onelip.layers.conv_arguments import ConvArguments
 from onelip.linalg import conv_norm_bound
 
 Shape = tuple[int, ...]
@@ -65,16 +64,43 @@ def supported_modules() -> tuple[str, ...]:
     return tuple(sorted(kind.__name__ for kind in _EXPORTERS))
 
 
+def register_exporter(exporter: Exporter, *kinds: type[nn.Module]) -> None:
+    """Say how to describe modules of some classes; subclasses that keep their `forward` are described alike.
+
+    Args:
+        exporter: From the module and the shapes of one input and one output sample to its operation.
+        *kinds: The classes.
+    """
+    _EXPORTERS.update(dict.fromkeys(kinds, exporter))
+
+
+def sample_axis(dim: int, shape: Shape) -> int:
+    """Count an axis from the first one behind the batch.
+
+    Args:
+        dim: Axis of a batch, negative from the back.
+        shape: Shape of one sample.
+
+    Returns:
+        The axis of the sample.
+    """
+    return dim % (len(shape) + 1) - 1
+
+
 def _exports(*kinds: type[nn.Module]) -> Callable[[Exporter], Exporter]:
     def enter(exporter: Exporter) -> Exporter:
-        _EXPORTERS.update(dict.fromkeys(kinds, exporter))
+        register_exporter(exporter, *kinds)
         return exporter
 
     return enter
 
 
+def _bias(module: Any) -> dict[str, Tensor]:
+    return {} if module.bias is None else {"bias": module.bias}
+
+
 def _weights(module: Any) -> dict[str, Tensor]:
-    return {"weight": module.weight} | ({} if module.bias is None else {"bias": module.bias})
+    return {"weight": module.weight} | _bias(module)
 
 
 @_exports(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
@@ -87,17 +113,17 @@ def _linear(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("linear", {}, _weights(module))
 
 
-@_exports(nn.Conv2d)
-def _conv2d(module: Any, before: Shape, after: Shape) -> Operation:
-    left, right, top, bottom = module._reversed_padding_repeated_twice
+@_exports(nn.Conv1d, nn.Conv2d)
+def _conv(module: Any, before: Shape, after: Shape) -> Operation:
+    sides = list(module._reversed_padding_repeated_twice)
     attributes = {
         "stride": list(module.stride),
-        "pads": [top, bottom, left, right],
+        "pads": sides[2:] + sides[:2],
         "dilation": list(module.dilation),
         "groups": module.groups,
         "padding_mode": module.padding_mode,
     }
-    return Operation("conv2d", attributes, _weights(module))
+    return Operation("conv1d" if len(sides) == 2 else "conv2d", attributes, _weights(module))
 
 
 @_exports(nn.ConvTranspose2d)
@@ -112,30 +138,28 @@ def _conv_transpose2d(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("conv_transpose2d", attributes, _weights(module))
 
 
+def _geometry(a: ConvArguments) -> dict[str, Any]:
+    left, right, top, bottom = a.pads
+    return {"pads": [top, bottom, left, right], "dilation": list(a.dilation), "groups": a.groups}
+
+
+@_exports(layers.CircularConv2d)
+def _circular_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
+    a = module.arguments
+    attributes = _geometry(a) | {"stride": list(a.stride), "padding_mode": "circular"}
+    return Operation("conv2d", attributes, _weights(module))
+
+
 @_exports(layers.CircularConvTranspose2d)
 def _circular_conv_transpose2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
-    attributes = {
-        "stride": list(a.stride),
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
-    }
-    return Operation("circular_conv_transpose2d", attributes, _weights(module))
+    return Operation("circular_conv_transpose2d", _geometry(a) | {"stride": list(a.stride)}, _weights(module))
 
 
 @_exports(layers.GradientResidual2d)
 def _gradient_residual2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
-    attributes = {
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
-        "padding_mode": a.padding_mode,
-    }
-    return Operation("gradient_residual2d", attributes, _weights(module))
+    return Operation("gradient_residual2d", _geometry(a) | {"padding_mode": a.padding_mode}, _weights(module))
 
 
 @_exports(layers.GradientResidual1d)
@@ -146,24 +170,30 @@ def _gradient_residual1d(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(layers.SkewSeries2d)
 def _skew_series2d(module: Any, before: Shape, after: Shape) -> Operation:
     a = module.arguments
-    left, right, top, bottom = a.pads
     norm = conv_norm_bound(module.kernel, dilation=a.dilation, groups=a.groups)
-    attributes = {
-        "pads": [top, bottom, left, right],
-        "dilation": list(a.dilation),
-        "groups": a.groups,
+    attributes = _geometry(a) | {
         "padding_mode": a.padding_mode,
         "coefficients": list(module.coefficients),
         "norm": norm.value,
     }
-    tensors = {"weight": module.kernel} | ({} if module.bias is None else {"bias": module.bias})
-    return Operation("skew_series2d", attributes, tensors)
+    return Operation("skew_series2d", attributes, {"weight": module.kernel} | _bias(module))
 
 
 @_exports(layers.FrequencyConv2d)
 def _frequency_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
-    tensors = {"spectrum": module.spectrum} | ({} if module.bias is None else {"bias": module.bias})
-    return Operation("frequency_conv2d", {}, tensors)
+    return Operation("frequency_conv2d", {}, {"spectrum": module.spectrum} | _bias(module))
+
+
+@_exports(layers.PeriodicSpectrumConv2d)
+def _periodic_spectrum_conv2d(module: Any, before: Shape, after: Shape) -> Operation:
+    spectrum = view_as_real(module.spectrum((before[-2], before[-1])))
+    return Operation("frequency_conv2d", {}, {"spectrum": spectrum} | _bias(module))
+
+
+@_exports(layers.Sandwich1d, layers.FrequencySandwich2d)
+def _sandwich(module: Any, before: Shape, after: Shape) -> Operation:
+    op = "sandwich1d" if isinstance(module, layers.Sandwich1d) else "frequency_sandwich2d"
+    return Operation(op, {"outputs": module.outputs}, _weights(module))
 
 
 @_exports(nn.ZeroPad2d)
@@ -175,40 +205,6 @@ def _zero_pad2d(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(nn.Flatten, nn.Unflatten)
 def _reshape(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("reshape", {"shape": list(after)})
-
-
-@_exports(nn.ReLU)
-def _relu(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("relu")
-
-
-@_exports(nn.LeakyReLU)
-def _leaky_relu(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("leaky_relu", {"slope": float(module.negative_slope)})
-
-
-@_exports(layers.Abs)
-def _abs(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("abs")
-
-
-def _sample_axis(dim: int, shape: Shape) -> int:
-    return dim % (len(shape) + 1) - 1
-
-
-@_exports(layers.MaxMin)
-def _maxmin(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("maxmin", {"axis": _sample_axis(module.dim, before)})
-
-
-@_exports(layers.GroupSort)
-def _group_sort(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("group_sort", {"axis": _sample_axis(module.dim, before), "group_size": module.group_size})
-
-
-@_exports(layers.HouseHolder)
-def _householder(module: Any, before: Shape, after: Shape) -> Operation:
-    return Operation("householder", {"axis": _sample_axis(module.dim, before)}, {"angle": module.angle})
 
 
 @_exports(nn.PixelUnshuffle, layers.InvertibleDownsampling2d)
@@ -235,6 +231,17 @@ def _channel_keep(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("slice", {"axis": 0, "start": 0, "stop": module.out_channels})
 
 
+@_exports(layers.ChannelShuffle)
+def _channel_shuffle(module: Any, before: Shape, after: Shape) -> Operation:
+    groups = [module.group_in, module.group_out]
+    return Operation("channel_shuffle", {"axis": sample_axis(module.dim, before), "groups": groups})
+
+
+@_exports(nn.ChannelShuffle)
+def _torch_channel_shuffle(module: Any, before: Shape, after: Shape) -> Operation:
+    return Operation("channel_shuffle", {"axis": 0, "groups": [module.groups, before[0] // module.groups]})
+
+
 @_exports(layers.Scale)
 def _scale(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("scale", {"factor": module.factor})
@@ -245,12 +252,23 @@ def _normalize(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("normalize", {}, {"mean": module.mean, "std": module.std})
 
 
+@_exports(layers.PositionalCode2d)
+def _positional_code2d(module: Any, before: Shape, after: Shape) -> Operation:
+    return Operation("shift", {}, {"value": module.code})
+
+
 @_exports(nn.BatchNorm1d, nn.BatchNorm2d)
 def _batch_norm(module: Any, before: Shape, after: Shape) -> Operation:
     tensors = {"mean": module.running_mean, "variance": module.running_var}
     optional = {"weight": module.weight, "bias": module.bias}
     tensors |= {role: tensor for role, tensor in optional.items() if tensor is not None}
     return Operation("batch_norm", {"eps": float(module.eps)}, tensors)
+
+
+@_exports(layers.LayerCentering)
+def _center(module: Any, before: Shape, after: Shape) -> Operation:
+    axes = list(range(1, len(before))) or [0]
+    return Operation("center", {"axes": axes}, {} if module.bias is None else {"bias": module.bias})
 
 
 @_exports(layers.ConcatResidual)
@@ -261,132 +279,3 @@ def _concat_residual(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(layers.L2NormResidual)
 def _l2_norm_residual(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("l2_norm_residual", {}, {}, (module.fn, before))
-
-
-# Pooling: the windows of each axis as ranges of pixels, those outside of the image left out.
-
-
-def sliding_ranges(size: int, kernel: int, stride: int, padding: int, count: int) -> list[tuple[int, int]]:
-    """Pixels of each window of fixed size.
-
-    Args:
-        size: Pixels of the line.
-        kernel: Window size.
-        stride: Distance between windows.
-        padding: Pixels in front of the line that windows may cover.
-        count: Number of windows.
-
-    Returns:
-        (start, end) of each, cut at the ends of the line.
-    """
-    starts = [i * stride - padding for i in range(count)]
-    return [(max(0, s), max(0, min(size, s + kernel))) for s in starts]
-
-
-def window_operation(
-    op: str, rows: list[tuple[int, int]], columns: list[tuple[int, int]], scales: tuple[list[float], list[float]]
-) -> Operation:
-    """Describe pooling over the products of row windows and column windows.
-
-    Args:
-        op: "window_sum", "window_norm" or "window_max".
-        rows: (start, end) of each window along the height.
-        columns: (start, end) of each window along the width.
-        scales: Factor of each row window and of each column window.
-
-    Returns:
-        The operation; what it takes of a window is multiplied by both factors.
-    """
-    attributes = {
-        "rows": [list(r) for r in rows],
-        "columns": [list(c) for c in columns],
-        "row_scales": scales[0],
-        "column_scales": scales[1],
-    }
-    return Operation(op, attributes)
-
-
-def _sliding(m: Any, before: Shape, after: Shape) -> list[list[tuple[int, int]]]:
-    kernel, padding = pair(m.kernel_size), pair(m.padding)
-    stride = kernel if not m.stride else pair(m.stride)
-    axes = zip(before[-2:], kernel, stride, padding, after[-2:], strict=True)
-    return [sliding_ranges(*axis) for axis in axes]
-
-
-@_exports(nn.AvgPool2d)
-def _avg_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    kernel, padding = pair(m.kernel_size), pair(m.padding)
-    stride = kernel if not m.stride else pair(m.stride)
-    rows, columns = _sliding(m, before, after)
-    if m.divisor_override is not None:
-        scales = [1 / m.divisor_override] * len(rows), [1.0] * len(columns)
-        return window_operation("window_sum", rows, columns, scales)
-    divisors = []
-    for size, k, s, p, ranges in zip(before[-2:], kernel, stride, padding, (rows, columns), strict=True):
-        whole = [min(i * s - p + k, size + p) - (i * s - p) for i in range(len(ranges))]
-        divisors.append(whole if m.count_include_pad else [end - start for start, end in ranges])
-    return window_operation("window_sum", rows, columns, ([1 / n for n in divisors[0]], [1 / n for n in divisors[1]]))
-
-
-@_exports(layers.ScaledAvgPool2d)
-def _scaled_avg_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    rows, columns = _sliding(m, before, after)
-    return window_operation("window_sum", rows, columns, ([m.factor] * len(rows), [1.0] * len(columns)))
-
-
-@_exports(layers.L2NormPool2d)
-def _l2_norm_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    rows, columns = _sliding(m, before, after)
-    return window_operation("window_norm", rows, columns, ([m.factor] * len(rows), [1.0] * len(columns)))
-
-
-@_exports(nn.MaxPool2d)
-def _max_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    if pair(m.dilation) != (1, 1) or m.return_indices:
-        raise ValueError(f"dilation={m.dilation} in MaxPool2d cannot be certified; use dilation 1 without indices")
-    rows, columns = _sliding(m, before, after)
-    return window_operation("window_max", rows, columns, ([1.0] * len(rows), [1.0] * len(columns)))
-
-
-def adaptive_operation(op: str, before: Shape, output_size: Any) -> Operation:
-    """Describe torch's adaptive average or max pooling.
-
-    Args:
-        op: "window_sum" for the average, or "window_max".
-        before: Shape of one input sample.
-        output_size: As torch takes it.
-
-    Returns:
-        The operation.
-    """
-    sizes = (before[-2], before[-1])
-    ranges = [adaptive_ranges(*axis) for axis in zip(sizes, adaptive_sizes(sizes, output_size), strict=True)]
-    average = op == "window_sum"
-    scales = [[1 / (end - start) if average else 1.0 for start, end in axis] for axis in ranges]
-    return window_operation(op, ranges[0], ranges[1], (scales[0], scales[1]))
-
-
-@_exports(nn.AdaptiveAvgPool2d)
-def _adaptive_avg_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    return adaptive_operation("window_sum", before, m.output_size)
-
-
-@_exports(nn.AdaptiveMaxPool2d)
-def _adaptive_max_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    return adaptive_operation("window_max", before, m.output_size)
-
-
-@_exports(layers.AdaptiveScaledAvgPool2d)
-def _adaptive_scaled_avg_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    axes = list(zip(before[-2:], after[-2:], strict=True))
-    ranges = [adaptive_ranges(*axis) for axis in axes]
-    scales = [adaptive_sum_scales(*axis) for axis in axes]
-    return window_operation("window_sum", ranges[0], ranges[1], (scales[0], scales[1]))
-
-
-@_exports(layers.AdaptiveL2NormPool2d)
-def _adaptive_l2_norm_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
-    axes = list(zip(before[-2:], after[-2:], strict=True))
-    ranges = [adaptive_ranges(*axis) for axis in axes]
-    scales = [[adaptive_multiplicity(*axis) ** -0.5] * axis[1] for axis in axes]
-    return window_operation("window_norm", ranges[0], ranges[1], (scales[0], scales[1]))

@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onelip.certify.activation_forward import ACTIVATIONS
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
-from onelip.certify.values import SLACK, TINY, Values, exact, rounded, sample_norms
+from onelip.certify.values import SLACK, TINY, Rule, Values, exact, rounded, sample_norms, stored
 from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
-from onelip.layers.conv_arguments import ConvArguments
+from onelip.layers.conv_arguments import ConvArguments, circular_pad
 from onelip.layers.gradient_residual import residual_conv2d, residual_linear
+from onelip.layers.sandwich_plain import sandwich_linear
 from onelip.linalg import gamma
-
-Rule = Callable[[Node, list[Tensor]], Values]
-"""From a node and its computed inputs to its computed output and the rounding error made in it."""
 
 
 def evaluate(network: Network, images: Tensor) -> Values:
@@ -63,12 +63,8 @@ def _step(node: Node, inputs: list[Values]) -> Values:
     return output, (carried + local) * SLACK + TINY
 
 
-def _number(node: Node, role: str, like: Tensor) -> Tensor:
-    return node.tensors[role].to(like.device, torch.float64)
-
-
 def _bias(node: Node, like: Tensor) -> Tensor | None:
-    return _number(node, "bias", like) if "bias" in node.tensors else None
+    return stored(node, "bias", like) if "bias" in node.tensors else None
 
 
 def _absolute_norm(weight: Tensor) -> float:
@@ -97,7 +93,7 @@ def _gradient_residual(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None
 
 
 def _linear(node: Node, inputs: list[Tensor]) -> Values:
-    weight, bias = _number(node, "weight", inputs[0]), _bias(node, inputs[0])
+    weight, bias = stored(node, "weight", inputs[0]), _bias(node, inputs[0])
     return _affine(inputs[0], F.linear(inputs[0], weight, bias), weight, bias, weight.shape[1])
 
 
@@ -107,17 +103,30 @@ def _grouped(weight: Tensor) -> int:
 
 def _conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     top, bottom, left, right = a["pads"]
-    mode = "constant" if a["padding_mode"] == "zeros" else a["padding_mode"]
-    padded = F.pad(x, (left, right, top, bottom), mode=mode)
+    pads, mode = (left, right, top, bottom), a["padding_mode"]
+    padded = (
+        circular_pad(x, pads) if mode == "circular" else F.pad(x, pads, mode="constant" if mode == "zeros" else mode)
+    )
     y = F.conv2d(padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
     return _affine(padded, y, weight, bias, _grouped(weight))
 
 
+def _conv1d(node: Node, inputs: list[Tensor]) -> Values:
+    # Images of height 1.
+    a = node.attributes
+    one = {"stride": [1, *a["stride"]], "pads": [0, 0, *a["pads"]], "dilation": [1, *a["dilation"]]}
+    lifted = replace(
+        node, attributes={**a, **one}, tensors={**node.tensors, "weight": node.tensors["weight"][:, :, None]}
+    )
+    y, error = _conv2d(lifted, [inputs[0][:, :, None]])
+    return y[:, :, 0], error
+
+
 def _conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     y = F.conv_transpose2d(x, weight, bias, a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
 
@@ -135,7 +144,7 @@ def _arguments(
 
 def _circular_conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, len(weight), weight.shape[1] * a["groups"], a["stride"], "circular")
     y = conv_transpose2d_circular(x, weight, bias, arguments)
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
@@ -143,21 +152,21 @@ def _circular_conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
 
 def _gradient_residual2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, weight.shape[1] * a["groups"], len(weight), [1, 1], a["padding_mode"])
     return _gradient_residual(x, residual_conv2d(x, weight, bias, arguments), weight, bias, x[0, 0].numel())
 
 
 def _gradient_residual1d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     return _gradient_residual(x, residual_linear(x, weight, bias), weight, bias, x[0].numel() // x.shape[-1])
 
 
 def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     # Horner's rule; each step is off by its own rounding and by the norm of the convolution times what came before.
     x, a = inputs[0], node.attributes
-    weight, bias = _number(node, "weight", x), _bias(node, x)
+    weight, bias = stored(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, len(weight), len(weight), [1, 1], a["padding_mode"])
     absolute, terms = _absolute_norm(weight), weight[0].numel() + 3
     y, error = rounded(x * a["coefficients"][-1], 1)
@@ -173,7 +182,7 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
 
 def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
-    spectrum = torch.view_as_complex(_number(node, "spectrum", x))
+    spectrum = torch.view_as_complex(stored(node, "spectrum", x))
     y = frequency_forward(x, spectrum, _bias(node, x))
     largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
     size = x.shape[-2], x.shape[-1]
@@ -181,35 +190,30 @@ def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
 
 
+def _sandwich1d(node: Node, inputs: list[Tensor]) -> Values:
+    x = inputs[0]
+    weight, bias = stored(node, "weight", x), _bias(node, x)
+    y = sandwich_linear(x, weight, bias, node.attributes["outputs"])
+    # Two products and a ReLU, like the residual that is taken off the input there.
+    return _gradient_residual(x, y, weight, bias, x[0].numel() // x.shape[-1])
+
+
+def _frequency_sandwich2d(node: Node, inputs: list[Tensor]) -> Values:
+    x, outputs = inputs[0], node.attributes["outputs"]
+    spectrum = torch.view_as_complex(stored(node, "weight", x))
+    before = frequency_forward(x, spectrum[..., outputs:], _bias(node, x))
+    y = 2 * frequency_forward(before.relu(), spectrum[..., :outputs].mH, None)
+    # The constant is the square of the norm of [A B], which bounds those of A and B; the error of B x goes through A.
+    own = math.sqrt(node.constant) * SLACK
+    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    relative = frequency_error((x.shape[-2], x.shape[-1]), largest, own, max(spectrum.shape[-2:]))
+    first = sample_norms(x) * relative + sample_norms(before) * gamma(4)
+    return y, 2 * (own * first + sample_norms(before) * relative) * SLACK + sample_norms(y) * gamma(4)
+
+
 def _zero_pad2d(node: Node, inputs: list[Tensor]) -> Values:
     top, bottom, left, right = node.attributes["pads"]
     return exact(F.pad(inputs[0], (left, right, top, bottom)))
-
-
-def _maxmin(node: Node, inputs: list[Tensor]) -> Values:
-    x, axis = inputs[0], node.attributes["axis"] + 1
-    half = x.shape[axis] // 2
-    first, second = x.narrow(axis, 0, half), x.narrow(axis, half, half)
-    rest = x.narrow(axis, 2 * half, x.shape[axis] - 2 * half)
-    return exact(torch.cat([torch.maximum(first, second), torch.minimum(first, second), rest], axis))
-
-
-def _group_sort(node: Node, inputs: list[Tensor]) -> Values:
-    axis, size = node.attributes["axis"] + 1, node.attributes["group_size"]
-    groups = inputs[0].unflatten(axis, (-1, size))
-    return exact(groups.sort(axis + 1).values.flatten(axis, axis + 1))
-
-
-def _householder(node: Node, inputs: list[Tensor]) -> Values:
-    x, axis = inputs[0], node.attributes["axis"] + 1
-    half = x.shape[axis] // 2
-    first, second = x.narrow(axis, 0, half), x.narrow(axis, half, half)
-    angle = _number(node, "angle", x).reshape(-1, *[1] * (x.dim() - 1 - axis))
-    sine, cosine = torch.sin(angle / 2), torch.cos(angle / 2)
-    twice = 2 * torch.relu(first * sine - second * cosine)
-    y = torch.cat([first - twice * sine, second + twice * cosine], axis)
-    # Sine and cosine within 4 units, three roundings in the product with the normal, two after it; times 2 sqrt 2.
-    return y, sample_norms(x) * gamma(64)
 
 
 def _unshuffle(node: Node, inputs: list[Tensor]) -> Values:
@@ -226,8 +230,26 @@ def _shuffle(node: Node, inputs: list[Tensor]) -> Values:
     return exact(blocks.reshape(n, c // (h * w), height * h, width * w))
 
 
+def _channel_shuffle(node: Node, inputs: list[Tensor]) -> Values:
+    axis, (groups_in, groups_out) = node.attributes["axis"] + 1, node.attributes["groups"]
+    parts = inputs[0].unflatten(axis, (groups_in, groups_out, -1))
+    return exact(parts.transpose(axis, axis + 1).flatten(axis, axis + 2))
+
+
+def _center(node: Node, inputs: list[Tensor]) -> Values:
+    x = inputs[0]
+    axes = [a + 1 for a in node.attributes["axes"]]
+    y = x - x.mean(axes, keepdim=True)
+    # The mean of n entries is off by gamma_n of the mean size, which, n times over, is no longer than x.
+    error = sample_norms(x) * gamma(math.prod(x.shape[a] for a in axes) + 8)
+    if "bias" not in node.tensors:
+        return y, error
+    shifted, last = rounded(y + _per_channel(node, "bias", x), 1)
+    return shifted, error + last
+
+
 def _per_channel(node: Node, role: str, like: Tensor) -> Tensor:
-    return _number(node, role, like).reshape(-1, *[1] * (like.dim() - 2))
+    return stored(node, role, like).reshape(-1, *[1] * (like.dim() - 2))
 
 
 def _normalize(node: Node, inputs: list[Tensor]) -> Values:
@@ -293,31 +315,30 @@ _BRANCHES: dict[str, Callable[[Node, Tensor, Tensor], Values]] = {
     "l2_norm_residual": _l2_norm_residual,
 }
 
-_RULES: dict[str, Rule] = {
-    "abs": lambda n, v: exact(v[0].abs()),
+_RULES: dict[str, Rule] = ACTIVATIONS | {
     "add": _add,
     "batch_norm": _batch_norm,
+    "center": _center,
     "channel_pad": _channel_pad,
+    "channel_shuffle": _channel_shuffle,
     "circular_conv_transpose2d": _circular_conv_transpose2d,
     "concatenate": lambda n, v: exact(torch.cat(v, n.attributes["axis"] + 1)),
+    "conv1d": _conv1d,
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "frequency_conv2d": _frequency_conv2d,
+    "frequency_sandwich2d": _frequency_sandwich2d,
     "gradient_residual1d": _gradient_residual1d,
     "gradient_residual2d": _gradient_residual2d,
-    "group_sort": _group_sort,
-    "householder": _householder,
-    "leaky_relu": lambda n, v: rounded(F.leaky_relu(v[0], n.attributes["slope"]), 1),
     "linear": _linear,
-    "maxmin": _maxmin,
     "normalize": _normalize,
     "permute": lambda n, v: exact(v[0].permute(0, *[a + 1 for a in n.attributes["axes"]])),
     "pixel_shuffle": _shuffle,
     "pixel_unshuffle": _unshuffle,
-    "relu": lambda n, v: exact(torch.relu(v[0])),
     "reshape": lambda n, v: exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
+    "sandwich1d": _sandwich1d,
     "scale": lambda n, v: rounded(v[0] * n.attributes["factor"], 1),
-    "shift": lambda n, v: rounded(v[0] + _number(n, "value", v[0]), 1),
+    "shift": lambda n, v: rounded(v[0] + stored(n, "value", v[0]), 1),
     "skew_series2d": _skew_series2d,
     "slice": _slice,
     "subtract": lambda n, v: rounded(v[0] - v[1], 1),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from onelip.certify.records import Node
 from onelip.linalg import gamma
 
 SLACK = 1 + 1e-9
@@ -15,6 +18,9 @@ TINY = 2.0**-500
 
 Values = tuple[Tensor, Tensor]
 """The computed values `(N, ...)` and the bound `(N,)` of their error."""
+
+Rule = Callable[[Node, list[Tensor]], Values]
+"""From a node and its computed inputs to its computed output and the rounding error made in it."""
 
 
 def sample_norms(x: Tensor) -> Tensor:
@@ -53,3 +59,17 @@ def rounded(values: Tensor, roundings: int) -> Values:
     """
     # Every entry is off by at most gamma of itself.
     return values, sample_norms(values) * gamma(roundings + 1)
+
+
+def stored(node: Node, role: str, like: Tensor) -> Tensor:
+    """Get a node's stored numbers, to compute with.
+
+    Args:
+        node: The node.
+        role: Their name.
+        like: A tensor on the device wanted.
+
+    Returns:
+        They in float64.
+    """
+    return node.tensors[role].to(like.device, torch.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
+from onelip.experiments.machine import processor
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import read_metrics
@@ -146,7 +146,7 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         "seed": config.seed,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "machine": {
-            "cpu": _processor(),
+            "cpu": processor(),
             "cores": os.cpu_count(),
             "torch": torch.__version__,
             "onelip": onelip.__version__,
@@ -235,10 +235,3 @@ def _certified_by(certificate: Certificate, network: nn.Module, samples: ImageDa
         parts = torch.arange(len(samples)).split(256)
         answers = torch.cat([network(samples.pixels(part)).argmax(1) for part in parts])
     return bool((answers == labels)[clear].all())
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text("utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from onelip import data, layers, losses, models
 from onelip.experiments.config_file import available_configs
 from onelip.experiments.errors import UserError
-from onelip.layers.registry import KINDS
+from onelip.layers import LayerRecord
+from onelip.layers.registry import Kind
 from onelip.linalg import unknown_name
 from onelip.tasks import OPTIMIZERS, SCHEDULES
 
-Row = tuple[str, str]
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How one kind of part is listed.
+
+    Attributes:
+        columns: Titles of the columns; none for a name and a sentence.
+        rows: Makes the rows, each beginning with the name.
+    """
+
+    columns: tuple[str, ...]
+    rows: Callable[[], Iterable[Row]]
 
 
 def show(kind: str | None) -> None:
@@ -30,25 +46,50 @@ def show(kind: str | None) -> None:
         raise UserError(unknown_name("kind of part", kind, KINDS_OF_PARTS))
     console = Console()
     for name in [kind] if kind is not None else KINDS_OF_PARTS:
-        table = Table(title=name, title_justify="left", show_header=False, box=None, pad_edge=False)
-        for row in KINDS_OF_PARTS[name]():
-            table.add_row(*row)
-        console.print(table, "")
+        console.print(_table(name, KINDS_OF_PARTS[name]), "")
+
+
+def _table(title: str, parts: Parts) -> Table:
+    rows = [*parts.rows()]
+    # Rows of several lines are told apart by a blank one.
+    below = int(any("\n" in cell for row in rows for cell in row))
+    table = Table(title=title, title_justify="left", show_header=bool(parts.columns), box=None, pad_edge=False)
+    table.padding = (0, 1, below, 0)
+    for index, column in enumerate(parts.columns):
+        table.add_column(column, no_wrap=index == 0)
+    for row in rows:
+        # As text, since what is in brackets would be taken for markup.
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _layers() -> Iterable[Row]:
-    for name in dict.fromkeys(r.name for r in layers.records() if r.kind not in ("activation", "pool")):
-        records = [layers.record(kind, name) for kind in KINDS if name in layers.available(kind)]
-        kinds = ", ".join(r.kind for r in records)
-        yield name, f"{kinds}{'; orthogonal' if records[0].orthogonal else ''}; {records[0].paper}"
+    methods: dict[str, list[LayerRecord]] = {}
+    for kind in LAYER_KINDS:
+        for record in layers.records(kind):
+            methods.setdefault(record.name, []).append(record)
+    for name in sorted(methods):
+        records = methods[name]
+        kinds = ", ".join(_KIND_NAMES.get(r.kind, r.kind) for r in records)
+        sources, costs = _lines("", records, lambda r: r.paper), _lines("cost ", records, lambda r: r.cost)
+        yield name, f"{kinds}\n{_lines('', records, _jacobian)}", f"{sources}\n{costs}"
 
 
-def _activations() -> Iterable[Row]:
-    return [(r.name, r.paper) for r in layers.records("activation")]
+def _jacobian(record: LayerRecord) -> str:
+    kept = "orthogonal" if record.orthogonal else "not orthogonal"
+    return kept if record.norm == "l2" else f"{kept}, {record.norm} norm"
 
 
-def _pools() -> Iterable[Row]:
-    return [(r.name, r.paper) for r in layers.records("pool")]
+def _lines(title: str, records: list[LayerRecord], text: Callable[[LayerRecord], str]) -> str:
+    # What the records of a method share, or a line for what each kind has.
+    texts = [text(r) for r in records]
+    if len(set(texts)) == 1:
+        return f"{title.strip()}: {texts[0]}" if title else texts[0]
+    return "\n".join(f"{title}{_KIND_NAMES.get(r.kind, r.kind)}: {t}" for r, t in zip(records, texts, strict=True))
+
+
+def _of_kind(kind: Kind) -> Callable[[], Iterable[Row]]:
+    return lambda: [(r.name, _jacobian(r), r.paper) for r in layers.records(kind)]
 
 
 def _models() -> Iterable[Row]:
@@ -79,14 +120,22 @@ def _first_line(thing: object) -> str:
     return (thing.__doc__ or "").partition("\n")[0]
 
 
-KINDS_OF_PARTS: dict[str, Callable[[], Iterable[Row]]] = {
-    "configs": _configs,
-    "data": _data,
-    "models": _models,
-    "layers": _layers,
-    "activations": _activations,
-    "pools": _pools,
-    "losses": _losses,
-    "optimizers": _optimizers,
-    "schedules": _schedules,
+LAYER_KINDS: tuple[Kind, ...] = ("conv2d", "conv_transpose2d", "conv1d", "linear")
+"""Kinds that are listed together, as the methods of layers with weights."""
+
+_KIND_NAMES = {"conv_transpose2d": "transposed"}
+
+_OTHER_LAYERS = ("name", "Jacobian", "source")
+
+KINDS_OF_PARTS: dict[str, Parts] = {
+    "configs": Parts((), _configs),
+    "data": Parts((), _data),
+    "models": Parts((), _models),
+    "layers": Parts(("method", "kinds, Jacobian", "source, cost of the constraint"), _layers),
+    "activations": Parts(_OTHER_LAYERS, _of_kind("activation")),
+    "pools": Parts(_OTHER_LAYERS, _of_kind("pool")),
+    "normalizations": Parts(_OTHER_LAYERS, _of_kind("normalization")),
+    "losses": Parts((), _losses),
+    "optimizers": Parts((), _optimizers),
+    "schedules": Parts((), _schedules),
 }

@@ -6,6 +6,7 @@ import torch
 
 from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
+from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.projection import Projection
 from onelip.layers.registry import register
 
@@ -41,7 +42,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         kernel_size: An int or (height, width).
         stride: An int or a pair.
         padding: An int, a pair, "same" or "valid".
-        dilation: An int or a pair.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
@@ -52,9 +53,8 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         rank: Rank of the projectors, "half", "free" or "doubled".
 
     Raises:
-        ValueError: If an argument is not allowed, or if there is no such layer: where the taps skip pixels, since the
-            kernel is smaller than the stride or has a common divisor of stride and dilation, the layer can only be
-            a co-isometry, and the pixels seen must be no fewer than the outputs.
+        ValueError: If an argument is not allowed; if dilation and stride together, or a kernel smaller than its stride,
+            miss pixels that the outputs would have to keep.
 
     Cost: the orthogonalisations, then 4 m^2 out k_h k_w operations for each factor at most; nothing at inference.
     Paper: Boissin, Mamalet, Fel, Picard, Massena and Serrurier 2025, arXiv:2501.08430; Li et al. 2019,
@@ -69,6 +69,68 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._compose(block_plan(self.arguments, ranks=rank), rank, orthogonaliser, device, dtype)
+
+
+@register(kind="conv1d", name="aoc", orthogonal=True, paddings=("zeros", "circular"), paper=_PAPER, cost=_COST)
+class AOCConv1d(BlockKernel, ExplicitConv1d):
+    """Orthogonal 1-D convolution: `AOCConv2d` of height 1, with two-tap factors along the one axis.
+
+    `(N, in, L)` -> `(N, out, L')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in all, of
+    signals that the stride divides, and likewise for stride = kernel without padding; with zeros the norm is at most 1.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int.
+        stride: An int.
+        padding: An int, "same" or "valid".
+        dilation: An int. With a common divisor of it and the stride, the outputs must be few.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+        orthogonaliser: As in `AOCConv2d`.
+        rank: As in `AOCConv2d`.
+
+    Raises:
+        ValueError: As in `AOCConv2d`.
+
+    Cost: as `AOCConv2d`.
+    Paper: Boissin, Mamalet, Fel, Picard, Massena and Serrurier 2025, arXiv:2501.08430.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] | str = 0,
+        dilation: int | tuple[int] = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
@@ -113,7 +175,7 @@ class AOCConvTranspose2d(BlockKernel, ExplicitConvTranspose2d):
         output_padding: Pixels added at the end of each axis ("zeros" only).
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        dilation: An int or a pair.
+        dilation: An int or a pair. With a common divisor of it and the stride, the outputs must be few.
         padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import torch
@@ -11,36 +10,14 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d, ExplicitLinear
+from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.explicit_weight import ExplicitWeight
+from onelip.layers.near_isometry import near_isometry
 from onelip.layers.projection import orthogonal_parameter
 from onelip.layers.registry import register
-from onelip.linalg.gram_sums import gram_sums, outputs_are_fewer, perron_vector
+from onelip.linalg.gram_sums import gram_sums, perron_vector, scale_channels
 
 _PAPER = "Prach and Lampert 2022, arXiv:2208.03160"
-
-
-def scaled(kernel: Tensor, factors: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
-    """Multiply the channels of the side that `gram_sums` belongs to.
-
-    Args:
-        kernel: (out, in/groups, kh, kw).
-        factors: (groups, c), one for each channel, or channel and pixel of the stride's window.
-        stride: (s_h, s_w).
-        dilation: (d_h, d_w).
-
-    Returns:
-        Kernel of the same shape.
-    """
-    groups = factors.shape[0]
-    grouped = kernel.unflatten(0, (groups, -1))
-    if outputs_are_fewer(kernel, stride, groups):
-        return (grouped * factors[:, :, None, None, None]).flatten(0, 1)
-    phases = factors.reshape(groups, 1, -1, *stride)
-    # Tap t of an axis lies on pixels d t modulo the stride.
-    for axis, (taps, step, spread) in enumerate(zip(kernel.shape[-2:], stride, dilation, strict=True)):
-        phase = torch.arange(taps, device=kernel.device) * spread % step
-        phases = phases.index_select(3 + axis, phase)
-    return (grouped * phases).flatten(0, 1)
 
 
 def aol(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
@@ -61,7 +38,7 @@ def aol(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: 
     peak = kernel.detach().abs().amax()
     kernel = kernel / torch.where(peak > 0, peak, 1.0)
     d = gram_sums(kernel, stride, dilation, groups).sum(-1)
-    return scaled(kernel, torch.where(d > 0, d, 1.0).rsqrt(), stride, dilation)
+    return scale_channels(kernel, torch.where(d > 0, d, 1.0).rsqrt(), stride, dilation)
 
 
 def aol_right_inverse(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> Tensor:
@@ -82,7 +59,7 @@ def aol_right_inverse(kernel: Tensor, stride: Pair = (1, 1), dilation: Pair = (1
     """
     peak = kernel.abs().amax()
     kernel = kernel / torch.where(peak > 0, peak, 1.0)
-    return scaled(kernel, perron_vector(gram_sums(kernel, stride, dilation, groups)), stride, dilation)
+    return scale_channels(kernel, perron_vector(gram_sums(kernel, stride, dilation, groups)), stride, dilation)
 
 
 class _AOLConv(ExplicitWeight):
@@ -94,25 +71,7 @@ class _AOLConv(ExplicitWeight):
     arguments: ConvArguments
 
     def _prepare(self, device: Any, dtype: Any) -> None:
-        # Orthogonal but for the overlap of patches: the middle of the kernel, as large as the stride, is.
-        a, shape = self.arguments, self._weight_shape()
-        start = (min(a.kernel_size[0], a.stride[0]), min(a.kernel_size[1], a.stride[1]))
-        rows = shape[0] // a.groups
-        if self._starts_as_identity():
-            matrix = torch.eye(rows, device=device, dtype=dtype).repeat(a.groups, 1)
-        else:
-            columns = shape[1] * prod(start)
-            matrix = orthogonal_parameter(a.groups, rows, columns, device=device, dtype=dtype).detach()
-        top, left = ((k - s) // 2 for k, s in zip(a.kernel_size, start, strict=True))
-        raw = torch.zeros(shape, device=device, dtype=dtype)
-        raw[:, :, top : top + start[0], left : left + start[1]] = matrix.reshape(*shape[:2], *start)
-        self.raw_weight = nn.Parameter(raw)
-
-    def _starts_as_identity(self) -> bool:
-        # As published: from a random start a deep network may shrink to a constant before it learns anything. Kernels
-        # of one tap, as at the ends of a network, are there to mix channels.
-        a = self.arguments
-        return a.in_channels == a.out_channels and a.stride == (1, 1) and a.kernel_size != (1, 1)
+        self.raw_weight = near_isometry(self.arguments, self._weight_shape(), device=device, dtype=dtype)
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -170,6 +129,68 @@ class AOLConv2d(_AOLConv, ExplicitConv2d):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(device, dtype)
+
+
+@register(
+    kind="conv1d",
+    name="aol",
+    paddings=("zeros", "circular"),
+    paper=_PAPER,
+    cost="k^2 / 2 products (c, c') x (c', c), c the fewer of in s and out",
+)
+class AOLConv1d(_AOLConv, ExplicitConv1d):
+    """Almost orthogonal 1-D convolution: `AOLConv2d` of height 1.
+
+    `(N, in, L)` -> `(N, out, L')` as in torch. The norm is at most 1, under zero and circular padding.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int.
+        stride: An int.
+        padding: An int, "same" or "valid".
+        dilation: An int.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+
+    Cost: as `AOLConv2d`.
+    Paper: Prach and Lampert 2022, arXiv:2208.03160, theorem 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] | str = 0,
+        dilation: int | tuple[int] = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",

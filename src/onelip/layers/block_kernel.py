@@ -139,6 +139,42 @@ def _embedded_frames(frames: Tensor) -> Tensor:
     return torch.cat([frames, torch.diag_embed(missing)], -2)
 
 
+def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, int, Pair]:
+    """Lay out an orthogonal convolution: a semi-orthogonal kernel as large as the stride, after one of stride 1.
+
+    Args:
+        arguments: Those of the layer.
+        transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+
+    Returns:
+        Of one group, the outputs, the inputs and the channels between both kernels; and the size of the former, at most
+        the stride. Where stride and dilation have a common divisor, the stride over that.
+
+    Raises:
+        ValueError: If stride and dilation miss pixels, or the kernel misses too many for its stride.
+    """
+    a = arguments
+    columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
+    if transposed:
+        columns, rows = rows, columns
+    # Of the pixels only those are seen that a common divisor of stride and dilation leaves; on them both are smaller.
+    step = (a.stride[0] // gcd(a.stride[0], a.dilation[0]), a.stride[1] // gcd(a.stride[1], a.dilation[1]))
+    start = (min(a.kernel_size[0], step[0]), min(a.kernel_size[1], step[1]))
+    window = prod(start)
+    if step != a.stride and rows > columns * window:
+        raise ValueError(
+            f"dilation={a.dilation} in {a.owner} has a common divisor with stride={a.stride}, so that some pixels are "
+            f"never seen, and {rows} channels cannot keep the {columns * window} values that are; use coprime ones"
+        )
+    if start != step and rows > columns * window:
+        raise ValueError(
+            f"kernel_size={a.kernel_size} in {a.owner} is smaller than stride={a.stride} and sees {columns * window} "
+            f"of the values that {rows} channels would have to keep; use a kernel as large as the stride"
+        )
+    channels = max(columns, rows // window) if start == step else columns
+    return rows, columns, channels, start
+
+
 def block_plan(arguments: ConvArguments, *, transposed: bool = False, ranks: Rank = "half") -> BlockPlan:
     """Decide how to compose the kernel of an orthogonal convolution.
 
@@ -156,24 +192,11 @@ def block_plan(arguments: ConvArguments, *, transposed: bool = False, ranks: Ran
     a = arguments
     if ranks not in RANKS:
         raise ValueError(f"rank={ranks!r} in {a.owner} is not known: {unknown_name('rank', str(ranks), RANKS)}")
-    columns, rows = a.in_channels // a.groups, a.out_channels // a.groups
-    if transposed:
-        columns, rows = rows, columns
-    # All taps lie on multiples of the common divisor of stride and dilation; on that grid the two are coprime.
-    on_grid = [(k, s // gcd(s, d)) for k, s, d in zip(a.kernel_size, a.stride, a.dilation, strict=True)]
-    start = (min(on_grid[0]), min(on_grid[1]))
-    window = prod(start)
-    if start != a.stride and rows > columns * window:
-        raise ValueError(
-            f"kernel_size={a.kernel_size} and dilation={a.dilation} in {a.owner} skip pixels at stride={a.stride} and "
-            f"see {columns * window} of the values that {rows} channels would have to keep; use a kernel as large as "
-            f"the stride and a dilation coprime to it"
-        )
-    channels = max(columns, rows // window)
+    rows, columns, channels, start = strided_start(a, transposed=transposed)
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
     if channels == 1 and ranks == "half":
         ranks = "free"
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, window == 1 and rows >= columns, ranks)
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns, ranks)
 
 
 def _first_angles(angles: Tensor, axes: tuple[int, ...]) -> Tensor:

@@ -10,6 +10,7 @@ from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.fourier import FourierConv2d
 from onelip.layers.registry import register
 from onelip.linalg import cayley
+from onelip.linalg.first_order import differentiable_once
 from onelip.linalg.polar import polar_factor
 
 _PAPER = "Trockman and Kolter 2021, arXiv:2104.07167, section 4"
@@ -23,47 +24,60 @@ def cayley_transform(free: Tensor) -> Tensor:
 
     For a tall matrix [U; V], A = U - U^H + V^H V and Q = [2 (I + A)^-1 - I; -2 V (I + A)^-1]. With I + V^H V = L L^H
     and the skew T = L^-1 (U - U^H) L^-H, (I + A)^-1 = L^-H (I - T) (I + T^H T)^-1 L^-1: Cholesky factors and
-    triangular solves alone. A Newton step at the end squares the error that I + T^H T brings in as a normal equation,
-    and leaves no singular value above 1. Wide matrices are transposed.
+    triangular solves alone. These are constants for autograd; a Newton step for the inverse, X (2 I - (I + A) X), has
+    the derivative of the inverse, -X dA X, and squares the error that the normal equation brings in. One more for Q
+    leaves no singular value above 1. Wide matrices are transposed.
 
     Args:
-        free: `(..., m, n)`, complex.
+        free: `(..., m, n)`, real or complex.
 
     Returns:
-        Q, same shape: orthonormal columns (rows if wide).
+        Q, same shape: orthonormal columns (rows if wide). Second derivatives are refused.
     """
     if free.shape[-2] < free.shape[-1]:
         return cayley_transform(free.mH).mH
-    size = free.abs()
-    bound = (size.sum(-1).amax(-1) * size.sum(-2).amax(-1)).sqrt().detach()
+    free = differentiable_once(free)
+    size = free.detach().abs()
+    bound = (size.sum(-1).amax(-1) * size.sum(-2).amax(-1)).sqrt()
     free = free * (_LARGEST / bound.clamp_min(_LARGEST))[..., None, None]
     n = free.shape[-1]
     u, v = free[..., :n, :], free[..., n:, :]
     eye = torch.eye(n, dtype=free.dtype, device=free.device)
-    skew = u - u.mH
-    if free.shape[-2] == n:
-        inverse = _inverse_of_one_plus(skew, eye)
-        q = 2 * inverse - eye
-    else:
-        lower = torch.linalg.cholesky_ex(eye + v.mH @ v).L
-        half = torch.linalg.solve_triangular(lower, skew, upper=False)
-        half = torch.linalg.solve_triangular(lower.mH, half, upper=True, left=False)
-        middle = _inverse_of_one_plus((half - half.mH) / 2, eye)
-        right = torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
-        inverse = torch.linalg.solve_triangular(lower.mH, middle @ right, upper=True)
-        q = torch.cat([2 * inverse - eye, -2 * v @ inverse], -2)
-    return 1.5 * q - 0.5 * q @ (q.mH @ q)
+    skew, tall = u - u.mH, free.shape[-2] > n
+    gram = v.mH @ v if tall else None
+    start = _inverse(skew.detach(), None if gram is None else gram.detach(), eye)
+    matrix = eye + skew if gram is None else eye + skew + gram
+    inverse = 2 * start - start @ (matrix @ start)
+    top = 2 * inverse - eye
+    q = torch.cat([top, -2 * v @ inverse], -2) if tall else top
+    # The derivative is tangent to the unitary matrices already, so it need not go through the correction.
+    off = q.detach()
+    return q + 0.5 * (off - off @ (off.mH @ off))
 
 
-def _inverse_of_one_plus(skew: Tensor, eye: Tensor) -> Tensor:
-    # (I + T)^-1 = (I - T) (I + T^H T)^-1, and both factors commute.
-    factor = torch.linalg.cholesky_ex(eye + skew.mH @ skew).L
-    return torch.cholesky_solve((eye - skew).expand_as(factor), factor)
+def _inverse(skew: Tensor, gram: Tensor | None, eye: Tensor) -> Tensor:
+    # (I + S + G)^-1; (I + T)^-1 = (I - T) (I + T^H T)^-1 for skew T, and both factors commute.
+    if gram is None:
+        factor = torch.linalg.cholesky_ex(eye + skew.mH @ skew).L
+        return torch.cholesky_solve((eye - skew).expand_as(factor), factor)
+    lower = torch.linalg.cholesky_ex(eye + gram).L
+    half = torch.linalg.solve_triangular(lower, skew, upper=False)
+    half = torch.linalg.solve_triangular(lower.mH, half, upper=True, left=False)
+    middle = _inverse((half - half.mH) / 2, None, eye)
+    right = torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
+    return torch.linalg.solve_triangular(lower.mH, middle @ right, upper=True)
 
 
-def _scaled(raw: Tensor, length: Tensor) -> Tensor:
-    # The tensor with Frobenius norm `length`; zero stays zero. It is first divided by its largest entry, the square of
-    # which may be out of range.
+def scaled_to_length(raw: Tensor, length: Tensor) -> Tensor:
+    """Give a tensor a Frobenius norm; zero stays zero.
+
+    Args:
+        raw: Any shape; it is first divided by its largest entry, the square of which may be out of range.
+        length: The norm, a scalar.
+
+    Returns:
+        The scaled tensor.
+    """
     peak = raw.detach().abs().amax()
     raw = raw / torch.where(peak > 0, peak, 1)
     squared = raw.square().sum()
@@ -74,8 +88,7 @@ def _scaled(raw: Tensor, length: Tensor) -> Tensor:
     kind="conv2d",
     name="cayley",
     orthogonal=True,
-    paddings=("circular",),
-    strides=False,
+    paddings=("zeros", "circular"),
     paper=_PAPER,
     cost="H W / 2 complex Cholesky factors and triangular solves of size c",
 )
@@ -83,20 +96,22 @@ class CayleyConv2d(FourierConv2d):
     """Orthogonal circular convolution: the Cayley transform of the spectrum of a k x k kernel, frequency by frequency.
 
     Q(w) = Cayley(length * K(w) / ||K||_F) with a learned length, see `cayley_transform`. Every singular value is 1 at
-    every image size, under circular padding; the kernel of the result fills the image.
+    every image size that the stride divides, under circular padding; the kernel of the result fills the image. With
+    other padding the circular map of the padded image is orthogonal, and cropping its output leaves a norm of at most 1
+    (see `FourierConv2d`).
 
-    Shape: `(N, in, H, W)` to `(N, out, H, W)`.
+    Shape: `(N, in, H, W)` to `(N, out, H', W')`, the sizes of `torch.nn.Conv2d`.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: An int or (height, width).
-        stride: 1.
-        padding: "same", or the same in numbers.
+        stride: An int or a pair. With circular padding the image must be a multiple of it.
+        padding: An int, a pair, "same" or "valid".
         dilation: An int or a pair.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        padding_mode: "circular".
+        padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.
 
@@ -141,7 +156,7 @@ class CayleyConv2d(FourierConv2d):
 
     @override
     def kernel(self, *raw: Tensor) -> Tensor:
-        return _scaled(raw[0], raw[1])
+        return scaled_to_length(raw[0], raw[1])
 
     @override
     def constrain(self, spectrum: Tensor) -> Tensor:
@@ -185,22 +200,31 @@ class CayleyLinear(ExplicitLinear):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        return cayley(_scaled(raw[0], raw[1])).matrix.to(raw[0].dtype)
+        return cayley(scaled_to_length(raw[0], raw[1])).matrix.to(raw[0].dtype)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        free = _inverse_cayley(polar_factor(weight))
+        free = inverse_cayley(polar_factor(weight))
         return free, torch.linalg.vector_norm(free)
 
 
-def _inverse_cayley(q: Tensor) -> Tensor:
-    # Q1 = 2 (I + A)^-1 - I and Q2 = -2 V (I + A)^-1, so I + A = 2 (I + Q1)^-1, by QR rather than LU.
+def inverse_cayley(q: Tensor) -> Tensor:
+    """Find a free matrix whose Cayley transform is near a semi-orthogonal one.
+
+    Q1 = 2 (I + A)^-1 - I and Q2 = -2 V (I + A)^-1, so I + A = 2 (I + Q1)^-1, by QR rather than LU.
+
+    Args:
+        q: `(m, n)`, orthonormal columns, or rows if wide.
+
+    Returns:
+        The same shape. An eigenvalue -1 of the square part has no inverse image; the nearest that has one is taken.
+    """
     if q.shape[0] < q.shape[1]:
-        return _inverse_cayley(q.T).T
+        return inverse_cayley(q.T).T
     n = q.shape[1]
     eye = torch.eye(n, dtype=q.dtype, device=q.device)
     factor, triangle = torch.linalg.qr(eye + q[:n])
-    # An eigenvalue -1 has no inverse image; the nearest that has one keeps the triangle invertible.
+    # An eigenvalue -1 makes the triangle singular.
     diagonal = triangle.diagonal()
     floor = 1e-4
     triangle = triangle + torch.diag(torch.where(diagonal.abs() < floor, floor - diagonal, 0))

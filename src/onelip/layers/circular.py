@@ -1,8 +1,7 @@
-"""The exact adjoint of a circular convolution."""
+"""Circular convolutions of any reach, and the exact adjoint of a circular convolution."""
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
@@ -13,30 +12,11 @@ from onelip.linalg import Bound, conv_norm_bound
 
 
 def _wrap(full: Tensor, axis: int, before: int, size: int) -> Tensor:
-    # What lies outside the `size` pixels from pixel `before` on is added to the pixel it falls on modulo `size`.
-    length = full.shape[axis]
-    body = full.narrow(axis, before, min(size, length - before))
-    if body.shape[axis] < size:
-        body = torch.cat([body, body.new_zeros(_resized(body, axis, size - body.shape[axis]))], axis)
-    if before:
-        body = _add_at(body, full.narrow(axis, 0, before), axis, size - before)
-    # A kernel wider than the image wraps around more than once.
-    for start in range(before + size, length, size):
-        body = _add_at(body, full.narrow(axis, start, min(size, length - start)), axis, 0)
-    return body
-
-
-def _add_at(body: Tensor, part: Tensor, axis: int, start: int) -> Tensor:
-    end = body.shape[axis] - start - part.shape[axis]
-    zeros_before = body.new_zeros(_resized(body, axis, start))
-    zeros_after = body.new_zeros(_resized(body, axis, end))
-    return body + torch.cat([zeros_before, part, zeros_after], axis)
-
-
-def _resized(tensor: Tensor, axis: int, size: int) -> list[int]:
-    shape = list(tensor.shape)
-    shape[axis] = size
-    return shape
+    # The line is cut at multiples of `size` from pixel `before` on, and the pieces are added.
+    front = -before % size
+    back = -(front + full.shape[axis]) % size
+    padded = F.pad(full, (front, back) if axis == -1 else (0, 0, front, back))
+    return padded.unflatten(axis, (-1, size)).sum(axis - 1)
 
 
 def conv_transpose2d_circular(x: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments) -> Tensor:
@@ -61,8 +41,53 @@ def conv_transpose2d_circular(x: Tensor, weight: Tensor, bias: Tensor | None, ar
     arguments.check_image(height, width)
     full = F.conv_transpose2d(x, weight, None, arguments.stride, 0, 0, arguments.groups, arguments.dilation)
     left, _, top, _ = arguments.pads
-    wrapped = _wrap(_wrap(full, full.dim() - 2, top, height), full.dim() - 1, left, width)
+    wrapped = _wrap(_wrap(full, -2, top, height), -1, left, width)
     return wrapped if bias is None else wrapped + bias[:, None, None]
+
+
+class CircularConv2d(ConstrainedModule):
+    """Convolution with circular padding that may go round the image more than once, where `nn.Conv2d` gives up.
+
+    Args:
+        weight: `(out, in/groups, kh, kw)`; copied.
+        bias: `(out,)` or None; copied.
+        arguments: Stride, padding, dilation and groups.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, arguments: ConvArguments) -> None:
+        super().__init__()
+        self.arguments = arguments
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone()) if bias is not None else None
+        self.eval()
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.arguments
+        return F.conv2d(a.pad(x), self.weight, self.bias, a.stride, 0, a.dilation, a.groups)
+
+    @override
+    def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
+        return _norm_bound(self.weight, self.arguments)
+
+    @override
+    def to_plain(self) -> nn.Module:
+        return CircularConv2d(self.weight, self.bias, self.arguments)
+
+    @override
+    def extra_repr(self) -> str:
+        return _shown(self.arguments, self.bias is not None)
+
+
+def _norm_bound(weight: Tensor, a: ConvArguments) -> Bound:
+    return conv_norm_bound(weight.detach(), stride=a.stride, dilation=a.dilation, groups=a.groups)
+
+
+def _shown(a: ConvArguments, bias: bool) -> str:
+    return (
+        f"{a.in_channels}, {a.out_channels}, kernel_size={a.kernel_size}, stride={a.stride}, "
+        f"padding={a.padding!r}, dilation={a.dilation}, groups={a.groups}, bias={bias}"
+    )
 
 
 class CircularConvTranspose2d(ConstrainedModule):
@@ -87,8 +112,7 @@ class CircularConvTranspose2d(ConstrainedModule):
 
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        a = self.arguments
-        return conv_norm_bound(self.weight.detach(), stride=a.stride, dilation=a.dilation, groups=a.groups)
+        return _norm_bound(self.weight, self.arguments)
 
     @override
     def to_plain(self) -> nn.Module:
@@ -96,8 +120,4 @@ class CircularConvTranspose2d(ConstrainedModule):
 
     @override
     def extra_repr(self) -> str:
-        a = self.arguments
-        return (
-            f"{a.in_channels}, {a.out_channels}, kernel_size={a.kernel_size}, stride={a.stride}, "
-            f"padding={a.padding!r}, dilation={a.dilation}, groups={a.groups}, bias={self.bias is not None}"
-        )
+        return _shown(self.arguments, self.bias is not None)

@@ -43,3 +43,14 @@ class ConstrainedModule(nn.Module, ABC):
         Called after an optimiser step, it spares the next forward pass most of its iterations. Correctness never
         depends on it.
         """
+
+    def project_(self) -> int:
+        """Move the raw parameters towards the constraint set by the method's own projection, where it has one.
+
+        For methods that train an ordinary weight and put it back onto their set every so many optimiser steps. It
+        changes the function, unlike `retract_`. The layer is as short before as after.
+
+        Returns:
+            The number of steps taken; 0 where the method has no projection.
+        """
+        return 0

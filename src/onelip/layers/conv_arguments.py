@@ -1,10 +1,11 @@
-"""The arguments of a 2-D convolution, checked once, and what they do to an image."""
+"""The arguments of a 2-D or 1-D convolution, checked once, and what they do to an image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -53,6 +54,25 @@ def checked_pair(owner: str, name: str, value: Any, least: int) -> Pair:
     return int(pair[0]), int(pair[1])
 
 
+def circular_pad(x: Tensor, pads: tuple[int, int, int, int]) -> Tensor:
+    """Continue images periodically, more than once round if need be.
+
+    Args:
+        x: `(..., C, H, W)` images.
+        pads: Pixels added (left, right, top, bottom).
+
+    Returns:
+        Padded images.
+    """
+    left, right, top, bottom = pads
+    height, width = x.shape[-2:]
+    if max(top, bottom) <= height and max(left, right) <= width:
+        return F.pad(x, pads, mode="circular")
+    rows = torch.arange(-top, height + bottom, device=x.device) % height
+    columns = torch.arange(-left, width + right, device=x.device) % width
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
 @dataclass(frozen=True)
 class ConvArguments:
     """Checked arguments of a 2-D convolution.
@@ -68,6 +88,7 @@ class ConvArguments:
         groups: Number of groups.
         padding_mode: "zeros" or "circular".
         pads: Pixels added (left, right, top, bottom).
+        wraps: May circular padding exceed the image and go round it more than once? Torch's layers cannot.
     """
 
     owner: str
@@ -80,6 +101,7 @@ class ConvArguments:
     groups: int
     padding_mode: Literal["zeros", "circular"]
     pads: tuple[int, int, int, int]
+    wraps: bool = False
 
     @property
     def extent(self) -> Pair:
@@ -105,7 +127,24 @@ class ConvArguments:
             return x
         if self.padding_mode == "zeros":
             return F.pad(x, self.pads)
-        return F.pad(x, self.pads, mode="circular")
+        return circular_pad(x, self.pads)
+
+    def pad_line(self, x: Tensor) -> Tensor:
+        """Pad a batch of signals, for arguments from `line_arguments`.
+
+        Args:
+            x: `(..., C, L)` signals.
+
+        Returns:
+            Padded signals.
+
+        Raises:
+            ValueError: As `pad` does.
+        """
+        self.check_image(1, x.shape[-1])
+        if not any(self.pads):
+            return x
+        return F.pad(x, self.pads[:2], mode="circular" if self.padding_mode == "circular" else "constant")
 
     def check_image(self, height: int, width: int) -> None:
         """Refuse image sizes at which the layer is undefined or its bound would not hold.
@@ -133,7 +172,7 @@ class ConvArguments:
                     f"image {name} {size} is too small for {self.owner} with padding {before + after} and a kernel "
                     f"extent of {extent}; it must be at least {extent - before - after}"
                 )
-            if self.padding_mode == "circular" and max(before, after) > size:
+            if self.padding_mode == "circular" and max(before, after) > size and not self.wraps:
                 raise ValueError(
                     f"image {name} {size} is smaller than the circular padding {max(before, after)} of {self.owner}"
                 )
@@ -236,3 +275,48 @@ def conv_arguments(
             f"twice the padding must be at most dilation * (kernel_size - 1) = {reach}"
         )
     return ConvArguments(owner, in_channels, out_channels, kernel, step, given, spread, groups, padding_mode, pads)
+
+
+def line_arguments(
+    owner: str,
+    in_channels: Any,
+    out_channels: Any,
+    kernel_size: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    padding_mode: Any = "zeros",
+) -> ConvArguments:
+    """Check the arguments of a 1-D convolution.
+
+    Args:
+        owner: Name of the class, for messages.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int, or a tuple of one.
+        stride: Likewise.
+        padding: Likewise, "same" (stride 1) or "valid".
+        dilation: Likewise.
+        groups: A common divisor of the channels.
+        padding_mode: "zeros" or "circular".
+
+    Returns:
+        Those of a 2-D convolution of images of height 1.
+
+    Raises:
+        ValueError: As `conv_arguments` does.
+    """
+    size, step = _checked_one(owner, "kernel_size", kernel_size, 1), _checked_one(owner, "stride", stride, 1)
+    spread = _checked_one(owner, "dilation", dilation, 1)
+    sides = padding if isinstance(padding, str) else (0, _checked_one(owner, "padding", padding, 0))
+    return conv_arguments(
+        owner, in_channels, out_channels, (1, size), (1, step), sides, (1, spread), groups, padding_mode
+    )
+
+
+def _checked_one(owner: str, name: str, value: Any, least: int) -> int:
+    single = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    if type(single) is not int or single < least:
+        raise ValueError(f"{name}={value!r} in {owner} must be an integer of at least {least}")
+    return single

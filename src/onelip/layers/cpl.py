@@ -12,6 +12,7 @@ from onelip.layers.conv_arguments import positive_int
 from onelip.layers.gradient_residual import GradientResidualConv2d, GradientResidualLinear
 from onelip.layers.registry import register
 from onelip.linalg.gram_iteration import gram_norm
+from onelip.linalg.operator_norm import divide_groups
 
 _PAPER = "Meunier, Delattre, Araujo and Allauzen 2022, arXiv:2110.12690, equation 5"
 
@@ -35,8 +36,7 @@ def divide_by_norm(kernel: Tensor, groups: int, n_iter: int, oversampling: int |
         The kernel of norm at most 1, same shape.
     """
     norm = gram_norm(kernel, groups=groups, n_iter=n_iter, oversampling=oversampling)
-    safe = torch.where(norm > 0, norm, 1)
-    return kernel / safe.repeat_interleave(kernel.shape[0] // groups)[:, None, None, None]
+    return divide_groups(kernel, norm)
 
 
 @register(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.circular import CircularConvTranspose2d, conv_transpose2d_circular
+from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d, conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments, conv_arguments, positive_int
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.linalg import Bound, conv_norm_bound, matrix_norm_bound
@@ -65,7 +65,7 @@ class ExplicitLinear(ExplicitWeight):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
@@ -76,8 +76,15 @@ class ExplicitLinear(ExplicitWeight):
         return [f"{self.in_features}", f"{self.out_features}", f"bias={self.bias is not None}"]
 
 
-class _ExplicitConv(ExplicitWeight):
-    """What convolutions and transposed convolutions share: the checked arguments under torch's names."""
+class ExplicitConv(ExplicitWeight):
+    """What explicit convolutions share: the checked arguments under torch's names, and the bias.
+
+    Args:
+        arguments: The checked arguments.
+        bias: Add a learned bias?
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+    """
 
     def __init__(self, arguments: ConvArguments, bias: bool, device: Any, dtype: Any) -> None:
         super().__init__()
@@ -101,7 +108,7 @@ class _ExplicitConv(ExplicitWeight):
         return [*shown, f"bias={self.bias is not None}", f"padding_mode={self.padding_mode!r}"]
 
 
-class ExplicitConv2d(_ExplicitConv):
+class ExplicitConv2d(ExplicitConv):
     """Base of convolutions with an explicit kernel, drop-in for `torch.nn.Conv2d`.
 
     Args:
@@ -163,12 +170,14 @@ class ExplicitConv2d(_ExplicitConv):
     @override
     def to_plain(self) -> nn.Module:
         weight = self.eval_weight()
+        if self.arguments.wraps and self.padding_mode == "circular":
+            return CircularConv2d(weight, self.bias, self.arguments)
         plain = nn.Conv2d(
             self.in_channels,
             self.out_channels,
-            self.kernel_size,
+            self.arguments.kernel_size,
             self.stride,
-            self.padding,
+            self.arguments.padding,
             self.dilation,
             self.groups,
             self.bias is not None,
@@ -176,14 +185,14 @@ class ExplicitConv2d(_ExplicitConv):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
-        return self.out_channels, self.in_channels // self.groups, *self.kernel_size
+        return self.out_channels, self.in_channels // self.groups, *self.arguments.kernel_size
 
 
-class ExplicitConvTranspose2d(_ExplicitConv):
+class ExplicitConvTranspose2d(ExplicitConv):
     """Base of transposed convolutions with an explicit kernel, drop-in for `torch.nn.ConvTranspose2d`.
 
     The layer is the adjoint of the convolution with the same weight from `out_channels` to `in_channels`. With
@@ -271,7 +280,7 @@ class ExplicitConvTranspose2d(_ExplicitConv):
         plain = nn.ConvTranspose2d(
             self.in_channels,
             self.out_channels,
-            self.kernel_size,
+            self.arguments.kernel_size,
             self.stride,
             (top, left),
             self.output_padding,
@@ -281,11 +290,11 @@ class ExplicitConvTranspose2d(_ExplicitConv):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return _with_weights(plain, weight, self.bias)
+        return with_weights(plain, weight, self.bias)
 
     @override
     def _weight_shape(self) -> tuple[int, ...]:
-        return self.in_channels, self.out_channels // self.groups, *self.kernel_size
+        return self.in_channels, self.out_channels // self.groups, *self.arguments.kernel_size
 
     @override
     def _arguments_repr(self) -> list[str]:
@@ -305,7 +314,17 @@ def _output_padding(owner: str, value: Any, arguments: ConvArguments) -> tuple[i
     return pair[0], pair[1]
 
 
-def _with_weights(plain: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def with_weights(plain: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """Fill a torch layer.
+
+    Args:
+        plain: The layer; changed in place.
+        weight: Its weight; copied.
+        bias: Its bias or None; copied.
+
+    Returns:
+        The layer, in eval mode.
+    """
     with torch.no_grad():
         plain.weight.copy_(weight)
         if bias is not None:

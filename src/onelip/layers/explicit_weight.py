@@ -23,8 +23,12 @@ class ExplicitWeight(ConstrainedModule):
     subclass registers its parameters, names them in `raw_names` and implements `constrain` and `right_inverse`.
     `layer.weight = w` projects `w` onto the set as closely as the method allows. The bias starts like torch's, or at
     zero if a subclass sets `bias_starts_at_zero`.
+
+    1-D convolutions are 2-D ones of height 1 to `constrain`, `right_inverse` and `_weight_shape`; they set `unit_axis`,
+    the axis of size 1 that `weight` lacks.
     """
 
+    unit_axis: ClassVar[int | None] = None
     raw_names: ClassVar[tuple[str, ...]] = ("raw_weight",)
     bias_starts_at_zero: ClassVar[bool] = False
     bias: nn.Parameter | None
@@ -41,7 +45,7 @@ class ExplicitWeight(ConstrainedModule):
             *raw: The tensors named in `raw_names`, in that order.
 
         Returns:
-            The weight, in the layout of the torch namesake.
+            The weight, in the layout of the torch namesake (with `unit_axis`).
         """
 
     @abstractmethod
@@ -49,7 +53,7 @@ class ExplicitWeight(ConstrainedModule):
         """Find raw parameters that give a weight near the one wanted.
 
         Args:
-            weight: In the layout of the torch namesake, float64.
+            weight: In the layout of the torch namesake (with `unit_axis`), float64.
 
         Returns:
             One tensor for each of `raw_names`.
@@ -80,12 +84,15 @@ class ExplicitWeight(ConstrainedModule):
             super().__setattr__(name, value)
 
     def _assign(self, value: Tensor) -> None:
-        expected = self._weight_shape()
+        axis, shape = self.unit_axis, self._weight_shape()
+        expected = shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
         if not isinstance(value, Tensor) or tuple(value.shape) != expected:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"weight={got} assigned to {type(self).__name__} must be a tensor of shape {expected}")
         with torch.no_grad(), full_precision():
-            for parameter, raw in zip(self.raw, self.right_inverse(value.detach().double()), strict=True):
+            for parameter, raw in zip(
+                self.raw, self.right_inverse(value.detach().double().reshape(shape)), strict=True
+            ):
                 parameter.copy_(raw)
 
     @override
@@ -120,11 +127,11 @@ class ExplicitWeight(ConstrainedModule):
         wide = torch.promote_types(stored, at_least)
         with full_precision():
             weight = self.constrain(*(raw.to(wide) for raw in self.raw))
-        return weight.to(stored)
+        return weight.to(stored) if self.unit_axis is None else weight.to(stored).squeeze(self.unit_axis)
 
     @abstractmethod
     def _weight_shape(self) -> tuple[int, ...]:
-        """Shape of the weight in the layout of the torch namesake."""
+        """Shape of the weight in the layout of the torch namesake (with `unit_axis`)."""
 
     def _reset_bias(self, fan_in: int) -> None:
         if self.bias is None:

@@ -1,4 +1,4 @@
-"""Convolutions built frequency by frequency: the base of the methods that do so, and their plain form."""
+"""Convolutions built frequency by frequency: the bases of the methods that do so."""
 
 from __future__ import annotations
 
@@ -7,147 +7,23 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.cache import TensorCache
 from onelip.layers.constrained import ConstrainedModule
-from onelip.layers.conv_arguments import ConvArguments, conv_arguments
-from onelip.layers.leaf import plain_copy
-from onelip.linalg import Bound, full_precision, matrix_norm_bound
+from onelip.layers.conv_arguments import Pair, conv_arguments
+from onelip.layers.fourier_grid import FourierGrid, covers, fourier_grid, origin_of
+from onelip.layers.frequency import FrequencyConv2d, frequency_conv2d, kernel_spectrum, spectrum_bound
+from onelip.linalg import Bound, conv_norm_bound, full_precision
 
 _SIZES_KEPT = 4
-"""Image sizes whose spectrum a layer keeps in eval."""
+"""Image sizes whose matrices a layer keeps in eval."""
 
 
-def frequency_conv2d(x: Tensor, spectrum: Tensor, bias: Tensor | None) -> Tensor:
-    """Multiply the Fourier coefficients of images by a matrix for each frequency.
-
-    The coefficients at w and -w are conjugate, so half of them are stored. The transforms are unitary up to a factor
-    that cancels, hence the norm of the map is at most the largest norm of a matrix, whatever the matrices are.
-
-    Args:
-        x: `(..., in, H, W)`, real.
-        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`, complex.
-        bias: `(out,)` or None.
-
-    Returns:
-        `(..., out, H, W)`, in the precision of the spectrum.
-    """
-    size, groups = x.shape[-2:], spectrum.shape[2]
-    batch = x.shape[:-3]
-    outputs = spectrum.shape[2] * spectrum.shape[3]
-    if x.numel() == 0:
-        # Some FFT libraries refuse an empty batch.
-        return spectrum.real.new_zeros(*batch, outputs, *size)
-    flat = x.reshape(math.prod(batch), *x.shape[-3:]).to(spectrum.real.dtype)
-    # (N, in, H, W/2) -> (H, W/2, groups, in/groups, N)
-    coefficients = torch.fft.rfft2(flat).permute(2, 3, 1, 0).unflatten(2, (groups, -1))
-    product = (spectrum @ coefficients).flatten(2, 3).permute(3, 2, 0, 1)
-    # The size is given, as an odd width cannot be told from the number of coefficients.
-    y = torch.fft.irfft2(product, s=size)
-    y = y if bias is None else y + bias[:, None, None]
-    return y.reshape(*batch, *y.shape[1:])
-
-
-def kernel_spectrum(kernel: Tensor, arguments: ConvArguments, size: tuple[int, int]) -> Tensor:
-    """The matrices by which a circular convolution acts on Fourier coefficients.
-
-    K(w) = sum over taps t of K_t exp(i w (d t - before)), at the frequencies of an image of this size; a kernel larger
-    than the image wraps around.
-
-    Args:
-        kernel: `(out, in/groups, kh, kw)`, real.
-        arguments: Dilation, padding and groups of the convolution.
-        size: Height and width of the image.
-
-    Returns:
-        `(H, W//2 + 1, groups, out/groups, in/groups)`, complex.
-    """
-    (height, width), (left, _, top, _) = size, arguments.pads
-    (kh, kw), (dh, dw) = arguments.kernel_size, arguments.dilation
-    # Whole turns are taken off in integers, so that the angles are accurate.
-    rows = torch.arange(height, device="cpu")[:, None] * (torch.arange(kh, device="cpu") * dh - top) % height
-    columns = torch.arange(width // 2 + 1, device="cpu")[:, None] * (torch.arange(kw, device="cpu") * dw - left) % width
-    turns = rows[:, None, :, None].double() / height + columns[:, None].double() / width
-    angles = (2 * math.pi * turns).flatten(2).flatten(0, 1)
-    taps = kernel.flatten(2).permute(2, 0, 1).flatten(1)
-    real, imaginary = (table.to(kernel) @ taps for table in (angles.cos(), angles.sin()))
-    spectrum = torch.complex(real, imaginary)
-    groups = arguments.groups
-    return spectrum.reshape(height, width // 2 + 1, groups, kernel.shape[0] // groups, kernel.shape[1])
-
-
-def spectrum_bound(spectrum: Tensor) -> Bound:
-    """Prove the norm of the map with these stored matrices: the largest norm of a matrix.
-
-    A complex matrix A + iB has the singular values of the real [[A, -B], [B, A]].
-
-    Args:
-        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`, complex.
-
-    Returns:
-        The proved bound of the map in real arithmetic.
-    """
-    real, imaginary = spectrum.real, spectrum.imag
-    blocks = torch.cat([torch.cat([real, -imaginary], -1), torch.cat([imaginary, real], -1)], -2)
-    found = matrix_norm_bound(blocks.flatten(0, 2))
-    return Bound(found.value, found.proved, f"per frequency, {found.method}")
-
-
-class FrequencyConv2d(ConstrainedModule):
-    """Circular convolution of images of one size, stored as a matrix for each frequency.
-
-    Shape: `(..., in, H, W)` to `(..., out, H, W)`.
-
-    Args:
-        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`, complex; copied, stored as pairs of real numbers.
-        bias: `(out,)` or None; copied.
-        image_size: (H, W); the width cannot be told from the spectrum.
-
-    Raises:
-        ValueError: If the spectrum does not fit the image size; in `forward`, if the image has another size.
-    """
-
-    def __init__(self, spectrum: Tensor, bias: Tensor | None, image_size: tuple[int, int]) -> None:
-        super().__init__()
-        height, width = image_size
-        if not spectrum.is_complex() or spectrum.dim() != 5 or spectrum.shape[:2] != (height, width // 2 + 1):
-            raise ValueError(
-                f"spectrum of shape {tuple(spectrum.shape)} in FrequencyConv2d must be complex, with "
-                f"({height}, {width // 2 + 1}) matrices in groups for image_size={image_size}"
-            )
-        self.image_size = (height, width)
-        self.spectrum = nn.Parameter(torch.view_as_real(spectrum.detach().resolve_conj()).clone())
-        self.bias = nn.Parameter(bias.detach().clone()) if bias is not None else None
-        self.eval()
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[-2:]) != self.image_size:
-            raise ValueError(f"image of size {tuple(x.shape[-2:])} in FrequencyConv2d must be {self.image_size}")
-        with full_precision():
-            return frequency_conv2d(x, torch.view_as_complex(self.spectrum), self.bias)
-
-    @override
-    def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        return spectrum_bound(torch.view_as_complex(self.spectrum.detach()))
-
-    @override
-    def to_plain(self) -> nn.Module:
-        return plain_copy(self)
-
-    @override
-    def extra_repr(self) -> str:
-        _, _, groups, outputs, inputs, _ = self.spectrum.shape
-        return (
-            f"{groups * inputs}, {groups * outputs}, image_size={self.image_size}, groups={groups}, "
-            f"bias={self.bias is not None}"
-        )
-
-
-class FourierConv2d(ConstrainedModule):
-    """Base of circular convolutions that constrain the matrix at each frequency, drop-in for `torch.nn.Conv2d`.
+class FourierModule2d(ConstrainedModule):
+    """Base of layers between images that build matrices for each frequency, with the arguments of `torch.nn.Conv2d`.
 
     In training the matrices are built at every call, in the parameters' precision but at least float32. In eval they
     are built in float64 for each image size, rounded once, and kept until a parameter changes or training goes on.
@@ -157,12 +33,12 @@ class FourierConv2d(ConstrainedModule):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: An int or (height, width) of the kernel whose spectrum is constrained.
-        stride: 1.
-        padding: "same", or the same in numbers.
+        stride: An int or a pair. With circular padding the image must be a multiple of it.
+        padding: An int, a pair, "same" or "valid".
         dilation: An int or a pair.
         groups: A common divisor of the channels.
         bias: Add a learned bias?
-        padding_mode: "circular".
+        padding_mode: "zeros" or "circular".
         device: Device of the parameters.
         dtype: Precision of the parameters.
 
@@ -170,7 +46,7 @@ class FourierConv2d(ConstrainedModule):
         ValueError: If an argument is not allowed.
     """
 
-    paddings: ClassVar[tuple[str, ...]] = ("circular",)
+    paddings: ClassVar[tuple[str, ...]] = ("zeros", "circular")
     raw_names: ClassVar[tuple[str, ...]] = ("raw_weight",)
     bias: nn.Parameter | None
 
@@ -189,9 +65,8 @@ class FourierConv2d(ConstrainedModule):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        owner = type(self).__name__
-        self.arguments = conv_arguments(
-            owner,
+        self.arguments = a = conv_arguments(
+            type(self).__name__,
             in_channels,
             out_channels,
             kernel_size,
@@ -202,12 +77,6 @@ class FourierConv2d(ConstrainedModule):
             padding_mode,
             paddings=self.paddings,
         )
-        a = self.arguments
-        if a.stride != (1, 1):
-            raise ValueError(f"stride={stride!r} in {owner} must be 1; put InvertibleDownsampling2d before it instead")
-        left, right, top, bottom = a.pads
-        if (top + bottom + 1, left + right + 1) != a.extent:
-            raise ValueError(f"padding={padding!r} in {owner} must be 'same', which an orthogonal circular map needs")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = a.kernel_size, a.stride, a.padding
         self.dilation, self.groups, self.padding_mode = a.dilation, groups, padding_mode
@@ -215,40 +84,47 @@ class FourierConv2d(ConstrainedModule):
         if self.bias is not None:
             limit = 1 / math.sqrt(in_channels // groups * math.prod(a.kernel_size))
             nn.init.uniform_(self.bias, -limit, limit)
-        self.image_size: tuple[int, int] | None = None
-        self._caches: dict[tuple[int, int], TensorCache] = {}
+        # A kernel of the size of the stride has the same matrix at all frequencies.
+        self.one_matrix = a.extent == a.stride and not any(a.pads)
+        self.image_size: Pair | None = None
+        self._caches: dict[Pair, TensorCache] = {}
+
+    @property
+    def inner_size(self) -> Pair:
+        """Taps of kernels that act after the stride: those that blocks of pixels leave."""
+        (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        return -(-kh // sh), -(-kw // sw)
 
     @abstractmethod
-    def kernel(self, *raw: Tensor) -> Tensor:
-        """Build the kernel whose spectrum is constrained.
+    def matrices(self, size: Pair, *raw: Tensor) -> Tensor:
+        """Build the constrained matrices. Pure and differentiable.
 
         Args:
-            *raw: The tensors named in `raw_names`, in that order.
+            size: Height and width of the circle.
+            *raw: The tensors named in `raw_names`, in that order, float32 or float64.
 
         Returns:
-            `(out, in/groups, kh, kw)`.
+            `(H, W//2 + 1, groups, ..., ...)`.
         """
 
     @abstractmethod
-    def constrain(self, spectrum: Tensor) -> Tensor:
-        """Constrain the matrix at each frequency. Pure and differentiable; complex64 or complex128.
+    def circle(self, image_size: Pair) -> Pair:
+        """Height and width of the circle whose frequencies have matrices.
 
         Args:
-            spectrum: `(..., out/groups, in/groups)`.
-
-        Returns:
-            Matrices of that shape and of norm at most 1.
+            image_size: Height and width of the image.
         """
 
-    def spectrum(self, size: tuple[int, int]) -> Tensor:
+    def spectrum(self, image_size: Pair) -> Tensor:
         """The matrices that the layer applies to images of one size, in its present mode.
 
         Args:
-            size: Height and width.
+            image_size: Height and width.
 
         Returns:
-            `(H, W//2 + 1, groups, out/groups, in/groups)`, complex.
+            `(H, W//2 + 1, groups, ..., ...)` for the circle of that image.
         """
+        size = self.circle(image_size)
         if self.training:
             return self._build(size, at_least=torch.float32)
         if size not in self._caches:
@@ -258,15 +134,34 @@ class FourierConv2d(ConstrainedModule):
         raw = tuple(getattr(self, name) for name in self.raw_names)
         return self._caches[size].get(raw, lambda: self._build(size, at_least=torch.float64))
 
-    def _build(self, size: tuple[int, int], *, at_least: torch.dtype) -> Tensor:
+    def _build(self, size: Pair, *, at_least: torch.dtype) -> Tensor:
         raw = [getattr(self, name) for name in self.raw_names]
         stored = raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
-            spectrum = kernel_spectrum(self.kernel(*(r.to(wide) for r in raw)), self.arguments, size)
-            built = self.constrain(spectrum)
+            # A lazily conjugate tensor has no imaginary part under vmap.
+            built = self.matrices(size, *(r.to(wide) for r in raw)).resolve_conj()
         narrow = torch.promote_types(stored, torch.float32)
-        return built if wide == narrow else torch.complex(built.real.to(narrow), built.imag.to(narrow))
+        if wide == narrow:
+            return built
+        return torch.complex(built.real.to(narrow), built.imag.to(narrow)) if built.is_complex() else built.to(narrow)
+
+    def frozen_spectrum(self, image_size: Pair) -> Tensor:
+        """The matrices that eval applies, whatever the mode, without gradient.
+
+        Args:
+            image_size: Height and width.
+
+        Returns:
+            As `spectrum`.
+        """
+        training = self.training
+        self.training = False
+        try:
+            with torch.no_grad():
+                return self.spectrum(image_size)
+        finally:
+            self.training = training
 
     @override
     def train(self, mode: bool = True) -> Self:
@@ -274,40 +169,35 @@ class FourierConv2d(ConstrainedModule):
             self._caches.clear()
         return super().train(mode)
 
-    @override
-    def forward(self, x: Tensor) -> Tensor:
+    def placed(self, x: Tensor) -> FourierGrid:
+        """Note the size of an image, and find the circular map for it.
+
+        Args:
+            x: `(..., C, H, W)`.
+
+        Returns:
+            The map's place.
+        """
         size = (x.shape[-2], x.shape[-1])
         if not torch.compiler.is_compiling():
             self.image_size = size
-        spectrum = self.spectrum(size)
-        with full_precision():
-            return frequency_conv2d(x, spectrum, self.bias)
+        return fourier_grid(self.arguments, *size)
 
-    def _frozen(self, size: tuple[int, int]) -> Tensor:
-        training = self.training
-        self.training = False
-        try:
-            with torch.no_grad():
-                return self.spectrum(size)
-        finally:
-            self.training = training
+    def known_size(self) -> Pair:
+        """The image size that the plain form is tied to.
 
-    @override
-    def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        if input_shape is None:
-            # The matrices depend on the image size, so there are no stored numbers to prove anything about.
-            return Bound(1 + 1e-5, False, "exact arithmetic; give input_shape for a proof")
-        self.image_size = (input_shape[-2], input_shape[-1])
-        return spectrum_bound(self._frozen(self.image_size))
+        Returns:
+            (height, width).
 
-    @override
-    def to_plain(self) -> nn.Module:
+        Raises:
+            ValueError: If there is none yet.
+        """
         if self.image_size is None:
             raise ValueError(
                 f"image_size=None in {type(self).__name__}: its plain form is tied to one image size; set that, or run "
                 f"the layer once"
             )
-        return FrequencyConv2d(self._frozen(self.image_size), self.bias, self.image_size)
+        return self.image_size
 
     def options(self) -> dict[str, Any]:
         """The method's own keyword options, as given.
@@ -324,3 +214,140 @@ class FourierConv2d(ConstrainedModule):
             shown.append(f"{name}={getattr(self, name)!r}")
         shown += [f"bias={self.bias is not None}", f"padding_mode={self.padding_mode!r}"]
         return ", ".join([*shown, *(f"{k}={v!r}" for k, v in self.options().items())])
+
+
+class FourierConv2d(FourierModule2d):
+    """Base of convolutions that constrain the matrix at each frequency, drop-in for `torch.nn.Conv2d`.
+
+    A convolution of stride s is one of stride 1 of the image whose s x s blocks were moved into channels, so the
+    matrices are `(out/groups, s_h s_w in/groups)`. With padding that does not make the map circular, such as zeros,
+    the circular map of the padded image is constrained and its output cropped: no longer than 1, but not an isometry.
+    A kernel of the size of the stride, such as 1 x 1, has one matrix for all frequencies; it is applied as a kernel.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int or (height, width) of the kernel whose spectrum is constrained.
+        stride: An int or a pair. With circular padding the image must be a multiple of it.
+        padding: An int, a pair, "same" or "valid".
+        dilation: An int or a pair.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+    """
+
+    kernel_after_stride: ClassVar[bool] = False
+    """Does the kernel that a subclass builds act on the image whose blocks were moved into channels?"""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self.orthogonal = type(self).orthogonal and covers(self.arguments)
+
+    @abstractmethod
+    def kernel(self, *raw: Tensor) -> Tensor:
+        """Build the kernel whose spectrum is constrained.
+
+        Args:
+            *raw: The tensors named in `raw_names`, in that order.
+
+        Returns:
+            `(out, in/groups, kh, kw)`, or what `constrain` makes the matrices from.
+        """
+
+    @abstractmethod
+    def constrain(self, spectrum: Tensor) -> Tensor:
+        """Constrain the matrix at each frequency. Pure and differentiable; complex, or real if there is one for all.
+
+        Args:
+            spectrum: `(..., out/groups, s_h s_w in/groups)`, or the spectrum of what `kernel` builds.
+
+        Returns:
+            Matrices `(..., out/groups, s_h s_w in/groups)` of norm at most 1.
+        """
+
+    @override
+    def matrices(self, size: Pair, *raw: Tensor) -> Tensor:
+        stride = (1, 1) if self.kernel_after_stride else self.stride
+        spectrum = kernel_spectrum(
+            self.kernel(*raw), size, origin_of(self.arguments), stride, self.dilation, self.groups
+        )
+        return self.constrain(spectrum.real if self.one_matrix else spectrum)
+
+    @override
+    def circle(self, image_size: Pair) -> Pair:
+        return (1, 1) if self.one_matrix else fourier_grid(self.arguments, *image_size).size
+
+    def _as_kernel(self, matrices: Tensor) -> Tensor:
+        return matrices.reshape(self.out_channels, self.in_channels // self.groups, *self.stride)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        grid = self.placed(x)
+        spectrum = self.spectrum((x.shape[-2], x.shape[-1]))
+        if self.one_matrix:
+            return F.conv2d(x, self._as_kernel(spectrum), self.bias, self.stride, groups=self.groups)
+        with full_precision():
+            return grid.leave(frequency_conv2d(grid.enter(x), spectrum, self.bias))
+
+    @override
+    def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
+        if self.one_matrix:
+            kernel = self._as_kernel(self.frozen_spectrum((1, 1)))
+            return conv_norm_bound(kernel, stride=self.stride, groups=self.groups)
+        if input_shape is None:
+            # The matrices depend on the image size, so there are no stored numbers to prove anything about.
+            return Bound(1 + 1e-5, False, "exact arithmetic; give input_shape for a proof")
+        self.image_size = (input_shape[-2], input_shape[-1])
+        return spectrum_bound(self.frozen_spectrum(self.image_size))
+
+    @override
+    def to_plain(self) -> nn.Module:
+        if self.one_matrix:
+            return self._plain_conv(self._as_kernel(self.frozen_spectrum((1, 1))))
+        grid = fourier_grid(self.arguments, *self.known_size())
+        return grid.around(FrequencyConv2d(self.frozen_spectrum(self.known_size()), self.bias, grid.size))
+
+    def _plain_conv(self, kernel: Tensor) -> nn.Module:
+        plain = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            self.stride,
+            self.stride,
+            groups=self.groups,
+            bias=self.bias is not None,
+        ).to(kernel)
+        with torch.no_grad():
+            plain.weight.copy_(kernel)
+            if plain.bias is not None and self.bias is not None:
+                plain.bias.copy_(self.bias)
+        return plain.eval()

@@ -7,7 +7,7 @@ at most 1 for ||W|| <= 1.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -230,7 +230,7 @@ class GradientResidualConv2d(ExplicitWeight):
         given = conv_arguments(
             owner, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, padding_mode
         )
-        _check_same(owner, "channels", in_channels, out_channels)
+        check_same(owner, "channels", in_channels, out_channels)
         if given.stride != (1, 1):
             raise ValueError(f"stride={stride!r} in {owner} must be 1, since the input is added to the output")
         inner = in_channels if inner_channels is None else positive_int(owner, "inner_channels", inner_channels)
@@ -311,7 +311,7 @@ class GradientResidualLinear(ExplicitWeight):
         owner = type(self).__name__
         self.in_features = positive_int(owner, "in_features", in_features)
         self.out_features = positive_int(owner, "out_features", out_features)
-        _check_same(owner, "features", in_features, out_features)
+        check_same(owner, "features", in_features, out_features)
         inner = in_features if inner_features is None else positive_int(owner, "inner_features", inner_features)
         self.inner_features = inner
         self.bias = nn.Parameter(torch.empty(inner, device=device, dtype=dtype)) if bias else None
@@ -339,7 +339,18 @@ class GradientResidualLinear(ExplicitWeight):
         return [*shown, f"inner_features={self.inner_features}"]
 
 
-def _check_same(owner: str, what: str, inputs: Any, outputs: Any) -> None:
+def check_same(owner: str, what: str, inputs: int, outputs: int) -> None:
+    """Check that a layer that adds its input to its output keeps their number.
+
+    Args:
+        owner: Class that the user called.
+        what: "channels" or "features".
+        inputs: Number of inputs.
+        outputs: Number of outputs.
+
+    Raises:
+        ValueError: If the numbers differ.
+    """
     if inputs != outputs:
         remedy = " (use ChannelPad or ChannelKeep to change their number)" if what == "channels" else ""
         raise ValueError(f"out_{what}={outputs} in {owner} must equal in_{what}={inputs}{remedy}")

@@ -5,11 +5,27 @@ from __future__ import annotations
 from torch import Tensor
 from typing_extensions import override
 
-from onelip.layers.conv_arguments import checked_pair
+from onelip.layers.conv_arguments import Pair, checked_pair
 from onelip.layers.leaf import PlainLayer
 from onelip.layers.registry import register
 
 _PAPER = "Jacobsen, Smeulders and Oyallon 2018, arXiv:1802.07088, section 2"
+
+
+def blocks_to_channels(x: Tensor, block: Pair) -> Tensor:
+    """Move blocks of pixels into channels.
+
+    Args:
+        x: `(..., C, H, W)`.
+        block: (h, w), divisors of H and W.
+
+    Returns:
+        `(..., C h w, H/h, W/w)`.
+    """
+    (h, w), (height, width) = block, x.shape[-2:]
+    blocks = x.unflatten(-1, (width // w, w)).unflatten(-3, (height // h, h))
+    # (..., C, H/h, h, W/w, w) -> (..., C, h, w, H/h, W/w)
+    return blocks.movedim((-3, -1), (-4, -3)).flatten(-5, -3)
 
 
 @register(kind="pool", name="invertible-down", orthogonal=True, paper=_PAPER)
@@ -41,9 +57,7 @@ class InvertibleDownsampling2d(PlainLayer):
             raise ValueError(
                 f"kernel_size={self.kernel_size} in InvertibleDownsampling2d does not divide the image {height}x{width}"
             )
-        blocks = x.unflatten(-1, (width // w, w)).unflatten(-3, (height // h, h))
-        # (..., C, H/h, h, W/w, w) -> (..., C, h, w, H/h, W/w)
-        return blocks.movedim((-3, -1), (-4, -3)).flatten(-5, -3)
+        return blocks_to_channels(x, self.kernel_size)
 
     @override
     def extra_repr(self) -> str:

@@ -94,6 +94,17 @@ class Activation(PlainLayer):
             raise ValueError(f"input with {x.shape[axis]} channels in {owner} must have channels={self.channels}")
         return axis
 
+    def output_channels(self, channels: int) -> int:
+        """Count the channels of the output.
+
+        Args:
+            channels: Channels of the input.
+
+        Returns:
+            As many, unless a subclass keeps fewer.
+        """
+        return channels
+
     @override
     def extra_repr(self) -> str:
         options = [] if self.channels is None else [f"{self.channels}"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from onelip.layers.conv_arguments import positive_int
 from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.projection import RETRACTED, orthogonal_parameter
 from onelip.linalg.polar import polar_factor
@@ -66,3 +68,44 @@ class OrthogonalLinear(ExplicitLinear):
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         return (polar_factor(weight),)
+
+
+class IterativeLinear(OrthogonalLinear):
+    """Base of orthogonal dense layers whose orthogonaliser is an iteration, which may be stopped early.
+
+    Args:
+        in_features: Size of the input.
+        out_features: Size of the output.
+        bias: Add a learned bias?
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+        max_steps: Largest number of steps; None for what a raw weight of condition number 1e3 needs, and fewer where
+            the residual allows. No step count lets the norm exceed 1, but a small one leaves singular values below 1,
+            so that the layer does not call itself orthogonal.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        max_steps: int | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.max_steps = None if max_steps is None else positive_int(type(self).__name__, "max_steps", max_steps)
+        self.orthogonal = max_steps is None
+
+    @override
+    def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
+        # An iteration that is stopped early would go on from where it got to.
+        return super().retraction(*raw) if self.max_steps is None else raw
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {"max_steps": self.max_steps}

@@ -1,8 +1,10 @@
-"""Verbs on a whole model: rebuild it of plain modules, move its raw parameters onto the constraint set."""
+"""Verbs on a whole model: rebuild it of plain modules, retract or project its parameters, put it into eval mode."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -48,3 +50,36 @@ def retract_(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, ConstrainedModule):
             module.retract_()
+
+
+def project_(model: nn.Module) -> int:
+    """Run the projections of the methods that have one, such as SVCM and Parseval, on every layer of a model.
+
+    It changes the function; the layers are as short before as after. Others are left alone.
+
+    Args:
+        model: Any module; changed in place.
+
+    Returns:
+        The number of steps taken, over all layers.
+    """
+    return sum(module.project_() for module in model.modules() if isinstance(module, ConstrainedModule))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module into eval mode inside the block and restore each one's own mode afterwards.
+
+    Args:
+        model: Any module.
+
+    Yields:
+        Nothing.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

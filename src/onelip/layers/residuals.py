@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.constrained import ConstrainedModule
-from onelip.layers.plain import to_plain
+from onelip.layers.plain import evaluating, to_plain
 from onelip.layers.scale import Scale
 from onelip.layers.windows import safe_sqrt
 from onelip.linalg import Bound, add_up, divide_up, down, multiply_up, sqrt_up, up
@@ -52,7 +52,8 @@ def _shape_after(layer: nn.Module, shape: tuple[int, ...] | None) -> tuple[int, 
     if shape is None:
         return None
     reference = next(layer.parameters(), torch.empty(0))
-    with torch.no_grad():
+    # In training, layers that learn statistics would take this image for a sample.
+    with torch.no_grad(), evaluating(layer):
         image = torch.zeros(1, *shape, device=reference.device, dtype=reference.dtype)
         return tuple(layer(image).shape[1:])
 

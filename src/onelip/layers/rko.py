@@ -12,8 +12,10 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
+from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
+from onelip.layers.near_isometry import orthogonal_kernel
+from onelip.layers.projection import RETRACTED, Projection, projection
 from onelip.layers.registry import register
 from onelip.linalg.polar import polar_factor
 
@@ -70,8 +72,7 @@ class _RKO(ExplicitWeight):
         groups, rows = self.arguments.groups, shape[0] // self.arguments.groups
         self.orthogonal = reshaped_kernel_is_orthogonal(self.arguments, rows, shape[1])
         self._scale = 1 / sqrt(patch_overlap(self.arguments))
-        matrices = orthogonal_parameter(groups, rows, prod(shape[1:]), device=device, dtype=dtype)
-        self.raw_weight = nn.Parameter(matrices.detach().reshape(shape))
+        self.raw_weight = orthogonal_kernel(groups, shape, device=device, dtype=dtype)
 
     def _matrices(self, kernel: Tensor) -> Tensor:
         return kernel.reshape(self.arguments.groups, kernel.shape[0] // self.arguments.groups, -1)
@@ -145,6 +146,65 @@ class RKOConv2d(_RKO, ExplicitConv2d):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
         dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        orthogonaliser: Projection = "polar-express",
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(orthogonaliser, device, dtype)
+
+
+@register(kind="conv1d", name="rko", orthogonal=True, paddings=("zeros", "circular"), paper=_PAPER, cost=_COST)
+class RKOConv1d(_RKO, ExplicitConv1d):
+    """1-D convolution with a reshaped kernel that is semi-orthogonal: `RKOConv2d` of height 1.
+
+    `(N, in, L)` -> `(N, out, L')` as in torch. The norm is at most 1; `orthogonal` as in `RKOConv2d`.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An int.
+        stride: An int.
+        padding: An int, "same" or "valid".
+        dilation: An int.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+        orthogonaliser: As in `RKOConv2d`.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+
+    Cost: as `RKOConv2d`.
+    Paper: Serrurier et al. 2021, arXiv:2006.06520.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] | str = 0,
+        dilation: int | tuple[int] = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",

@@ -1,21 +1,17 @@
-"""Layers that apply a power series of a skew-symmetric convolution: the base, and the plain form."""
+"""Power series of a skew-symmetric convolution: how to apply them, their norm, and the plain form of layers."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.channels import ChannelKeep, ChannelPad
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.conv_arguments import ConvArguments, conv_arguments
-from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.leaf import plain_copy
 from onelip.linalg import Bound, add_up, conv_norm_bound, multiply_up, sqrt_up, transpose, up
 
@@ -170,117 +166,3 @@ def series_bound(kernel: Tensor, coefficients: Sequence[float], arguments: ConvA
     if odd and torch.equal(kernel, -transpose(kernel, arguments.groups)):
         return Bound(skew_series_norm(coefficients, norm.value), norm.proved, f"skew series, {norm.method}")
     return Bound(general_series_norm(coefficients, norm.value), norm.proved, f"series, {norm.method}")
-
-
-class SeriesConv2d(ExplicitWeight):
-    """Base of convolutional layers that apply a series of a constrained skew-symmetric convolution.
-
-    `weight` is the kernel of that convolution, `(channels, channels/groups, kh, kw)` with channels the larger of input
-    and output. Fewer input channels are filled up with zeros, superfluous output channels are dropped.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output; with groups, the same number.
-        kernel_size: An odd int, or two.
-        stride: 1.
-        padding: "same", or the same in numbers.
-        dilation: An int or a pair.
-        groups: A common divisor of the channels.
-        bias: Add a learned bias?
-        padding_mode: "zeros" or "circular".
-        device: Device of the parameters.
-        dtype: Precision of the parameters.
-
-    Raises:
-        ValueError: If an argument is not allowed.
-    """
-
-    paddings: ClassVar[tuple[str, ...]] = ("zeros", "circular")
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        owner = type(self).__name__
-        given = conv_arguments(
-            owner, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, padding_mode
-        )
-        _check_skew(owner, given)
-        channels = max(in_channels, out_channels)
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding = given.kernel_size, given.stride, given.padding
-        self.dilation, self.groups, self.padding_mode = given.dilation, groups, padding_mode
-        self.arguments = conv_arguments(
-            owner, channels, channels, given.kernel_size, 1, "same", given.dilation, groups, padding_mode
-        )
-        self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype)) if bias else None
-        self._reset_bias(in_channels // groups * given.kernel_size[0] * given.kernel_size[1])
-
-    @abstractmethod
-    def coefficients(self) -> tuple[float, ...]:
-        """The coefficients c_0 to c_n of the series, n >= 1."""
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        channels = self.arguments.in_channels
-        if self.in_channels < channels:
-            x = F.pad(x, (0, 0, 0, 0, 0, channels - self.in_channels))
-        y = apply_series(x, self.weight, self.coefficients(), self.arguments)
-        y = y.narrow(-3, 0, self.out_channels)
-        return y if self.bias is None else y + self.bias[:, None, None]
-
-    @override
-    def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        return series_bound(self.eval_weight(), self.coefficients(), self.arguments)
-
-    @override
-    def to_plain(self) -> nn.Module:
-        channels, bias = self.arguments.in_channels, self.bias
-        if bias is not None:
-            bias = nn.Parameter(F.pad(bias.detach(), (0, channels - self.out_channels)))
-        series = SkewSeries2d(
-            self.eval_weight(), bias, self.coefficients(), self.padding_mode, self.dilation, self.groups
-        )
-        before = [ChannelPad(channels)] if self.in_channels < channels else []
-        after = [ChannelKeep(self.out_channels)] if self.out_channels < channels else []
-        return nn.Sequential(*before, series, *after).eval() if before or after else series
-
-    @override
-    def _weight_shape(self) -> tuple[int, ...]:
-        channels = self.arguments.in_channels
-        return channels, channels // self.groups, *self.kernel_size
-
-    @override
-    def _arguments_repr(self) -> list[str]:
-        shown = [f"{self.in_channels}", f"{self.out_channels}"]
-        for name in ("kernel_size", "stride", "padding", "dilation", "groups"):
-            shown.append(f"{name}={getattr(self, name)!r}")
-        return [*shown, f"bias={self.bias is not None}", f"padding_mode={self.padding_mode!r}"]
-
-
-def _check_skew(owner: str, a: ConvArguments) -> None:
-    if a.stride != (1, 1):
-        raise ValueError(f"stride={a.stride} in {owner} must be 1; put InvertibleDownsampling2d before it instead")
-    if not all(k % 2 for k in a.kernel_size):
-        raise ValueError(f"kernel_size={a.kernel_size} in {owner} must be odd, since a skew kernel has a centre")
-    left, right, top, bottom = a.pads
-    if (top + bottom + 1, left + right + 1) != a.extent:
-        raise ValueError(
-            f"padding={a.padding!r} in {owner} must be 'same', since the convolution is applied repeatedly"
-        )
-    if a.groups > 1 and a.in_channels != a.out_channels:
-        raise ValueError(
-            f"groups={a.groups} in {owner} with in_channels={a.in_channels} and out_channels={a.out_channels} is not "
-            f"supported; use equal numbers or groups=1"
-        )

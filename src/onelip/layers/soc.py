@@ -11,9 +11,13 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.layers.registry import register
-from onelip.layers.series import SeriesConv2d, skew_series_norm
+from onelip.layers.series import skew_series_norm
+from onelip.layers.series_conv import SeriesConv, SeriesConv1d, SeriesConv2d
 from onelip.linalg import down, transpose
 from onelip.linalg.gram_iteration import gram_norm
+
+_PAPER = "Singla and Feizi 2021, arXiv:2105.11417, section 4"
+_COST = "(k^4 + 4 n_iter F) c^3 for the norm; and n_terms convolutions per input"
 
 _LARGEST_ANGLE = 0.7
 """Norm of the skew convolution, as in the authors' code: eigenvalues of the result turn by at most 40 degrees."""
@@ -36,16 +40,53 @@ def exponential_coefficients(n_terms: int) -> tuple[float, ...]:
     return tuple(down(c / max(1.0, excess)) if excess > 1 else c for c in plain)
 
 
+class _SOC(SeriesConv):
+    """The skew kernel and the series that both forms share."""
+
+    orthogonal = True
+
+    def _prepare(self, n_terms: int, device: Any, dtype: Any) -> None:
+        owner = type(self).__name__
+        self.n_terms = positive_int(owner, "n_terms", n_terms)
+        if n_terms < 6:
+            raise ValueError(f"n_terms={n_terms} in {owner} must be at least 6, or the layer is not orthogonal")
+        self._coefficients = exponential_coefficients(n_terms)
+        self.raw_weight = nn.Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
+        nn.init.normal_(self.raw_weight, std=self.arguments.in_channels**-0.5)
+
+    @override
+    def coefficients(self) -> tuple[float, ...]:
+        return self._coefficients
+
+    @override
+    def constrain(self, *raw: Tensor) -> Tensor:
+        # Divided by its largest entry, so that the difference of huge entries is finite.
+        peak = raw[0].detach().abs().amax()
+        kernel = raw[0] / torch.where(peak > 0, peak, 1)
+        skew = (kernel - transpose(kernel, self.groups)) / 2
+        norm = gram_norm(skew, groups=self.groups, n_iter=_N_ITER)
+        factor = _LARGEST_ANGLE / torch.where(norm > 0, norm, 1)
+        return skew * factor.repeat_interleave(skew.shape[0] // self.groups)[:, None, None, None]
+
+    @override
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        return (weight,)
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {"n_terms": self.n_terms}
+
+
 @register(
     kind="conv2d",
     name="soc",
     orthogonal=True,
     paddings=("zeros", "circular"),
     strides=False,
-    paper="Singla and Feizi 2021, arXiv:2105.11417, section 4",
-    cost="(k^4 + 4 n_iter F) c^3 for the norm; and n_terms convolutions per input",
+    paper=_PAPER,
+    cost=_COST,
 )
-class SOCConv2d(SeriesConv2d):
+class SOCConv2d(_SOC, SeriesConv2d):
     """Orthogonal convolution: y = exp(A) x + b, A = 0.7 S / s, S = (K - K^T) / 2 skew and s >= ||S||.
 
     exp of a skew operator is orthogonal, under zero padding too. The series is cut after `n_terms` powers and divided
@@ -57,12 +98,13 @@ class SOCConv2d(SeriesConv2d):
 
     Args:
         in_channels: Channels of the input.
-        out_channels: Channels of the output; the smaller number is filled up with zeros, or the rest dropped.
+        out_channels: Channels of the output; in each group the smaller number is filled up with zeros, or the rest
+            dropped.
         kernel_size: An odd int, or two.
         stride: 1.
         padding: "same", or the same in numbers.
         dilation: An int or a pair.
-        groups: A common divisor of the channels; then in and out are equal.
+        groups: A common divisor of the channels.
         bias: Add a learned bias?
         padding_mode: "zeros" or "circular".
         device: Device of the parameters.
@@ -72,8 +114,6 @@ class SOCConv2d(SeriesConv2d):
     Raises:
         ValueError: If an argument is not allowed.
     """
-
-    orthogonal = True
 
     def __init__(
         self,
@@ -104,31 +144,68 @@ class SOCConv2d(SeriesConv2d):
             device,
             dtype,
         )
-        self.n_terms = positive_int("SOCConv2d", "n_terms", n_terms)
-        if n_terms < 6:
-            raise ValueError(f"n_terms={n_terms} in SOCConv2d must be at least 6, or the layer is not orthogonal")
-        self._coefficients = exponential_coefficients(n_terms)
-        self.raw_weight = nn.Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
-        nn.init.normal_(self.raw_weight, std=self.arguments.in_channels**-0.5)
+        self._prepare(n_terms, device, dtype)
 
-    @override
-    def coefficients(self) -> tuple[float, ...]:
-        return self._coefficients
 
-    @override
-    def constrain(self, *raw: Tensor) -> Tensor:
-        # Divided by its largest entry, so that the difference of huge entries is finite.
-        peak = raw[0].detach().abs().amax()
-        kernel = raw[0] / torch.where(peak > 0, peak, 1)
-        skew = (kernel - transpose(kernel, self.groups)) / 2
-        norm = gram_norm(skew, groups=self.groups, n_iter=_N_ITER)
-        factor = _LARGEST_ANGLE / torch.where(norm > 0, norm, 1)
-        return skew * factor.repeat_interleave(skew.shape[0] // self.groups)[:, None, None, None]
+@register(
+    kind="conv1d",
+    name="soc",
+    orthogonal=True,
+    paddings=("zeros", "circular"),
+    strides=False,
+    paper=_PAPER,
+    cost=_COST,
+)
+class SOCConv1d(_SOC, SeriesConv1d):
+    """Orthogonal 1-D convolution, the exponential of a skew one: `SOCConv2d` of height 1.
 
-    @override
-    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return (weight,)
+    Shape: `(N, in, L)` to `(N, out, L)`.
 
-    @override
-    def options(self) -> dict[str, Any]:
-        return {"n_terms": self.n_terms}
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: An odd int.
+        stride: 1.
+        padding: "same", or the same in numbers.
+        dilation: An int.
+        groups: A common divisor of the channels.
+        bias: Add a learned bias?
+        padding_mode: "zeros" or "circular".
+        device: Device of the parameters.
+        dtype: Precision of the parameters.
+        n_terms: Highest power of the series, at least 6; each costs one convolution.
+
+    Raises:
+        ValueError: If an argument is not allowed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] | str = 0,
+        dilation: int | tuple[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        n_terms: int = 6,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._prepare(n_terms, device, dtype)

@@ -10,7 +10,7 @@ from onelip.linalg.rounding import add_up, multiply_up, sqrt_up
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound of a Lipschitz constant in the l2 norm, or an estimate of it.
+    """An upper bound of a Lipschitz constant, or an estimate of it: in l2 unless what returns it names another norm.
 
     Attributes:
         value: The constant, dimensionless (output norm per input norm), >= 0.

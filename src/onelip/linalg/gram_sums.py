@@ -92,6 +92,30 @@ def outputs_are_fewer(kernel: Tensor, stride: Pair, groups: int) -> bool:
     return kernel.shape[0] // groups < kernel.shape[1] * prod(stride)
 
 
+def scale_channels(kernel: Tensor, factors: Tensor, stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
+    """Multiply the channels of the side that `gram_sums` belongs to.
+
+    Args:
+        kernel: (out, in/groups, kh, kw).
+        factors: (groups, c), one for each channel, or channel and pixel of the stride's window.
+        stride: (s_h, s_w).
+        dilation: (d_h, d_w).
+
+    Returns:
+        Kernel of the same shape.
+    """
+    groups = factors.shape[0]
+    grouped = kernel.unflatten(0, (groups, -1))
+    if outputs_are_fewer(kernel, stride, groups):
+        return (grouped * factors[:, :, None, None, None]).flatten(0, 1)
+    phases = factors.reshape(groups, 1, -1, *stride)
+    # Tap t of an axis lies on pixels d t modulo the stride.
+    for axis, (taps, step, spread) in enumerate(zip(kernel.shape[-2:], stride, dilation, strict=True)):
+        phase = torch.arange(taps, device=kernel.device) * spread % step
+        phases = phases.index_select(3 + axis, phase)
+    return (grouped * phases).flatten(0, 1)
+
+
 def perron_vector(m: Tensor) -> Tensor:
     """Find x > 0 with M x = r x by power iteration, with its own r for each connected component of M.
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from onelip.linalg.stiefel import Orthogonalised, Run, distance_to_identity, gram_of, on_stiefel, peak_of
+from onelip.linalg.stiefel import (
+    Orthogonalised,
+    Run,
+    distance_to_identity,
+    frobenius_norm,
+    gram_of,
+    on_stiefel,
+    peak_of,
+)
 
 # p of order k = the first k + 1 terms of the series of (1 - e)^(-1/2) at e = 1 - s^2: monotone on [0, 1], 1 at 1.
 _BJORCK = {
@@ -221,7 +229,7 @@ def _spectral_norm_bound(gram: Tensor, inner: int) -> Tensor:
     bound = torch.ones_like(gram[:, :1, :1].abs())
     power, root = gram, 1.0
     for _ in range(3):
-        norm = torch.linalg.matrix_norm(power, keepdim=True)
+        norm = frobenius_norm(power)[:, None, None]
         norm = torch.where(norm > 0, norm, 1.0)
         bound = bound * norm**root
         power = power / norm

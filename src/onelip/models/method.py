@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from onelip import layers
+from onelip.layers.channels import fit_channels
 from onelip.linalg import unknown_name
 
 PLAIN = "plain"
@@ -64,7 +65,7 @@ class Method:
         if not record.square:
             return layers.conv2d(self.layer, in_channels, out_channels, kernel_size, **options)
         width = max(in_channels, out_channels)
-        return _fitted(
+        return fit_channels(
             layers.conv2d(self.layer, width, width, kernel_size, **options), in_channels, width, out_channels
         )
 
@@ -85,10 +86,10 @@ class Method:
         if not layers.record("linear", name).square:
             return layers.linear(name, in_features, out_features)
         width = max(in_features, out_features)
-        return _fitted(layers.linear(name, width, width), in_features, width, out_features)
+        return fit_channels(layers.linear(name, width, width), in_features, width, out_features)
 
     def act(self, channels: int) -> nn.Module:
-        """Make an activation.
+        """Make an activation that keeps the number of channels; zeros stand in for those that it drops.
 
         Args:
             channels: Channels or features it acts on.
@@ -96,7 +97,9 @@ class Method:
         Returns:
             The layer.
         """
-        return layers.activation(self.activation, channels)
+        layer = layers.activation(self.activation, channels)
+        kept = layer.output_channels(channels) if isinstance(layer, layers.Activation) else channels
+        return fit_channels(layer, channels, kept, channels)
 
 
 def choose_method(
@@ -145,12 +148,3 @@ def _check_options(layer: str, options: Mapping[str, Any]) -> None:
         if name not in own:
             allowed = ", ".join(own) or "none"
             raise ValueError(f"{name}={value!r} is not an option of layer {layer!r}; its options: {allowed}")
-
-
-def _fitted(layer: nn.Module, n_in: int, width: int, n_out: int) -> nn.Module:
-    parts = [layer]
-    if n_in < width:
-        parts.insert(0, layers.ChannelPad(width))
-    if n_out < width:
-        parts.append(layers.ChannelKeep(n_out))
-    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)

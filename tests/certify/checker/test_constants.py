@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from onelip.certify.checker.activations import ACTIVATIONS
 from onelip.certify.checker.constants import step_constant
 from onelip.certify.checker.convolutions import AFFINE
 from onelip.certify.checker.errors import VerificationError
@@ -30,6 +31,17 @@ def test_padded_convolutions(mode, pads, stride):
         assert step_constant(operation, (1, 2, 5, 4), 0.0) >= exact * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular", "reflect", "replicate"])
+@pytest.mark.parametrize(("pads", "stride"), [([0, 0], [1]), ([1, 1], [2]), ([3, 0], [1])])
+def test_padded_lines(mode, pads, stride):
+    weight = np.random.default_rng(0).standard_normal((3, 2, 3))
+    options = {"stride": stride, "pads": pads, "dilation": [1], "groups": 1, "padding_mode": mode}
+    exact = np.linalg.norm(dense(AFFINE["conv1d"], step("conv1d", arrays={"weight": weight}, **options), (2, 5)), 2)
+    for share in (0.5, 0.999, 1.0):
+        operation = step("conv1d", share * float(exact), {"weight": weight}, **options)
+        assert step_constant(operation, (1, 2, 5), 0.0) >= exact * (1 - 1e-12)
+
+
 def test_a_residual_is_one_only_if_its_weight_is_below_one():
     q = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
     assert step_constant(step("gradient_residual1d", 1.0, {"weight": 0.999 * q}), (1, 6), 1e-9) <= 1 + 1e-9
@@ -45,10 +57,21 @@ def test_by_hand():
     assert 2 <= step_constant(step("batch_norm", arrays=arrays, eps=1.0), (1, 2), 0.0) <= 2 * (1 + 1e-14)
 
 
-@pytest.mark.parametrize("op", ["maxmin", "group_sort", "relu", "abs", "reshape", "permute", "pixel_shuffle", "slice"])
+@pytest.mark.parametrize("op", ["center", "channel_shuffle", "reshape", "permute", "pixel_shuffle", "slice"])
 def test_rearrangements_are_one(op):
     assert op in RULES
     assert step_constant(step(op), (1, 2), 0.0) == 1
+
+
+@pytest.mark.parametrize("op", sorted({*ACTIVATIONS} - {"leaky_relu", "prelu"}))
+def test_activations_are_one(op):
+    assert step_constant(step(op), (1, 2), 0.0) == 1
+
+
+def test_slopes_above_one_count():
+    assert step_constant(step("prelu", arrays={"slope": np.array([0.5, -3.0])}), (1, 2), 0.0) == 3
+    assert step_constant(step("prelu", arrays={"slope": np.array([0.5])}), (1, 2), 0.0) == 1
+    assert step_constant(step("leaky_relu", slope=-2.0), (1, 2), 0.0) == 2
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,30 @@ def test_conv2d(mode, stride, dilation, groups):
     assert (error < 1e-11).all()
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular", "reflect", "replicate"])
+@pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (2, 1, 2), (2, 2, 4)])
+def test_conv1d(mode, stride, dilation, groups):
+    weight, bias = RNG.standard_normal((8, 4 // groups, 3)), RNG.standard_normal(8)
+    x = X[:, :, 0]
+    options = {"stride": [stride], "dilation": [dilation], "groups": groups, "pads": [2, 1], "padding_mode": mode}
+    y, error = run("conv1d", weight, bias, x=x, **options)
+    padded = F.pad(torch.from_numpy(x), (2, 1), mode="constant" if mode == "zeros" else mode)
+    expected = F.conv1d(padded, torch.from_numpy(weight), torch.from_numpy(bias), stride, 0, dilation, groups)
+    assert np.allclose(y, expected, **CLOSE)
+    assert (np.linalg.norm((y - expected.numpy()).reshape(3, -1), axis=1) <= 2 * error).all()
+    with pytest.raises(VerificationError, match="does not fit"):
+        run("conv1d", weight[:, :, None], bias, x=x, **options)
+
+
+def test_circular_padding_may_go_round_more_than_once():
+    weight = RNG.standard_normal((2, 4, 7, 3))
+    options = {"stride": [1, 1], "dilation": [5, 1], "groups": 1, "pads": [15, 15, 1, 1], "padding_mode": "circular"}
+    y = run("conv2d", weight, **options)[0]
+    rows = np.take(X, np.arange(-15, 21), axis=2, mode="wrap")
+    image = torch.from_numpy(np.take(rows, np.arange(-1, 6), axis=3, mode="wrap"))
+    assert np.allclose(y, F.conv2d(image, torch.from_numpy(weight), dilation=(5, 1)), **CLOSE)
+
+
 @pytest.mark.parametrize(("stride", "padding", "output_padding", "dilation", "groups"), [
     (1, 0, 0, 1, 1), (2, 1, 1, 1, 2), (3, 1, 0, 2, 4),
 ])  # fmt: skip
@@ -84,7 +108,7 @@ def test_dense():
         (np.ones((2, 4, 1, 1)), np.ones(1), {}),
         (np.ones((2, 4, 1, 1)), None, {"groups": 3}),
         (np.ones((2, 4, 1, 1)), None, {"padding_mode": "wild"}),
-        (np.ones((2, 4, 1, 1)), None, {"pads": [7, 0, 0, 0], "padding_mode": "circular"}),
+        (np.ones((2, 4, 1, 1)), None, {"pads": [6, 0, 0, 0], "padding_mode": "reflect"}),
     ],
 )
 def test_what_does_not_fit_is_refused(weight, bias, attributes):

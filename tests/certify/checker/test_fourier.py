@@ -8,7 +8,7 @@ from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import FOURIER, frequency_constant, series_constant
 from onelip.certify.checker.network import Step
 from onelip.layers import SkewSeries2d
-from onelip.layers.fourier import frequency_conv2d
+from onelip.layers.frequency import frequency_conv2d
 
 RNG = np.random.default_rng(0)
 SKEW = RNG.standard_normal((4, 4, 3, 3))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from tests.certify.networks import predictions, rich, samples, small
+from tests.certify.networks import around, predictions, rich, samples, small
 from torch import nn
 
 from onelip.certify import certify, verify
@@ -81,8 +81,9 @@ def test_an_honest_certificate_holds(folder):
     assert verify(folder).ok
 
 
-def test_every_operation_is_verified(tmp_path):
-    model, x = rich(), samples(n=5)
+@pytest.mark.parametrize("build", [rich, around])
+def test_every_operation_is_verified(build, tmp_path):
+    model, x = build(), samples(n=5)
     assert verify(certify(model, x, predictions(model, x)).save(tmp_path)).ok
 
 

@@ -16,6 +16,7 @@ from tests.contract.states import STATES, perturb_, train
 from torch import Tensor, nn
 
 NAMESAKES: dict[str, type[nn.Module]] = {
+    "conv1d": nn.Conv1d,
     "conv2d": nn.Conv2d,
     "conv_transpose2d": nn.ConvTranspose2d,
     "linear": nn.Linear,
@@ -59,7 +60,7 @@ def check_signature_is_torchs(case: Case) -> None:
         assert extra.default is not extra.empty, f"{extra.name} has no default"
 
 
-@promise(kinds=("activation", "pool"), float32="first")
+@promise(kinds=("activation", "pool", "normalization"), float32="first")
 def check_signature_has_no_catch_all(case: Case) -> None:
     """No *args and no **kwargs that could swallow an argument."""
     for parameter in case.parameters:
@@ -139,7 +140,7 @@ def _output_shape(case: Case) -> tuple[torch.Size, Tensor]:
         # Torch has none: the adjoint of a circular convolution takes images to stride times their size.
         sh, sw = case.stride()
         return torch.Size((3, case.arguments[1], case.shape[1] * sh, case.shape[2] * sw)), case.input()
-    if case.record.kind == "conv2d":
+    if case.record.kind in ("conv1d", "conv2d"):
         options["padding_mode"] = mode
     namesake = NAMESAKES[case.record.kind](*case.arguments, **options, dtype=case.dtype)
     return outputs(namesake, case.input()).shape, case.input()

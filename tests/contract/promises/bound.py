@@ -30,7 +30,7 @@ def _exact(layer: nn.Module) -> nn.Module:
 
 @promise(float32="all", float64="core")
 def check_bound_covers_norm(case: Case) -> None:
-    """Measured norm <= bound, for the stored weights of generic raw ones; bound <= 1 + slack."""
+    """Measured norm <= bound, for the stored weights of generic raw ones; bound <= 1 + slack. So in l_inf, if named."""
     for layer in (perturb_(case.build()).eval(),):
         bound = _bound(layer, case)
         gain = gains(_exact(layer), case.shape, torch.float64).largest
@@ -39,6 +39,16 @@ def check_bound_covers_norm(case: Case) -> None:
         assert value <= max(1 + slack, gain * LOOSENESS), f"the bound {value} is loose, the norm is {gain}"
         if getattr(layer, "orthogonal", False):
             assert value <= 1 + slack, f"the bound of an orthogonal layer is {value:.12f}"
+        if case.record.norm == "linf":
+            _check_linf_bound(layer, case)
+
+
+def _check_linf_bound(layer: nn.Module, case: Case) -> None:
+    bound = layer.linf_bound(case.shape)
+    gain = gains(_exact(layer), case.shape, torch.float64, "linf").largest
+    assert bound.proved, f"the bound in l_inf is not proved ({bound.method})"
+    assert gain <= bound.value * (1 + MEASUREMENT_ERROR), f"the norm in l_inf {gain:.14f} exceeds {bound.value:.14f}"
+    assert bound.value <= 1 + NORM_SLACK[case.dtype], f"the bound in l_inf is {bound.value:.12f}"
 
 
 @promise()

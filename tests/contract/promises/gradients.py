@@ -75,7 +75,11 @@ def check_gradients_are_finite(case: Case) -> None:
             if p.grad is not None:
                 assert torch.isfinite(p.grad).all(), f"{parameter_name} gets NaN or inf with {name} raw weights"
     layer = case.build()
-    for point in probe_points(case.shape, case.dtype):
+    points = probe_points(case.shape, case.dtype).requires_grad_()
+    _loss(layer, points).backward()
+    assert torch.isfinite(points.grad).all(), "the input gets NaN or inf in a batch of special points"
+    layer.train(case.modes_for_one[0])
+    for point in points.detach():
         x = point[None].clone().requires_grad_()
         _loss(layer, x).backward()
         assert x.grad is not None, "the input gets no gradient"

@@ -1,4 +1,4 @@
-"""The true norm: at most 1, and exactly 1 in every direction where orthogonality is claimed."""
+"""The true norm, that of the record: at most 1, and exactly 1 in every direction where orthogonality is claimed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _check_subject(case: Case, subject: Subject, state: str) -> None:
     for training in subject.modes:
         layer = subject.layer.train(training)
         what = f"in {'train' if training else 'eval'} mode, {state}"
-        found = gains(layer, subject.shape, subject.dtype)
+        found = gains(layer, subject.shape, subject.dtype, case.record.norm)
         assert found.largest <= 1 + NORM_SLACK[subject.dtype], f"the true norm is {found.largest:.12f} {what}"
         if _claims(layer) and case.full_circle and subject.conditioned:
             smallest = f"the smallest singular value is {found.smallest:.6f} {what}, not 1"
@@ -52,7 +52,7 @@ def check_norm_on_small_images(case: Case) -> None:
         text = str(error)
         assert type(layer).__name__ in text, f"the refusal does not name the class: {text}"
         assert re.search(r"image|height|width", text), f"the refusal does not name the image: {text}"
-        assert str(case.shape[1]) in text or str(case.shape[2]) in text, f"the refusal does not give the size: {text}"
+        assert any(str(size) in text for size in case.shape[1:]), f"the refusal does not give the size: {text}"
         return
     _check_subject(case, Subject(layer, case.shape, case.dtype, modes=(False, True)), "on a small image")
 

@@ -47,7 +47,7 @@ def check_jacrev(case: Case) -> None:
     """The Jacobian by torch.func is that of backward, with respect to input and to parameters."""
     layer = trained(case)
     x = case.input(batch=1)[0]
-    for training in (True, False):
+    for training in case.modes_for_one:
         layer.train(training)
         found = torch.func.jacrev(lambda v: layer(v[None])[0])(x)
         found = found.reshape(-1, x.numel()).double()
@@ -66,7 +66,7 @@ def check_vmap(case: Case) -> None:
     """Over inputs, and over the parameters of an ensemble, in both modes."""
     ensemble = [perturb_(case.build(seed=seed), seed) for seed in (1, 2)]
     layer, x = ensemble[0], case.input()
-    for training in (True, False):
+    for training in case.modes_for_one:
         for member in ensemble:
             member.train(training)
         mode = "train" if training else "eval"

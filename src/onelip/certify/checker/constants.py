@@ -9,10 +9,12 @@ import numpy as np
 
 from onelip.certify.checker import windows
 from onelip.certify.checker.arithmetic import above, root, times
+from onelip.certify.checker.convolutions import of_height_one
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
 from onelip.certify.checker.norms import conv_norm, matrix_norm
+from onelip.certify.checker.sandwich import sandwich_constant
 
 Shape = tuple[int, ...]
 """Shape of a batch, with the number of samples in front."""
@@ -67,6 +69,10 @@ def _conv2d(step: Step, shape: Shape, claimed: float) -> float:
     return times(factor, conv_norm(weight, stride, dilation, groups, claimed / factor * (1 - 2.0**-50)))
 
 
+def _conv1d(step: Step, shape: Shape, claimed: float) -> float:
+    return _conv2d(of_height_one(step), (*shape[:2], 1, *shape[2:]), claimed)
+
+
 def _copies(size: int, before: int, after: int, mode: str) -> int:
     if mode == "zeros":
         return 1
@@ -118,6 +124,10 @@ def _leaky_relu(step: Step, shape: Shape, claimed: float) -> float:
     return max(1.0, abs(step.number("slope")))
 
 
+def _prelu(step: Step, shape: Shape, claimed: float) -> float:
+    return max(1.0, float(np.abs(step.arrays["slope"]).max()))
+
+
 def _normalize(step: Step, shape: Shape, claimed: float) -> float:
     smallest = float(step.arrays["std"].min())
     if not smallest > 0:
@@ -137,28 +147,39 @@ def _batch_norm(step: Step, shape: Shape, claimed: float) -> float:
 _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "abs": _one,
     "batch_norm": _batch_norm,
+    "beta_abs": _one,
+    "center": _one,
     "channel_pad": _one,
+    "channel_shuffle": _one,
     "circular_conv_transpose2d": _circular_transposed,
+    "conv1d": _conv1d,
     "conv2d": _conv2d,
     "conv_transpose2d": _transposed,
     "frequency_conv2d": lambda step, _, claimed: frequency_constant(step, claimed),
+    "frequency_sandwich2d": lambda step, _, claimed: sandwich_constant(step, claimed),
     "gradient_residual1d": _gradient_residual,
     "gradient_residual2d": _gradient_residual,
     "group_sort": _one,
     "householder": _one,
+    "householder2": _one,
     "leaky_relu": _leaky_relu,
     "linear": _linear,
     "maxmin": _one,
+    "maxout": _one,
+    "n_activation": _one,
     "normalize": _normalize,
     "permute": _one,
     "pixel_shuffle": _one,
     "pixel_unshuffle": _one,
+    "prelu": _prelu,
     "relu": _one,
     "reshape": _one,
+    "sandwich1d": lambda step, _, claimed: sandwich_constant(step, claimed),
     "scale": _scale,
     "shift": _one,
     "skew_series2d": lambda step, _, claimed: series_constant(step, claimed),
     "slice": _one,
+    "soft_huber": _one,
     "window_max": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_norm": lambda step, shape, _: windows.overlap_constant(step, shape),
     "window_sum": lambda step, shape, _: windows.sum_constant(step, shape),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -98,8 +99,8 @@ def padded(step: Step, x: Array) -> Array:
         step.attributes["padding_mode"]
     )
     require(mode is not None and x.ndim == 4, step, "padding mode or number of axes")
-    reach = x.shape[2] - (mode == "reflect"), x.shape[3] - (mode == "reflect")
-    fits = mode in ("constant", "edge") or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
+    reach = x.shape[2] - 1, x.shape[3] - 1
+    fits = mode != "reflect" or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
     require(fits, step, "padding exceeds the image")
     result: Array = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=mode)  # type: ignore[call-overload]
     return result
@@ -161,6 +162,39 @@ def conv2d(step: Step, x: Array) -> Result:
     return y, _affine_error(step, image, y, weight[0].size)
 
 
+def of_height_one(step: Step) -> Step:
+    """Read a 1-D convolution as one of images of height 1.
+
+    Args:
+        step: Has weight `(out, in/groups, k)`, with one number for each option of an axis.
+
+    Returns:
+        A step like those of `conv2d`.
+    """
+    weight = step.arrays["weight"]
+    require(weight.ndim == 3, step, f"weight {weight.shape}")
+    axes = {
+        "stride": [1, *step.wholes("stride", 1, 1)],
+        "pads": [0, 0, *step.wholes("pads", 0, 2)],
+        "dilation": [1, *step.wholes("dilation", 1, 1)],
+    }
+    return replace(step, attributes={**step.attributes, **axes}, arrays={**step.arrays, "weight": weight[:, :, None]})
+
+
+def conv1d(step: Step, x: Array) -> Result:
+    """Pad and correlate signals.
+
+    Args:
+        step: Has weight `(out, in/groups, k)`.
+        x: `(N, in, L)`.
+
+    Returns:
+        `(N, out, L')`.
+    """
+    y, error = conv2d(of_height_one(step), x[:, :, None])
+    return y[:, :, 0], error
+
+
 def _adjoint(step: Step, x: Array, stride: tuple[int, ...]) -> Array:
     # Spread each pixel over the kernel's area: the adjoint of correlating without padding.
     weight, groups = step.arrays["weight"], step.whole("groups", 1)
@@ -185,9 +219,21 @@ def _adjoint_terms(step: Step) -> int:
     return len(weight) * weight.shape[2] * weight.shape[3]
 
 
-def _residual_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
-    # The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
-    # gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
+def two_products_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
+    """Bound the rounding error of x - 2 W^T relu(W x + b), and of 2 A^T relu(B x + b) with W = [A B].
+
+    The error of W x + b goes through W^T; that of W^T is relative to |W|^T |relu(W x + b)|. Both at most
+    gamma || |W| || (|| |W| || ||x|| + ||b||), and everything is doubled.
+
+    Args:
+        step: Has the weight and perhaps a bias.
+        x: `(N, ...)`.
+        y: `(N, ...)`, the output.
+        pixels: How often the bias is added.
+
+    Returns:
+        `(N,)`.
+    """
     weight = step.arrays["weight"]
     size = absolute_norm(weight)
     terms = max(weight.shape[:2]) * weight[0, 0].size + 3
@@ -208,7 +254,7 @@ def gradient_residual1d(step: Step, x: Array) -> Result:
     """
     hidden = np.maximum(linear(step, x)[0], 0)
     y = x - 2 * (hidden @ step.arrays["weight"])
-    return y, _residual_error(step, x, y, x[0].size // x.shape[-1])
+    return y, two_products_error(step, x, y, x[0].size // x.shape[-1])
 
 
 def gradient_residual2d(step: Step, x: Array) -> Result:
@@ -230,7 +276,7 @@ def gradient_residual2d(step: Step, x: Array) -> Result:
         if step.attributes["padding_mode"] == "circular"
         else _cropped(step, full, x.shape[2:])
     )
-    return y, _residual_error(step, x, y, x[0, 0].size)
+    return y, two_products_error(step, x, y, x[0, 0].size)
 
 
 def _cropped(step: Step, full: Array, size: tuple[int, ...]) -> Array:
@@ -288,6 +334,7 @@ def circular_conv_transpose2d(step: Step, x: Array) -> Result:
 
 AFFINE: dict[str, Callable[[Step, Array], Result]] = {
     "circular_conv_transpose2d": circular_conv_transpose2d,
+    "conv1d": conv1d,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
     "gradient_residual1d": gradient_residual1d,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onelip.certify.checker.activations import ACTIVATIONS
 from onelip.certify.checker.arithmetic import above, plus, root, times
 from onelip.certify.checker.constants import step_constant
 from onelip.certify.checker.convolutions import AFFINE
@@ -14,12 +15,14 @@ from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import FOURIER
 from onelip.certify.checker.network import INPUT, Array, Graph, Step
 from onelip.certify.checker.operations import JOINS, RULES, SLACK, Result, exact, rounded
+from onelip.certify.checker.sandwich import SANDWICH
 from onelip.certify.checker.windows import window_max, window_norm, window_sum
 
 TINY = 2.0**-500
 """Added to each error bound for underflow."""
 
-_RULES = AFFINE | FOURIER | RULES | {"window_max": window_max, "window_norm": window_norm, "window_sum": window_sum}
+_WINDOWS = {"window_max": window_max, "window_norm": window_norm, "window_sum": window_sum}
+_RULES = ACTIVATIONS | AFFINE | FOURIER | SANDWICH | RULES | _WINDOWS
 
 BRANCHES = ("concat_residual", "l2_norm_residual")
 

@@ -22,9 +22,18 @@ _SENSITIVITY = 32
 """A series of n <= 32 terms changes by at most n times the relative change of the norm of its convolution."""
 
 
-def _spectrum(step: Step) -> Complex:
-    stored = step.arrays["spectrum"]
-    require(stored.ndim == 6 and stored.shape[-1] == 2, step, f"spectrum of shape {stored.shape}")
+def read_spectrum(step: Step, role: str) -> Complex:
+    """Read matrices for each frequency.
+
+    Args:
+        step: The step.
+        role: Which of its arrays, `(H, W//2 + 1, groups, rows, columns, 2)`.
+
+    Returns:
+        The complex matrices.
+    """
+    stored = step.arrays[role]
+    require(stored.ndim == 6 and stored.shape[-1] == 2, step, f"{role} of shape {stored.shape}")
     spectrum: Complex = stored[..., 0] + 1j * stored[..., 1]
     return spectrum
 
@@ -36,17 +45,17 @@ def _waves(size: int, count: int) -> Complex:
     return table
 
 
-def frequency_conv2d(step: Step, x: Array) -> Result:
-    """Multiply the Fourier coefficients of images by the stored matrices, and take the real part of what results.
+def multiply_frequencies(step: Step, spectrum: Complex, x: Array) -> Array:
+    """Multiply the Fourier coefficients of images by matrices, and take the real part of what results.
 
     Args:
-        step: Has the array `spectrum` `(H, W//2 + 1, groups, out/groups, in/groups, 2)`, and perhaps `bias`.
+        step: The step, for complaints.
+        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`.
         x: `(N, in, H, W)`.
 
     Returns:
         `(N, out, H, W)`.
     """
-    spectrum = _spectrum(step)
     n, channels, height, width = x.shape
     half, groups = spectrum.shape[1], spectrum.shape[2]
     fits = spectrum.shape[0] == height and half == width // 2 + 1 and groups * spectrum.shape[4] == channels
@@ -58,21 +67,78 @@ def frequency_conv2d(step: Step, x: Array) -> Result:
     # Frequencies that are their own mirror image count once, all others twice.
     once = np.where((np.arange(half) == 0) | (2 * np.arange(half) == width), 1.0, 2.0)
     back = (rows.conj() @ product) @ (columns.conj() * once).T
-    y = with_bias(step, back.real / (height * width))
-    largest = float(np.sqrt((np.abs(spectrum) ** 2).sum((-2, -1)).max())) * SLACK
-    return y, norms(x) * _relative_error(step, (height, width), largest, spectrum.shape[4]) + norms(y) * gamma(4)
+    result: Array = back.real / (height * width)
+    return result
 
 
-def _relative_error(step: Step, size: tuple[int, int], largest: float, terms: int) -> float:
-    # Tables of n entries of modulus 1 are off by gamma n, where the product with them has norm sqrt(n); the product
-    # with S by gamma || |S| ||. The constant is proved before anything is evaluated. All doubled.
+def largest_matrix(spectrum: Complex) -> float:
+    """Find the largest Frobenius norm.
+
+    Args:
+        spectrum: `(..., rows, columns)`.
+
+    Returns:
+        It, rounded up.
+    """
+    return float(np.sqrt((np.abs(spectrum) ** 2).sum((-2, -1)).max())) * SLACK
+
+
+def relative_error(size: tuple[int, ...], largest: float, constant: float, terms: int) -> float:
+    """Bound the rounding error of `multiply_frequencies` relative to the norm of the image.
+
+    Tables of n entries of modulus 1 are off by gamma n, where the product with them has norm sqrt(n); the product with
+    S by gamma || |S| ||. All doubled.
+
+    Args:
+        size: (H, W).
+        largest: From `largest_matrix`.
+        constant: Bound of the norm of the map.
+        terms: in/groups.
+
+    Returns:
+        The factor.
+    """
     height, width = size
     side = math.sqrt(height * width)
     unit = gamma(8 * (height + width + terms) + 128)
-    own = min(largest, step.claimed * (1 + 1e-6))
+    own = min(largest, constant)
     before = unit * (math.sqrt(height) * width + height * math.sqrt(width))
     inside = own * before + unit * largest * side
     return 2 * (2 / side * inside + 2 * unit * (1 + 2 / side) * own * side)
+
+
+def frequency_conv2d(step: Step, x: Array) -> Result:
+    """Multiply the Fourier coefficients of images by the stored matrices.
+
+    Args:
+        step: Has the array `spectrum` `(H, W//2 + 1, groups, out/groups, in/groups, 2)`, and perhaps `bias`.
+        x: `(N, in, H, W)`.
+
+    Returns:
+        `(N, out, H, W)`.
+    """
+    spectrum = read_spectrum(step, "spectrum")
+    y = with_bias(step, multiply_frequencies(step, spectrum, x))
+    # The constant is proved before anything is evaluated.
+    relative = relative_error(x.shape[2:], largest_matrix(spectrum), step.claimed * (1 + 1e-6), spectrum.shape[4])
+    return y, norms(x) * relative + norms(y) * gamma(4)
+
+
+def largest_norm(spectrum: Complex, claimed: float) -> float:
+    """Bound the norms of all matrices.
+
+    Args:
+        spectrum: `(..., rows, columns)`.
+        claimed: What to try to prove.
+
+    Returns:
+        The largest bound.
+    """
+    worst = 0.0
+    for matrix in spectrum.reshape(-1, *spectrum.shape[-2:]):
+        real, imaginary = matrix.real, matrix.imag
+        worst = max(worst, matrix_norm(np.block([[real, -imaginary], [imaginary, real]]), claimed))
+    return worst
 
 
 def frequency_constant(step: Step, claimed: float) -> float:
@@ -87,13 +153,7 @@ def frequency_constant(step: Step, claimed: float) -> float:
     Returns:
         The constant.
     """
-    spectrum = _spectrum(step)
-    matrices = spectrum.reshape(-1, *spectrum.shape[-2:])
-    worst = 0.0
-    for matrix in matrices:
-        real, imaginary = matrix.real, matrix.imag
-        worst = max(worst, matrix_norm(np.block([[real, -imaginary], [imaginary, real]]), claimed))
-    return worst
+    return largest_norm(read_spectrum(step, "spectrum"), claimed)
 
 
 def skew_series2d(step: Step, x: Array) -> Result:

@@ -74,67 +74,19 @@ def rounded(y: Array, roundings: int) -> Result:
     return y, norms(y) * gamma(roundings + 1)
 
 
-def _axis(step: Step, x: Array) -> int:
+def axis_of(step: Step, x: Array) -> int:
+    """Find the axis that a step acts along.
+
+    Args:
+        step: Has `axis`, counted within a sample.
+        x: `(N, ...)`.
+
+    Returns:
+        The axis of the batch.
+    """
     axis = step.whole("axis") + 1
     require(axis < x.ndim, step, f"axis {axis} of input {x.shape}")
     return axis
-
-
-def _halves(x: Array, axis: int) -> tuple[Array, Array, Array]:
-    half = x.shape[axis] // 2
-    first, second, rest = np.split(x, [half, 2 * half], axis)
-    return first, second, rest
-
-
-def maxmin(step: Step, x: Array) -> Result:
-    """Put the maxima of channels i and i + half first, then their minima, then an odd last channel.
-
-    Args:
-        step: Has `axis`.
-        x: `(N, ...)`.
-
-    Returns:
-        The same shape.
-    """
-    axis = _axis(step, x)
-    first, second, rest = _halves(x, axis)
-    return exact(np.concatenate([np.maximum(first, second), np.minimum(first, second), rest], axis))
-
-
-def group_sort(step: Step, x: Array) -> Result:
-    """Sort groups of neighbouring channels.
-
-    Args:
-        step: Has `axis` and `group_size`.
-        x: `(N, ...)`.
-
-    Returns:
-        The same shape.
-    """
-    axis, size = _axis(step, x), step.whole("group_size", 1)
-    require(x.shape[axis] % size == 0, step, "group size does not divide the channels")
-    shape = (*x.shape[:axis], x.shape[axis] // size, size, *x.shape[axis + 1 :])
-    return exact(np.sort(x.reshape(shape), axis + 1).reshape(x.shape))
-
-
-def householder(step: Step, x: Array) -> Result:
-    """Reflect pairs of channels z by z - 2 max(0, <v, z>) v with v = (sin(angle/2), -cos(angle/2)).
-
-    Args:
-        step: Has `axis` and the array `angle`.
-        x: `(N, ...)`.
-
-    Returns:
-        The same shape.
-    """
-    axis, angle = _axis(step, x), step.arrays["angle"]
-    require(angle.shape == (x.shape[axis] // 2,) and x.shape[axis] % 2 == 0, step, f"angles {angle.shape}")
-    first, second, _ = _halves(x, axis)
-    half = angle.reshape(-1, *[1] * (x.ndim - 1 - axis)) / 2
-    sine, cosine = np.sin(half), np.cos(half)
-    along = 2 * np.maximum(first * sine - second * cosine, 0)
-    y = np.concatenate([first - along * sine, second + along * cosine], axis)
-    return y, norms(x) * gamma(64)
 
 
 def pixel_unshuffle(step: Step, x: Array) -> Result:
@@ -184,6 +136,22 @@ def channel_pad(step: Step, x: Array) -> Result:
     return exact(np.pad(x, [(0, 0), (0, missing)] + [(0, 0)] * (x.ndim - 2)))
 
 
+def channel_shuffle(step: Step, x: Array) -> Result:
+    """Exchange the two outer of three factors of an axis: groups, parts of a group, channels of a part.
+
+    Args:
+        step: Has `axis` and the first two factors in `groups`.
+        x: `(N, ...)`.
+
+    Returns:
+        The same shape.
+    """
+    axis, groups = axis_of(step, x), step.wholes("groups", 1, 2)
+    require(x.shape[axis] % math.prod(groups) == 0, step, f"groups {groups} of input {x.shape}")
+    parts = x.reshape(*x.shape[:axis], *groups, -1, *x.shape[axis + 1 :])
+    return exact(parts.swapaxes(axis, axis + 1).reshape(x.shape))
+
+
 def zero_pad2d(step: Step, x: Array) -> Result:
     """Put zeros around images, or crop them where a number is negative.
 
@@ -212,7 +180,7 @@ def cut(step: Step, x: Array) -> Result:
     Returns:
         A part of it.
     """
-    axis, start, stop = _axis(step, x), step.whole("start"), step.whole("stop")
+    axis, start, stop = axis_of(step, x), step.whole("start"), step.whole("stop")
     require(start < stop <= x.shape[axis], step, f"range {start}:{stop} of input {x.shape}")
     return exact(x[(slice(None),) * axis + (slice(start, stop),)])
 
@@ -286,6 +254,25 @@ def batch_norm(step: Step, x: Array) -> Result:
     return y, error
 
 
+def center(step: Step, x: Array) -> Result:
+    """Subtract the mean over some axes, and perhaps add a number for each channel.
+
+    Args:
+        step: Has `axes`, and perhaps the array `bias`.
+        x: `(N, C, ...)`.
+
+    Returns:
+        The same shape.
+    """
+    axes = tuple(a + 1 for a in step.wholes("axes", 0))
+    require(0 < len(set(axes)) == len(axes) and max(axes) < x.ndim, step, f"axes {axes} of input {x.shape}")
+    y, error = x - x.mean(axes, keepdims=True), norms(x) * gamma(math.prod(x.shape[a] for a in axes) + 8)
+    if "bias" in step.arrays:
+        y, last = rounded(y + _channels(step, "bias", x), 1)
+        error = error + last
+    return y, error
+
+
 def shift(step: Step, x: Array) -> Result:
     """Add stored numbers.
 
@@ -302,25 +289,21 @@ def shift(step: Step, x: Array) -> Result:
 
 
 RULES: dict[str, Callable[[Step, Array], Result]] = {
-    "abs": lambda s, x: exact(np.abs(x)),
     "batch_norm": batch_norm,
+    "center": center,
     "channel_pad": channel_pad,
-    "group_sort": group_sort,
-    "householder": householder,
-    "leaky_relu": lambda s, x: rounded(np.where(x > 0, x, x * s.number("slope")), 1),
-    "maxmin": maxmin,
+    "channel_shuffle": channel_shuffle,
     "normalize": normalize,
     "permute": permute,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
-    "relu": lambda s, x: exact(np.maximum(x, 0)),
     "reshape": reshape,
     "scale": lambda s, x: rounded(x * s.number("factor"), 1),
     "shift": shift,
     "slice": cut,
     "zero_pad2d": zero_pad2d,
 }
-"""Operations of one input."""
+"""Operations of one input, but for affine ones and activations."""
 
 
 def _same_shapes(step: Step, values: list[Array]) -> None:
@@ -369,7 +352,7 @@ def concatenate(step: Step, values: list[Array]) -> Result:
     Returns:
         The concatenation.
     """
-    return exact(np.concatenate(values, _axis(step, values[0])))
+    return exact(np.concatenate(values, axis_of(step, values[0])))
 
 
 JOINS: dict[str, Callable[[Step, list[Array]], Result]] = {

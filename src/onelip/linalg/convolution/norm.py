@@ -85,7 +85,7 @@ def _squared_bound(x: Tensor, stride: tuple[int, int], dilation: tuple[int, int]
         # Dropping the stride adds outputs, so the norm cannot fall.
         proofs.append((add_up(symbol((1, 1), "in").row_sum_bound(), error), "row sums"))
     nearly_isometric = residual <= 1.01 * center
-    proofs.append((add_up(main.frequency_bound(error, nearly_isometric), error), "frequencies"))
+    proofs.append((add_up(main.frequency_bound(error, nearly_isometric, residual), error), "frequencies"))
     return min(proofs)
 
 

@@ -79,21 +79,27 @@ class Symbol:
             q = (q / q.amax(-2, keepdim=True)).clamp(min=1e-12)
         return float(sum_up(best, terms).max())
 
-    def frequency_bound(self, negative: float, nearly_isometric: bool) -> float:
+    def frequency_bound(self, negative: float, nearly_isometric: bool, residual: float = 0.0) -> float:
         """Bound the top eigenvalue by its values on a grid, c + h / (cos(pi L_h / n_h) cos(pi L_w / n_w)).
 
         Args:
             negative: A(w) >= -negative I is known, as A is a Gram matrix up to rounding.
             nearly_isometric: The eigenvalues are within a few per cent, so that few points do and a lower bound on
                 the grid is worth proving.
+            residual: Bound of the top eigenvalue by `residual_bound`, where they are.
 
         Returns:
             The bound, rounded up, for exactly the stored taps.
         """
         counts = self._counts(nearly_isometric)
+        # Measured from the least that the eigenvalues can be, their spread is found to four digits, not they.
+        base = max(0.0, 2 * self.center - residual) if nearly_isometric else 0.0
         high = 0.0
         for matrices in _grid(self.taps, counts):
+            matrices.diagonal(dim1=-2, dim2=-1).sub_(base)
             high = top_eigenvalue_bound(matrices, high)
+        # The difference on the diagonal is rounded, by at most a unit of base + |A_ii|, and so is the sum here.
+        high = add_up(add_up(high, base), 8 * gamma(2) * (base + high))
         low = self._grid_low(counts, high) if nearly_isometric else -math.inf
         low = max(low, -negative)
         center, half = (high + low) / 2, add_up((high - low) / 2, gamma(4) * high)

@@ -1,0 +1,11 @@
+"""Rebuild an ordinary network with constrained layers."""
+
+from onelip.swap.network import swap
+from onelip.swap.outcome import Left, Replaced, Swap
+
+__all__ = [
+    "Left",
+    "Replaced",
+    "Swap",
+    "swap",
+]
