@@ -47,7 +47,7 @@ class AOCResidualConv2d(BlockKernel, GradientResidualConv2d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         inner_channels: Channels between K and K^T; None for as many as in the input, or twice as many where groups have
-            one channel and the kernel more than one tap, which one inner channel could not use.
+            one channel and the kernel more than one tap, of which one inner channel could use but one.
         orthogonaliser: As in `AOCConv2d`.
 
     Raises:
