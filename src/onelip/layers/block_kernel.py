@@ -234,6 +234,7 @@ class BlockKernel(ExplicitWeight):
     """
 
     raw_names: ClassVar[tuple[str, ...]] = ("raw_weight", "raw_frames", "raw_angles")
+    orthogonal = True
     raw_weight: nn.Parameter
     raw_frames: nn.Parameter | None
     raw_angles: nn.Parameter | None
@@ -243,7 +244,8 @@ class BlockKernel(ExplicitWeight):
     ) -> None:
         self._plan, self.rank, self.orthogonaliser = plan, rank, orthogonaliser
         projection(type(self).__name__, orthogonaliser)
-        self.orthogonal = not plan.doubled
+        if plan.doubled:
+            self.orthogonal = False
         groups, *sides = plan.matrix_shape
         sides = [max(sides)] * 2 if square else sides
         self.raw_weight = orthogonal_parameter(groups, *sides, device=device, dtype=dtype)
