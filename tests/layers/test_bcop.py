@@ -118,7 +118,7 @@ def test_transforms_and_compilation_keep_the_kernel(rank: str) -> None:
 
 
 def test_strides_are_refused() -> None:
-    with pytest.raises(ValueError, match="stride=2 in BCOPConv2d must be 1; AOCConv2d has strides"):
+    with pytest.raises(ValueError, match="stride=2 in BCOPConv2d must be 1, as block convolution"):
         BCOPConv2d(4, 4, 3, 2)
     with pytest.raises(ValueError, match="frozen='no' in BCOPConv2d"):
         BCOPConv2d(4, 4, 3, frozen="no")

@@ -93,7 +93,10 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         )
         owner = type(self).__name__
         if self.stride != (1, 1):
-            raise ValueError(f"stride={stride!r} in {owner} must be 1; AOCConv2d has strides")
+            raise ValueError(
+                f"stride={stride!r} in {owner} must be 1, as block convolution composes kernels of stride 1; "
+                f"AOCConv2d puts one of the stride behind it"
+            )
         for name, value in (("square", square), ("frozen", frozen)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name}={value!r} in {owner} must be True or False")
