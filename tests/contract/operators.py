@@ -30,7 +30,8 @@ class Extremes:
     """What was measured.
 
     Attributes:
-        largest: The largest singular value (a lower estimate of it where only power iteration was possible).
+        largest: The largest singular value (a lower estimate of it where only power iteration was possible), or the
+            norm that the record names.
         smallest: The smallest on the smaller side; 0 where it was not measured.
         isometric: Is this a circular convolution of an image that the stride divides, so that an orthogonal layer must
             have all singular values 1?
@@ -55,8 +56,10 @@ def extremes(layer: nn.Module, case: Case) -> Extremes:
     if y.numel() == 0:
         return Extremes(0.0, 0.0, False)
     if max(case.input(1).numel(), y.numel()) <= DENSE:
-        found = gains(layer, case.shape, case.dtype)
+        found = gains(layer, case.shape, case.dtype, case.record.norm)
         return Extremes(found.largest, found.smallest, circular)
+    if case.record.norm == "linf":
+        return Extremes(_longest_row(layer, case), 0.0, False)
     affine = is_affine(layer, case.shape, case.dtype)
     if circular and affine:
         return _by_frequency(layer, case)
@@ -102,6 +105,16 @@ def _check_equivariance(layer: nn.Module, case: Case, blocks: np.ndarray, grid: 
     answer = _phases(outputs(layer, x).double() - zero, grid).numpy()
     gap = np.abs(product - answer).max() / max(np.abs(answer).max(), 1e-12)
     assert gap <= 1e4 * torch.finfo(case.dtype).eps, f"the layer is not a strided circular convolution: off by {gap}"
+
+
+def _longest_row(layer: nn.Module, case: Case) -> float:
+    # The largest sum of absolute entries of a row, over the rows of one pixel in the middle, which sees no border.
+    x = case.input(1)
+    channels, h, w = outputs(layer, x).shape[1:]
+    copies = x.expand(channels, *x.shape[1:]).clone().requires_grad_()
+    middle = layer(copies)[:, :, h // 2, w // 2].diagonal().sum()
+    (rows,) = torch.autograd.grad(middle, copies)
+    return float(rows.double().abs().flatten(1).sum(1).max())
 
 
 def _power_iteration(layer: nn.Module, case: Case) -> float:

@@ -49,7 +49,7 @@ def train(layer: nn.Module, x: Tensor, *, steps: int = 2, rate: float = 0.05) ->
         optimizer.zero_grad()
         y = layer(x)
         if direction is None:
-            direction = torch.randn(y.shape, generator=torch.Generator().manual_seed(3), dtype=y.dtype)
+            direction = torch.randn(y.shape, generator=torch.Generator().manual_seed(3), dtype=y.dtype).to(y.device)
         (y * direction).sum().backward()
         optimizer.step()
     optimizer.zero_grad()

@@ -11,7 +11,8 @@ from tests.contract.measure import NORM_SLACK, matrix_of, outputs
 from tests.contract.states import train
 from torch import nn
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
+if not torch.cuda.is_available():
+    pytest.skip("needs a GPU that torch can use", allow_module_level=True)
 
 _CASES = [case for record in all_records() for case in core_cases(record)]
 

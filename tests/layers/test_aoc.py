@@ -35,6 +35,14 @@ CASES: list[tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ((4, 4, 2), {"padding": 1, "stride": 3, "dilation": 2}, (4, 6, 6)),
     ((4, 4, 1), {"stride": 2}, (4, 4, 4)),
     ((6, 4, (1, 5)), {"padding": (0, 2), "stride": (2, 2)}, (6, 4, 6)),
+    ((1, 1, 3), {"padding": 1}, (1, 5, 7)),
+    ((4, 4, 3), {"padding": 1, "groups": 4}, (4, 5, 5)),
+    ((2, 2, 3), {"padding": 1, "groups": 2, "stride": 2}, (2, 6, 6)),
+    ((4, 4, 3), {"padding": 2, "stride": 2, "dilation": 2}, (4, 8, 8)),
+    ((4, 8, 3), {"padding": 2, "stride": 4, "dilation": 2}, (4, 8, 8)),
+    ((4, 4, 3), {"padding": 1, "rank": "free"}, (4, 5, 5)),
+    ((3, 8, 3), {"padding": 1, "rank": "free", "stride": 2}, (3, 6, 6)),
+    ((8, 4, 3), {"padding": 1, "rank": "free", "groups": 2}, (8, 5, 5)),
 ]
 
 
@@ -148,10 +156,9 @@ def test_it_is_rko_where_kernel_and_stride_agree_and_bcop_at_stride_one() -> Non
 @pytest.mark.parametrize(
     ("sizes", "options", "text"),
     [
-        ((4, 4, 3), {"groups": 4}, "groups=4 in AOCConv2d leaves .* one channel per group"),
-        ((1, 1, 3), {}, "in_channels=1 and out_channels=1"),
         ((2, 4, 3), {"stride": 2, "dilation": 2}, r"dilation=\(2, 2\) in AOCConv2d has a common divisor with stride"),
         ((2, 8, 1), {"stride": 2}, r"kernel_size=\(1, 1\) in AOCConv2d is smaller than stride=\(2, 2\)"),
+        ((4, 4, 3), {"rank": "quarter"}, "rank='quarter' in AOCConv2d is not known"),
         ((4, 4, 3), {"orthogonaliser": "bjork"}, "orthogonaliser='bjork' in AOCConv2d .* did you mean 'bjorck'"),
         ((4, 4, 3), {"orthogonaliser": "cayley"}, "orthogonaliser='cayley' in AOCConv2d is not a projection"),
     ],
@@ -161,7 +168,7 @@ def test_what_cannot_be_orthogonal_is_refused(sizes, options, text) -> None:  # 
         AOCConv2d(*sizes, **options)
 
 
-def test_one_channel_per_group_is_allowed_for_single_taps() -> None:
+def test_one_channel_per_group_with_a_kernel_as_large_as_the_stride() -> None:
     assert AOCConv2d(4, 4, 1, groups=4).orthogonal
     assert singular_values(AOCConv2d(2, 8, 2, 2, groups=2), (2, 4, 4))[-1] >= LEAST
 

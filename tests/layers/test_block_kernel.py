@@ -36,8 +36,36 @@ def test_transposed_plan_swaps_the_channels() -> None:
 
 def test_groups_are_planned_each() -> None:
     plan = block_plan(conv_arguments("Layer", 6, 12, 3, groups=3))
-    assert (plan.rows, plan.columns, plan.channels, plan.rank) == (4, 2, 4, 2)
+    assert (plan.rows, plan.columns, plan.channels, plan.frames_shape) == (4, 2, 4, (4, 3, 4, 2))
     assert plan.matrix_shape == (3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "arguments", "matrix", "frames"),
+    [
+        # in, out, kernel, stride: shapes of the matrix and of the frames
+        ("free", (4, 6, 3), (1, 6, 4), (4, 1, 6, 6)),
+        ("doubled", (4, 6, 3), (1, 12, 4), (4, 1, 12, 6)),
+        ("doubled", (6, 4, 3), (1, 4, 12), (4, 1, 12, 6)),
+        ("doubled", (1, 5, 3, 2), (1, 10, 8), (2, 1, 2, 1)),
+        ("half", (1, 1, 3), (1, 1, 1), (4, 1, 1, 1)),
+    ],
+)
+def test_ranks_decide_the_shapes(ranks, arguments, matrix, frames) -> None:  # type: ignore[no-untyped-def]
+    plan = block_plan(conv_arguments("Layer", *arguments), ranks=ranks)
+    assert (plan.matrix_shape, plan.frames_shape) == (matrix, frames)
+
+
+def test_one_channel_learns_its_rank_and_unknown_ranks_are_refused() -> None:
+    assert block_plan(conv_arguments("Layer", 2, 2, 3, groups=2)).ranks == "free"
+    with pytest.raises(ValueError, match=r"rank='fre' in Layer is not known: .*did you mean 'free'"):
+        block_plan(conv_arguments("Layer", 4, 4, 3), ranks="fre")  # type: ignore[arg-type]
+
+
+def test_taps_on_a_grid_are_planned_on_it() -> None:
+    # Stride 4 and dilation 2 are stride 2 and dilation 1 on every second pixel.
+    plan = block_plan(conv_arguments("Layer", 4, 8, 3, 4, 0, 2))
+    assert (plan.start, plan.axes, plan.matrix_shape) == ((2, 2), (HEIGHT, WIDTH), (1, 8, 16))
 
 
 @pytest.mark.parametrize(("stride", "dilation"), [(2, 2), (4, 2), ((1, 2), (2, 4))])

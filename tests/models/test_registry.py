@@ -10,7 +10,8 @@ from onelip.models.registry import check_sizes
 
 # The smallest image that each model takes at its smallest options, so that a test builds in milliseconds.
 SMALL = {
-    **{name: ((3, 4, 4), {"width": 4, "blocks": 2, "depth": 1}) for name in models.available() if "convnet" in name},
+    **{name: ((3, 4, 4), {"width": 4, "blocks": 2, "depth": 1}) for name in models.available() if "convnet-" in name},
+    **{f"lconvnet-{size}": ((1, 4, 4), {"width": 4, "dense": 8}) for size in ("small", "large")},
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
 }

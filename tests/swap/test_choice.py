@@ -1,10 +1,13 @@
 """Names are checked before anything is built."""
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
 import onelip
 from onelip import layers
+from onelip.layers import registry
 from onelip.swap.choice import Choice
 
 
@@ -23,10 +26,11 @@ def test_unknown_names_give_the_nearest(options, sentence):
         onelip.swap(nn.Linear(2, 2), **options)
 
 
-def test_a_padding_that_the_method_does_not_allow_is_refused():
-    (name, *_) = [r.name for r in layers.records("conv2d") if "zeros" not in r.paddings]
-    with pytest.raises(ValueError, match=f"padding='zeros' is not allowed by conv='{name}'; use 'circular'"):
-        onelip.swap(nn.Linear(2, 2), conv=name, padding="zeros")
+def test_a_padding_that_the_method_does_not_allow_is_refused(refusing, monkeypatch):
+    record = replace(layers.record("conv2d", refusing), paddings=("circular",))
+    monkeypatch.setitem(registry._RECORDS, ("conv2d", refusing), record)
+    with pytest.raises(ValueError, match="padding='zeros' is not allowed by conv='refusing'; use 'circular'"):
+        onelip.swap(nn.Linear(2, 2), conv=refusing, padding="zeros")
 
 
 def test_records_are_those_of_the_kind():

@@ -81,11 +81,14 @@ def _jacobian(record: LayerRecord) -> str:
 
 
 def _lines(title: str, records: list[LayerRecord], text: Callable[[LayerRecord], str]) -> str:
-    # What the records of a method share, or a line for what each kind has.
-    texts = [text(r) for r in records]
-    if len(set(texts)) == 1:
-        return f"{title.strip()}: {texts[0]}" if title else texts[0]
-    return "\n".join(f"{title}{_KIND_NAMES.get(r.kind, r.kind)}: {t}" for r, t in zip(records, texts, strict=True))
+    # What the records of a method share, or a line for the kinds that share it.
+    kinds: dict[str, list[str]] = {}
+    for record in records:
+        kinds.setdefault(text(record), []).append(_KIND_NAMES.get(record.kind, record.kind))
+    if len(kinds) == 1:
+        shared = next(iter(kinds))
+        return f"{title.strip()}: {shared}" if title else shared
+    return "\n".join(f"{title}{', '.join(names)}: {shared}" for shared, names in kinds.items())
 
 
 def _of_kind(kind: Kind) -> Callable[[], Iterable[Row]]:

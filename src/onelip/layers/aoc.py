@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from onelip.layers.block_kernel import BlockKernel, block_plan
+from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
 from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.projection import Projection
@@ -24,6 +24,14 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
     the input's, so the result keeps every singular value at 1, whether it widens or narrows. At stride 1 this is BCOP,
     with a kernel as large as the stride RKO. A kernel smaller than the stride gives a co-isometry, if it can.
 
+    Orthogonal kernels fall into components, one for every choice of ranks, which no continuous path of them leaves,
+    and rank m // 2 makes all but a few shifts of the image unreachable. With `rank="free"` the layer learns the ranks:
+    P = V diag(round(sin^2((a + pi) / 4))) V^T is a projector for every a, and the gradient is that of the kernel
+    without the rounding. It is orthogonal in every state, and starts with half the rank. If m = 1, where half is
+    nothing, the place of the single tap is learned that way, by default too. With `rank="doubled"` the kernel is a
+    block of one of 2 m channels, all ranks among them: the norm is at most 1 but `orthogonal` is False, since only
+    some such blocks keep every singular value at 1.
+
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
     all, of images that the stride divides, and likewise for stride = kernel without padding; with zeros the norm is
     still at most 1.
@@ -42,10 +50,11 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         dtype: Precision of the parameters.
         orthogonaliser: Projection that makes R and the V orthogonal: "bjorck", "cholesky", "newton-schulz",
             "polar-express" or "qr".
+        rank: Rank of the projectors, "half", "free" or "doubled".
 
     Raises:
-        ValueError: If an argument is not allowed; if a kernel larger than the stride would act on one channel per
-            group, if dilation and stride together, or a kernel smaller than its stride, miss too many pixels.
+        ValueError: If an argument is not allowed; if dilation and stride together, or a kernel smaller than its stride,
+            miss pixels that the outputs would have to keep.
 
     Cost: the orthogonalisations, then 4 m^2 out k_h k_w operations for each factor at most; nothing at inference.
     Paper: Boissin, Mamalet, Fel, Picard, Massena and Serrurier 2025, arXiv:2501.08430; Li et al. 2019,
@@ -67,6 +76,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         dtype: torch.dtype | None = None,
         *,
         orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
     ) -> None:
         super().__init__(
             in_channels,
@@ -81,7 +91,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
             device,
             dtype,
         )
-        self._compose(block_plan(self.arguments), orthogonaliser, device, dtype)
+        self._compose(block_plan(self.arguments, ranks=rank), rank, orthogonaliser, device, dtype)
 
 
 @register(kind="conv1d", name="aoc", orthogonal=True, paddings=("zeros", "circular"), paper=_PAPER, cost=_COST)
@@ -104,6 +114,7 @@ class AOCConv1d(BlockKernel, ExplicitConv1d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         orthogonaliser: As in `AOCConv2d`.
+        rank: As in `AOCConv2d`.
 
     Raises:
         ValueError: As in `AOCConv2d`.
@@ -127,6 +138,7 @@ class AOCConv1d(BlockKernel, ExplicitConv1d):
         dtype: torch.dtype | None = None,
         *,
         orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
     ) -> None:
         super().__init__(
             in_channels,
@@ -141,7 +153,7 @@ class AOCConv1d(BlockKernel, ExplicitConv1d):
             device,
             dtype,
         )
-        self._compose(block_plan(self.arguments), orthogonaliser, device, dtype)
+        self._compose(block_plan(self.arguments, ranks=rank), rank, orthogonaliser, device, dtype)
 
 
 @register(
@@ -168,6 +180,7 @@ class AOCConvTranspose2d(BlockKernel, ExplicitConvTranspose2d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         orthogonaliser: As in `AOCConv2d`.
+        rank: As in `AOCConv2d`.
 
     Raises:
         ValueError: As in `AOCConv2d`.
@@ -192,6 +205,7 @@ class AOCConvTranspose2d(BlockKernel, ExplicitConvTranspose2d):
         dtype: torch.dtype | None = None,
         *,
         orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
     ) -> None:
         super().__init__(
             in_channels,
@@ -207,4 +221,4 @@ class AOCConvTranspose2d(BlockKernel, ExplicitConvTranspose2d):
             device,
             dtype,
         )
-        self._compose(block_plan(self.arguments, transposed=True), orthogonaliser, device, dtype)
+        self._compose(block_plan(self.arguments, transposed=True, ranks=rank), rank, orthogonaliser, device, dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from onelip.layers.block_kernel import BlockKernel, block_plan
+from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
 from onelip.layers.gradient_residual import GradientResidualConv2d, GradientResidualLinear
 from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.layers.registry import register
@@ -47,8 +47,9 @@ class AOCResidualConv2d(BlockKernel, GradientResidualConv2d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         inner_channels: Channels between K and K^T; None for as many as in the input, or twice as many where groups have
-            one channel and the kernel more than one tap, which one inner channel could not use.
+            one channel and the kernel more than one tap, of which one inner channel could use but one.
         orthogonaliser: As in `AOCConv2d`.
+        rank: As in `AOCConv2d`.
 
     Raises:
         ValueError: If an argument is not allowed.
@@ -76,6 +77,7 @@ class AOCResidualConv2d(BlockKernel, GradientResidualConv2d):
         *,
         inner_channels: int | None = None,
         orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
     ) -> None:
         if inner_channels is None and type(in_channels) is int and in_channels == groups:
             inner_channels = in_channels if kernel_size in (1, (1, 1)) else 2 * in_channels
@@ -93,7 +95,7 @@ class AOCResidualConv2d(BlockKernel, GradientResidualConv2d):
             dtype,
             inner_channels=inner_channels,
         )
-        self._compose(block_plan(self.inner_arguments), orthogonaliser, device, dtype)
+        self._compose(block_plan(self.inner_arguments, ranks=rank), rank, orthogonaliser, device, dtype)
 
 
 @register(

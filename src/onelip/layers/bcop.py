@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from typing_extensions import override
 
-from onelip.layers.block_kernel import BlockKernel, block_plan
+from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
 from onelip.layers.explicit import ExplicitConv2d
 from onelip.layers.projection import Projection
 from onelip.layers.registry import register
@@ -45,10 +45,14 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         dtype: Precision of the parameters.
         orthogonaliser: Projection that makes H and the V orthogonal: "bjorck", "cholesky", "newton-schulz",
             "polar-express" or "qr".
+        rank: Rank of the projectors: "half", "free" (learned, orthogonal in every state) or "doubled" (half of twice
+            the channels, the remedy of the paper; orthogonal only where learned so), as in `AOCConv2d`.
+        square: Store matrices of max(in, out) rows and columns, of which H and the V are the first ones, as published?
+            The kernels are the same, with 2 (k - 1) + 1 square matrices of parameters.
         frozen: Keep the random orthogonal kernel of the start, as in the ablation of the paper? The bias still learns.
 
     Raises:
-        ValueError: If an argument is not allowed, or if a kernel larger than 1 would act on one channel per group.
+        ValueError: If an argument is not allowed.
 
     Cost: the orthogonalisations, then 4 m^2 min(in, out) k_h k_w operations for each factor at most, m = max(in, out);
     nothing at inference.
@@ -70,6 +74,8 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         dtype: torch.dtype | None = None,
         *,
         orthogonaliser: Projection = "polar-express",
+        rank: Rank = "half",
+        square: bool = False,
         frozen: bool = False,
     ) -> None:
         super().__init__(
@@ -87,14 +93,19 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         )
         owner = type(self).__name__
         if self.stride != (1, 1):
-            raise ValueError(f"stride={stride!r} in {owner} must be 1; AOCConv2d has strides")
-        if not isinstance(frozen, bool):
-            raise ValueError(f"frozen={frozen!r} in {owner} must be True or False")
-        self._compose(block_plan(self.arguments), orthogonaliser, device, dtype)
-        self.frozen = frozen
+            raise ValueError(
+                f"stride={stride!r} in {owner} must be 1, as block convolution composes kernels of stride 1; "
+                f"AOCConv2d puts one of the stride behind it"
+            )
+        for name, value in (("square", square), ("frozen", frozen)):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}={value!r} in {owner} must be True or False")
+        plan = block_plan(self.arguments, ranks=rank)
+        self._compose(plan, rank, orthogonaliser, device, dtype, square=square)
+        self.square, self.frozen = square, frozen
         for raw in self.raw:
             raw.requires_grad_(not frozen)
 
     @override
     def options(self) -> dict[str, Any]:
-        return {**super().options(), "frozen": self.frozen}
+        return {**super().options(), "square": self.square, "frozen": self.frozen}

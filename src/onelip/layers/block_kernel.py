@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd, prod
-from typing import Any, ClassVar
+from math import gcd, pi, prod
+from typing import Any, ClassVar, Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
@@ -13,8 +14,19 @@ from typing_extensions import override
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
+from onelip.linalg import unknown_name
 from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
 from onelip.linalg.polar import polar_factor
+
+Rank = Literal["half", "free", "doubled"]
+RANKS: tuple[str, ...] = get_args(Rank)
+
+_FIRST_ANGLE = 0.2
+"""Typical distance of a fresh angle from 0, where its column is taken or dropped: near it, both are open."""
+
+_TURN = 0.25
+"""Angles turn slower than the frames, or ranks flip before the frames have found their directions: of 36 shifts of four
+channels and a 3x3 kernel 33 are learned at factors 1 and 2, 34 or 35 at 1/2, and 36 at 1/4."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +37,12 @@ class BlockPlan:
         groups: Number of groups.
         rows: Output channels of a group.
         columns: Input channels of a group.
-        start: Height and width of the start, min(kernel, stride) along each axis.
+        start: Height and width of the start, min(kernel, seen stride) along each axis.
         axes: The axis of each factor, as `factor_axes` orders them.
-        channels: Channels that the factors act on, at least 2 if there are any.
+        channels: Channels of the kernel that the factors act on.
         factors_last: Do the factors act on the outputs (stride 1, no fewer outputs than inputs) or on the inputs?
+        ranks: Have the projectors half of the channels as rank ("half"), a learned one ("free"), or half of twice the
+            channels, of which the kernel is a block ("doubled")?
     """
 
     groups: int
@@ -38,32 +52,49 @@ class BlockPlan:
     axes: tuple[int, ...]
     channels: int
     factors_last: bool
+    ranks: Rank = "half"
+
+    @property
+    def doubled(self) -> bool:
+        """Is the kernel a block of one of twice the channels?"""
+        return self.ranks == "doubled" and bool(self.axes)
+
+    @property
+    def inner(self) -> int:
+        """Channels that the factors act on."""
+        return self.channels * (2 if self.doubled else 1)
+
+    @property
+    def tall(self) -> bool:
+        """Has the start orthonormal columns rather than rows?"""
+        return self.factors_last or self.rows > self.channels * prod(self.start)
 
     @property
     def matrix_shape(self) -> tuple[int, int, int]:
         """Shape of the start as one matrix per group."""
-        width = self.columns if self.factors_last else self.channels * prod(self.start)
-        return self.groups, self.rows, width
+        rows = 2 * self.rows if self.doubled and self.tall else self.rows
+        return self.groups, rows, self.columns if self.factors_last else self.inner * prod(self.start)
 
     @property
-    def rank(self) -> int:
-        """Rank of the projectors: half the channels, which gives the most free parameters."""
-        return self.channels // 2
+    def frames_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the frames: as many columns as the largest rank of a projector."""
+        columns = self.inner if self.ranks == "free" else self.inner // 2
+        return len(self.axes), self.groups, self.inner, columns
 
     def kernel(self, matrix: Tensor, frames: Tensor | None) -> Tensor:
         """Compose the kernel.
 
         Args:
             matrix: Semi-orthogonal, of shape `matrix_shape`.
-            frames: (n, groups, channels, rank) with orthonormal columns, or None if there are no factors.
+            frames: Of shape `frames_shape`, with orthonormal columns or zero ones, or None if there are no factors.
 
         Returns:
             (groups rows, columns, kh, kw).
         """
-        x = self._channels_first(matrix.reshape(self.groups, self.rows, -1, *self.start))
+        x = self._channels_first(matrix.reshape(*matrix.shape[:2], -1, *self.start))
         if frames is not None:
             x = compose_factors(x, frames, list(self.axes))
-        kernel = self._outputs_first(x)[:, :, : self.columns]
+        kernel = self._outputs_first(x)[:, : self.rows, : self.columns]
         return kernel.reshape(-1, self.columns, *x.shape[2:4]).contiguous()
 
     def fit(self, kernel: Tensor, guess: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -71,15 +102,27 @@ class BlockPlan:
 
         Args:
             kernel: (groups rows, columns, kh, kw), float64.
-            guess: Frames to begin with if they are good, or None.
+            guess: Frames to begin with if they are good, or None. Not used by a doubled kernel.
 
         Returns:
-            The matrix and the frames.
+            The matrix and the frames; free ones have zero columns beyond their rank.
         """
         target = self._channels_first(kernel.unflatten(0, (self.groups, self.rows)))
         target = F.pad(target, (0, 0, 0, 0, 0, 0, 0, self.channels - target.shape[1]))
-        start, frames = fit_factors(target, list(self.axes), self.rank, guess)
-        return self._outputs_first(start).reshape(self.matrix_shape), frames
+        rank = self.channels // 2 if self.ranks == "half" else None
+        start, frames = fit_factors(target, list(self.axes), rank, None if self.doubled else guess)
+        matrix = self._outputs_first(start)
+        if not self.doubled:
+            return matrix.reshape(self.matrix_shape), frames
+        return self._embedded(matrix).reshape(self.matrix_shape), _embedded_frames(frames)
+
+    def _embedded(self, matrix: Tensor) -> Tensor:
+        # The start of twice the channels: with zeros where that keeps it semi-orthogonal, else twice on the diagonal.
+        zeros = torch.zeros_like(matrix)
+        if self.factors_last:
+            return torch.cat([matrix, zeros], 1)
+        top = torch.cat([matrix, zeros], 2)
+        return torch.cat([top, torch.cat([zeros, matrix], 2)], 1) if self.tall else top
 
     def _channels_first(self, x: Tensor) -> Tensor:
         # (groups, rows, columns, kh, kw) to (groups, channels, kh, kw, rest).
@@ -88,6 +131,12 @@ class BlockPlan:
     def _outputs_first(self, x: Tensor) -> Tensor:
         # The inverse of `_channels_first`.
         return x.permute((0, 1, 4, 2, 3) if self.factors_last else (0, 4, 1, 2, 3))
+
+
+def _embedded_frames(frames: Tensor) -> Tensor:
+    # diag(P, I_{n-r}, 0_r) of rank n for P of rank r: a zero column of the frame becomes a unit vector below it.
+    missing = (frames.square().sum(-2) < 0.5).to(frames.dtype)
+    return torch.cat([frames, torch.diag_embed(missing)], -2)
 
 
 def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tuple[int, int, int, Pair]:
@@ -126,29 +175,55 @@ def strided_start(arguments: ConvArguments, *, transposed: bool = False) -> tupl
     return rows, columns, channels, start
 
 
-def block_plan(arguments: ConvArguments, *, transposed: bool = False) -> BlockPlan:
+def block_plan(arguments: ConvArguments, *, transposed: bool = False, ranks: Rank = "half") -> BlockPlan:
     """Decide how to compose the kernel of an orthogonal convolution.
 
     Args:
         arguments: Those of the layer.
         transposed: Is the layer the adjoint of the convolution from `out_channels` to `in_channels`?
+        ranks: Ranks of the projectors. Half of one channel is none, so a single one has free ranks.
 
     Returns:
         The plan.
 
     Raises:
-        ValueError: If no orthogonal kernel of these sizes can be composed.
+        ValueError: If there is no orthogonal kernel of these sizes, or no such choice of ranks.
     """
     a = arguments
+    if ranks not in RANKS:
+        raise ValueError(f"rank={ranks!r} in {a.owner} is not known: {unknown_name('rank', str(ranks), RANKS)}")
     rows, columns, channels, start = strided_start(a, transposed=transposed)
     axes = factor_axes(a.kernel_size[0] - start[0], a.kernel_size[1] - start[1])
-    if axes and channels < 2:
-        raise ValueError(
-            f"groups={a.groups} in {a.owner} leaves in_channels={a.in_channels} and out_channels={a.out_channels} with "
-            f"one channel per group, where an orthogonal kernel is one tap of +1 or -1; "
-            f"use fewer groups, more channels or kernel_size={start}"
-        )
-    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns)
+    if channels == 1 and ranks == "half":
+        ranks = "free"
+    return BlockPlan(a.groups, rows, columns, start, tuple(axes), channels, start == (1, 1) and rows >= columns, ranks)
+
+
+def _first_angles(angles: Tensor, axes: tuple[int, ...]) -> Tensor:
+    # Half of each factor's columns are taken; of an odd number every second factor of an axis takes the larger half.
+    # Equal angles of one channel would stay equal, so they differ.
+    angles.uniform_(0.5 * _FIRST_ANGLE, 1.5 * _FIRST_ANGLE)
+    for i, axis in enumerate(axes):
+        angles[i, :, (angles.shape[-1] + 1 - axes[:i].count(axis) % 2) // 2 :] *= -1
+    return angles
+
+
+def _unmirror_(matrices: Tensor) -> None:
+    # The taps of a kernel sum to its start, and no change of ranks turns one of determinant -1 into one of +1.
+    if matrices.shape[-1] == matrices.shape[-2]:
+        with torch.no_grad():
+            mirrored = torch.linalg.eigvals(matrices.double()).prod(-1).real < 0
+            matrices[..., 0] *= torch.where(mirrored, -1, 1)[:, None].to(matrices.dtype)
+
+
+def _taken(angles: Tensor) -> Tensor:
+    # The part of each column of a frame that is taken: sin^2((angle + pi) / 4) of its projector.
+    return torch.sin(_TURN * angles + pi / 4)
+
+
+def _rounded(angles: Tensor) -> Tensor:
+    # 1 where at least half is taken, else 0.
+    return (torch.sin(2 * _TURN * angles) >= 0).to(angles.dtype)
 
 
 class BlockKernel(ExplicitWeight):
@@ -158,36 +233,85 @@ class BlockKernel(ExplicitWeight):
     constructor.
     """
 
-    raw_names: ClassVar[tuple[str, ...]] = ("raw_weight", "raw_frames")
+    raw_names: ClassVar[tuple[str, ...]] = ("raw_weight", "raw_frames", "raw_angles")
     orthogonal = True
     raw_weight: nn.Parameter
     raw_frames: nn.Parameter | None
+    raw_angles: nn.Parameter | None
 
-    def _compose(self, plan: BlockPlan, orthogonaliser: Projection, device: Any, dtype: Any) -> None:
-        self._plan = plan
-        self.orthogonaliser = orthogonaliser
+    def _compose(
+        self, plan: BlockPlan, rank: Rank, orthogonaliser: Projection, device: Any, dtype: Any, *, square: bool = False
+    ) -> None:
+        self._plan, self.rank, self.orthogonaliser = plan, rank, orthogonaliser
         projection(type(self).__name__, orthogonaliser)
-        self.raw_weight = orthogonal_parameter(*plan.matrix_shape, device=device, dtype=dtype)
-        frames = (len(plan.axes), plan.groups, plan.channels, plan.rank)
-        self.raw_frames = orthogonal_parameter(*frames, device=device, dtype=dtype) if plan.axes else None
+        if plan.doubled:
+            self.orthogonal = False
+        groups, *sides = plan.matrix_shape
+        sides = [max(sides)] * 2 if square else sides
+        self.raw_weight = orthogonal_parameter(groups, *sides, device=device, dtype=dtype)
+        self.raw_frames = self.raw_angles = None
+        if not plan.axes:
+            return
+        *batch, n, columns = plan.frames_shape
+        self.raw_frames = orthogonal_parameter(*batch, n, n if square else columns, device=device, dtype=dtype)
+        if plan.ranks == "free":
+            angles = _first_angles(torch.empty(*batch, columns, device=device, dtype=dtype), plan.axes)
+            self.raw_angles = nn.Parameter(angles)
+            _unmirror_(self.raw_weight)
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        matrix, *frames = (orthogonalise(r).matrix for r in raw)
-        return self._plan.kernel(matrix, frames[0] if frames else None)
+        orthogonalise, plan = projection(type(self).__name__, self.orthogonaliser), self._plan
+        matrix = orthogonalise(raw[0]).matrix[:, : plan.matrix_shape[1], : plan.matrix_shape[2]]
+        if not plan.axes:
+            return plan.kernel(matrix, None)
+        frames = orthogonalise(raw[1]).matrix[..., : plan.frames_shape[3]]
+        if plan.ranks != "free":
+            return plan.kernel(matrix, frames)
+        angles = raw[2][..., None, :]
+        if not torch.is_grad_enabled():
+            return plan.kernel(matrix, frames * _rounded(angles))
+        with torch.no_grad():
+            kernel = plan.kernel(matrix, frames * _rounded(angles))
+        # The value is the orthogonal kernel's, the gradient that of a kernel between those of all ranks.
+        between = plan.kernel(matrix, frames * _taken(angles))
+        return kernel + (between - between.detach())
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        return tuple(orthogonalise(r, tol=RETRACTED).matrix for r in raw)
+        return *(orthogonalise(r, tol=RETRACTED).matrix for r in raw[:2]), *raw[2:]
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         # Kernels with more channels between than inputs are not always recovered, but those of this layer are.
-        frames = None if self.raw_frames is None else polar_factor(self.raw_frames.double())
-        return self._plan.fit(weight, frames)[: len(self.raw)]
+        matrix, frames = self._plan.fit(weight, self._present_frames())
+        matrix = _completed(matrix, self.raw_weight)
+        if self.raw_frames is None:
+            return (matrix,)
+        if self.raw_angles is None:
+            return matrix, _completed(frames, self.raw_frames)
+        # Frames of free ranks have zero columns: the eigenvectors of their projectors do not.
+        eigenvalues, vectors = torch.linalg.eigh(frames @ frames.mT)
+        return matrix, vectors, torch.where(eigenvalues > 0.5, 1.0, -1.0) * pi / 8 / _TURN
+
+    def _present_frames(self) -> Tensor | None:
+        if self.raw_frames is None:
+            return None
+        frames = polar_factor(self.raw_frames.double())[..., : self._plan.frames_shape[3]]
+        return frames if self.raw_angles is None else frames * _rounded(self.raw_angles.double())[..., None, :]
 
     @override
     def options(self) -> dict[str, Any]:
-        return {"orthogonaliser": self.orthogonaliser}
+        return {"orthogonaliser": self.orthogonaliser, "rank": self.rank}
+
+
+def _completed(matrix: Tensor, like: Tensor) -> Tensor:
+    # A square matrix whose first columns or rows are those given, if a square one is stored.
+    if matrix.shape == like.shape:
+        return matrix
+    tall = matrix.shape[-2] >= matrix.shape[-1]
+    columns = matrix if tall else matrix.mT
+    rest = torch.linalg.qr(columns, mode="complete").Q[..., columns.shape[-1] :]
+    whole = torch.cat([columns, rest], -1)
+    return whole if tall else whole.mT

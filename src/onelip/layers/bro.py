@@ -122,6 +122,11 @@ class BROConv2d(FourierConv2d):
         rows, columns = self._matrix_shape
         size = max(rows, columns)
         rank = _rank(type(self).__name__, rank_ratio, size)
+        if size == 1:
+            raise ValueError(
+                f"groups={groups} in BROConv2d leaves one channel per group, where the only reflection is -1 and "
+                f"nothing is learned; use fewer groups"
+            )
         shape = (groups * size, rank, *self.inner_size)
         self.raw_weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         nn.init.kaiming_uniform_(self.raw_weight, a=math.sqrt(5))
@@ -188,6 +193,11 @@ class BROLinear(ExplicitLinear):
         self.rank_ratio = rank_ratio
         size = max(in_features, out_features)
         rank = _rank(type(self).__name__, rank_ratio, size)
+        if size == 1:
+            raise ValueError(
+                f"in_features={in_features} and out_features={out_features} in BROLinear leave one reflection, -1, and "
+                f"nothing to learn; one of them must be at least 2"
+            )
         self.raw_weight = nn.Parameter(torch.empty(size, rank, device=device, dtype=dtype))
         nn.init.kaiming_uniform_(self.raw_weight, a=math.sqrt(5))
 

@@ -33,7 +33,7 @@ class LipNeXtConv2d(ExplicitConv2d):
     explicit kernel, a cross of five taps for k = 3, and eval is one convolution. Shifts go to the ends of the kernel:
     by one pixel each way for k = 3. With a stride, M is as large as the stride and the shifts have what is left of the
     kernel, k - s + 1 taps; with a 1x1 kernel or one as large as the stride there are none. With more outputs than
-    inputs at stride 1 M comes first, so that there are more channels to shift. A sole channel is shifted as a whole.
+    inputs at stride 1 M comes first, so that there are more channels to shift.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
     all, of images that the stride divides; with zeros the norm is still at most 1. The activation is not included.
@@ -57,8 +57,9 @@ class LipNeXtConv2d(ExplicitConv2d):
         orthogonaliser: As in `AOCConv2d`, for M and R.
 
     Raises:
-        ValueError: If an argument is not allowed; if dilation and stride have a common divisor, or the kernel is too
-            small for its stride; in `forward`, if the image has another size than p.
+        ValueError: If an argument is not allowed; if dilation and stride together, or a kernel smaller than its stride,
+            miss pixels that the outputs would have to keep; if a group has one channel, whose kernel could only be a
+            fixed tap; in `forward`, if the image has another size than p.
 
     Cost: see the record; nothing at inference beyond the convolution.
     Paper: Hu, Hu and Fredrikson 2026, arXiv:2601.18513 (LipNeXt, ICLR 2026), where M and R are steps on the manifold.
@@ -104,6 +105,11 @@ class LipNeXtConv2d(ExplicitConv2d):
         self.shift_ratio, self.image_size, self.orthogonaliser = shift_ratio, image_size, orthogonaliser
         projection(owner, orthogonaliser)
         self._plan = shift_plan(self.arguments, shift_ratio)
+        if self._plan.matrix_shape[1:] == (1, 1):
+            raise ValueError(
+                f"groups={groups} in {owner} leaves one channel per group, where its kernel is one tap of +1 or -1 "
+                f"that is not learned; use fewer groups, or 'aoc', which learns the place of the tap"
+            )
         self.raw_weight = orthogonal_parameter(*self._plan.matrix_shape, device=device, dtype=dtype)
         shape = self._plan.rotation_shape
         self.raw_rotation: nn.Parameter | None = None

@@ -60,7 +60,9 @@ def compose_factors(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
     return _compose(x, frames, axes)
 
 
-def fit_factors(target: Tensor, axes: list[int], rank: int, guess: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def fit_factors(
+    target: Tensor, axes: list[int], rank: int | None, guess: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Find a matrix and frames whose composed kernel is near a given one.
 
     Orthogonal kernels of one shape all have the same Frobenius norm, so the nearest has the largest inner product
@@ -71,12 +73,13 @@ def fit_factors(target: Tensor, axes: list[int], rank: int, guess: Tensor | None
     Args:
         target: (groups, channels, kh, kw, rest), any kernel, float64.
         axes: The axis of each factor.
-        rank: Rank of every projector.
+        rank: Rank of every projector, or None for the best rank of each.
         guess: Frames to begin with if they are better than what peeling gives, (n, groups, channels, rank).
 
     Returns:
         The kernel to start from, (groups, channels, h, w, rest), semi-orthogonal as a matrix from (channels, h, w) to
-        rest or back, and frames (n, groups, channels, rank).
+        rest or back, and frames (n, groups, channels, rank). Without a given rank they are square, and columns beyond
+        the rank found are zero.
 
     Cost: at most 300 sweeps of two compositions and n eigenvalue problems.
     """
@@ -144,7 +147,7 @@ def _compose(x: Tensor, frames: Tensor, axes: list[int]) -> Tensor:
     return x
 
 
-def _inner(target: Tensor, start: Tensor, frames: list[Tensor], axes: list[int], rank: int) -> float:
+def _inner(target: Tensor, start: Tensor, frames: list[Tensor], axes: list[int], rank: int | None) -> float:
     return float((target * compose_factors(start, _stacked(frames, target, rank), axes)).sum())
 
 
@@ -180,7 +183,7 @@ def _pad(x: Tensor, axis: int, before: int, after: int) -> Tensor:
     return F.pad(x, (0, 0, 0, 0, before, after) if axis == HEIGHT else (0, 0, before, after))
 
 
-def _peel(target: Tensor, axes: list[int], rank: int) -> tuple[Tensor, list[Tensor]]:
+def _peel(target: Tensor, axes: list[int], rank: int | None) -> tuple[Tensor, list[Tensor]]:
     # The first tap of the last factor's output is in the range of its P, the last tap in the complement.
     frames: list[Tensor] = []
     rest = target
@@ -202,19 +205,23 @@ def _gram(x: Tensor) -> Tensor:
     return flat @ flat.mT
 
 
-def _top_frame(symmetric: Tensor, rank: int) -> Tensor:
-    return torch.linalg.eigh(symmetric).eigenvectors[..., symmetric.shape[-1] - rank :]
+def _top_frame(symmetric: Tensor, rank: int | None) -> Tensor:
+    eigenvalues, vectors = torch.linalg.eigh(symmetric)
+    if rank is None:
+        return vectors * (eigenvalues > 0).to(vectors.dtype)[..., None, :]
+    return vectors[..., symmetric.shape[-1] - rank :]
 
 
 def _polar(x: Tensor) -> Tensor:
     return polar_factor(x.flatten(1, 3)).reshape(x.shape)
 
 
-def _stacked(frames: list[Tensor], like: Tensor, rank: int) -> Tensor:
-    return torch.stack(frames) if frames else like.new_zeros(0, like.shape[0], like.shape[1], rank)
+def _stacked(frames: list[Tensor], like: Tensor, rank: int | None) -> Tensor:
+    columns = like.shape[1] if rank is None else rank
+    return torch.stack(frames) if frames else like.new_zeros(0, like.shape[0], like.shape[1], columns)
 
 
-def _sweep(target: Tensor, frames: list[Tensor], axes: list[int], rank: int) -> tuple[Tensor, list[Tensor]]:
+def _sweep(target: Tensor, frames: list[Tensor], axes: list[int], rank: int | None) -> tuple[Tensor, list[Tensor]]:
     # <K, target> = <x, y> for x what the first factors make of the start and y what the adjoints of the others make
     # of the target. In P it is the trace of P (d y^T), d[t] = x[t] - x[t - 1], so the best P is a sum of eigenvectors.
     targets = [target]

@@ -4,7 +4,7 @@ An architecture is one file with one decorated function, imported here.
 """
 
 # Architectures: each registers itself when it is imported.
-from onelip.models import convnet, digits_net, mlp
+from onelip.models import convnet, digits_net, lconvnet, mlp
 
 # How a network's layers are made.
 from onelip.models.method import Method, choose_method
@@ -19,6 +19,7 @@ __all__ = [
     "choose_method",
     "convnet",
     "digits_net",
+    "lconvnet",
     "mlp",
     "register_model",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -27,11 +29,13 @@ class Method:
             registered dense layer here).
         linear: Registered dense layer, or "plain" for `nn.Linear`.
         activation: Registered activation.
+        layer_options: The convolution's own options.
     """
 
     layer: str
     linear: str
     activation: str
+    layer_options: Mapping[str, Any] = field(default_factory=dict)
 
     def conv2d(self, in_channels: int, out_channels: int, kernel_size: int) -> nn.Module:
         """Make a convolution that keeps the image size, circular where the method allows it.
@@ -41,7 +45,7 @@ class Method:
         Args:
             in_channels: Channels of the input.
             out_channels: Channels of the output.
-            kernel_size: Side of the kernel, odd.
+            kernel_size: Side of the kernel.
 
         Returns:
             The layer.
@@ -49,14 +53,15 @@ class Method:
         Raises:
             ValueError: The method has no convolution.
         """
+        padding: int | str = kernel_size // 2 if kernel_size % 2 else "same"
         if self.layer == PLAIN:
-            return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, padding_mode="circular")
+            return nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, padding_mode="circular")
         if self.layer not in layers.available("conv2d"):
             names = ", ".join((*layers.available("conv2d"), PLAIN))
             raise ValueError(f"layer={self.layer!r} has no convolution, which this model needs; use one of {names}")
         record = layers.record("conv2d", self.layer)
         mode = "circular" if "circular" in record.paddings else record.paddings[0]
-        options = {"padding": kernel_size // 2, "padding_mode": mode}
+        options = {**self.layer_options, "padding": padding, "padding_mode": mode}
         if not record.square:
             return layers.conv2d(self.layer, in_channels, out_channels, kernel_size, **options)
         width = max(in_channels, out_channels)
@@ -97,7 +102,9 @@ class Method:
         return fit_channels(layer, channels, kept, channels)
 
 
-def choose_method(layer: str, linear: str | None, activation: str) -> Method:
+def choose_method(
+    layer: str, linear: str | None, activation: str, layer_options: Mapping[str, Any] | None = None
+) -> Method:
     """Check the names of a method and find the dense layer that goes with a convolution.
 
     Args:
@@ -105,12 +112,13 @@ def choose_method(layer: str, linear: str | None, activation: str) -> Method:
         linear: Registered dense layer or "plain"; by default the one named like `layer`, or, if there is none, an
             orthogonal one.
         activation: Registered activation.
+        layer_options: Options of the convolution's method, such as `{"rank": "free"}`.
 
     Returns:
         The method.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or an option is none of the method's own.
     """
     dense = layers.available("linear")
     known: dict[str, Any] = {
@@ -124,4 +132,19 @@ def choose_method(layer: str, linear: str | None, activation: str) -> Method:
             raise ValueError(unknown_name(kind, name, allowed))
     if linear is None:
         linear = layer if layer in (*dense, PLAIN) else next(name for name in _PARTNERS if name in dense)
-    return Method(layer, linear, activation)
+    options = dict(layer_options or {})
+    _check_options(layer, options)
+    return Method(layer, linear, activation, options)
+
+
+def _check_options(layer: str, options: Mapping[str, Any]) -> None:
+    if not options:
+        return
+    own: tuple[str, ...] = ()
+    if layer in layers.available("conv2d"):
+        parameters = inspect.signature(layers.record("conv2d", layer).factory).parameters.values()
+        own = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    for name, value in options.items():
+        if name not in own:
+            allowed = ", ".join(own) or "none"
+            raise ValueError(f"{name}={value!r} is not an option of layer {layer!r}; its options: {allowed}")

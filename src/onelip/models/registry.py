@@ -26,6 +26,7 @@ def build(
     linear: str | None = None,
     activation: str = "maxmin",
     mean: Sequence[float] | None = None,
+    layer_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> nn.Sequential:
     """Build a network by name, with any layer method.
@@ -41,6 +42,7 @@ def build(
         activation: From `onelip.layers.available("activation")`.
         mean: Pixel to subtract first, one number per channel; nothing by default. Pixels are not divided, so that the
             network's constant is that of the whole map from pixels to logits.
+        layer_options: Options of the convolutions' method, such as `{"rank": "free"}` for "aoc".
         **options: The architecture's own.
 
     Returns:
@@ -56,7 +58,7 @@ def build(
         )
     if n_classes < 2:
         raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 2")
-    method = choose_method(layer, linear, activation)
+    method = choose_method(layer, linear, activation, layer_options)
     network = part.factory(input_shape=tuple(input_shape), n_classes=n_classes, method=method, **options)
     if mean is None:
         return network

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from onelip import lipschitz_bound
@@ -14,7 +13,7 @@ from onelip.experiments.bench.setup import Setup
 from onelip.experiments.bench.singular_values import SingularValues, singular_values
 from onelip.experiments.bench.steps import Times, evaluation, timed_in_turn, training_step
 from onelip.experiments.errors import one_line
-from onelip.layers import LayerRecord, to_plain
+from onelip.layers import LayerRecord
 from onelip.linalg import Bound
 
 
@@ -113,7 +112,4 @@ def _norms(setup: Setup, layer: nn.Module) -> tuple[SingularValues, Bound]:
     shape = setup.small_shape
     layer.eval()
     bound = lipschitz_bound(layer, shape).bound
-    with torch.no_grad():
-        # Plain forms that are tied to an image size have that of the last image.
-        layer(torch.zeros(1, *shape, device=setup.device))
-    return singular_values(to_plain(layer), shape, setup.kernel), bound
+    return singular_values(layer, shape, setup.kernel), bound

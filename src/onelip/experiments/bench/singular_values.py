@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from onelip.layers import to_plain
+
 _SAME = 1e-9
 """Relative distance of two float64 evaluations of one linear map, a thousand times what rounding explains."""
 
@@ -30,30 +32,39 @@ class SingularValues:
     linear: bool
 
 
-def singular_values(plain: nn.Module, shape: tuple[int, ...], kernel: int = 1) -> SingularValues:
-    """Measure a layer by what it does to inputs.
+def singular_values(layer: nn.Module, shape: tuple[int, ...], kernel: int = 1) -> SingularValues:
+    """Measure a layer by what its plain form does to inputs, in float64 on the CPU.
 
     A map of periodic images that commutes with shifts is known from what it makes of one pixel in each channel: its
     singular values are those of one matrix for each frequency. Whether it does so is checked on a random image. Other
     maps are measured by the dense Jacobian at a random point of a small image.
 
     Args:
-        plain: The plain form, in eval mode; computed with in float64 on the CPU.
+        layer: Any module, in eval mode; left as it is.
         shape: Shape of one input.
         kernel: Side of the kernel, at least that of the image for Jacobians.
 
     Returns:
         The extreme singular values.
     """
-    module = plain.double().cpu()
+    module = _plain(layer, shape)
     with torch.no_grad():
         linear = _is_affine(module, shape)
         matrices = _symbol(module, shape) if linear else None
     if matrices is None:
         side = max(_POINT_SIDE, kernel)
-        matrices = _jacobian(module, (shape[0], *[min(n, side) for n in shape[1:]]))
+        small = (shape[0], *[min(n, side) for n in shape[1:]])
+        matrices = _jacobian(_plain(layer, small), small)
     values = torch.linalg.svdvals(matrices)
     return SingularValues(float(values.max()), float(values.min()), linear)
+
+
+def _plain(layer: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    like = next((p for p in layer.parameters() if p.is_floating_point()), torch.zeros(()))
+    with torch.no_grad():
+        # Plain forms that are tied to an image size have that of the last image.
+        layer(torch.zeros(1, *shape, device=like.device, dtype=like.dtype))
+    return to_plain(layer).double().cpu()
 
 
 def _random(*shape: int) -> Tensor:
