@@ -31,8 +31,14 @@ from onelip.linalg.rounding import add_up, divide_up, down, gamma, multiply_up, 
 _PER_DEGREE = 6
 """Cells per degree and dimension at first: r = 0.137 in two dimensions."""
 
+_PER_DEGREE_IF_FLAT = 8
+"""The same where A is known to be nearly constant, and will be split no further: r = 0.077."""
+
 _SLACK = 1e-6
 """How far above the estimated supremum, relatively, the proof is tried."""
+
+_FLAT_SLACK = 4e-5
+"""The same where A is known to be nearly constant: another level costs four times as much, all over the plane."""
 
 _CANDIDATES = 4
 """How many matrices of a batch get an accurate estimate."""
@@ -88,8 +94,8 @@ class _Cells:
         return replace(self, lower=lower, counts=counts)
 
 
-def _cover(frequencies: Frequencies) -> _Cells:
-    counts = tuple(max(1, _PER_DEGREE * reach) for reach in frequencies.reach)
+def _cover(frequencies: Frequencies, per_degree: int = _PER_DEGREE) -> _Cells:
+    counts = tuple(max(1, per_degree * reach) for reach in frequencies.reach)
     steps = tuple(2 if reach else 1 for reach in frequencies.reach)
     lower = torch.cartesian_prod(*(torch.arange(n) for n in (frequencies.groups, *counts)))
     cells = _Cells(lower, (counts[0], counts[1]), (1, steps[0], steps[1]))
@@ -157,7 +163,8 @@ class _Search:
 
     def run(self) -> float:
         # Split cells until all are done, or enough is spent.
-        cells = _cover(self.frequencies)
+        flat = self.known.low > 0.9 * self.ceiling
+        cells = _cover(self.frequencies, _PER_DEGREE_IF_FLAT if flat else _PER_DEGREE)
         passed = torch.empty(0, dtype=torch.int64)
         excess = self._excess(cells)
         hopeless = self._start(cells.points(cells.corners().unique()), cells.counts, excess)
@@ -175,7 +182,7 @@ class _Search:
                 return self.target
             # At worst, where all neighbours are split as well, a cell adds four corners.
             enough = self.spent + 4 * len(cells.lower) > budget
-            if enough or excess.below(self.target) < _SLACK / 4 * self.target:
+            if enough or excess.below(self.target) < (_FLAT_SLACK if flat else _SLACK / 4) * self.target:
                 return self._proved(left, cells.counts, excess)
             points = cells.points(passed) * torch.tensor(cells.steps)
             cells = cells.split()
