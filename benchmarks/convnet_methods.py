@@ -127,7 +127,7 @@ def main() -> None:
                 failures.append(f"{name} {precision}: raised")
                 continue
             before, after, *constants = figures
-            row = [f"{before:.4f}", f"{after:.4f}", *(f"{c:.7f}" for c in constants), f"{seconds:.3f}"]
+            row = [f"{before:.4f}", f"{after:.4f}", *(f"{c:.7g}" for c in constants), f"{seconds:.3f}"]
             print(f"| {name} | {precision} | " + " | ".join(row) + " |", flush=True)
             if not after < before or max(constants) > LARGEST:
                 failures.append(f"{name} {precision}: {row}")
