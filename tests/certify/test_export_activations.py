@@ -14,11 +14,18 @@ ACTIVATIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("layer", ACTIVATIONS, ids=str)
-@pytest.mark.parametrize("shape", [(6, 3, 4), (6, 4), (6,)])
+# Layers with parameters for four entries of the last axis have no meaning on six.
+FOUR = (L.HouseHolder2, L.NActivation)
+CASES = [
+    (layer, shape)
+    for layer in ACTIVATIONS
+    for shape in [(6, 3, 4), (6, 4), (6,)]
+    if not (isinstance(layer, FOUR) and layer.dim == -1 and shape[-1] != 4)
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), CASES, ids=str)
 def test_operations_are_the_modules(layer, shape):
-    if getattr(layer, "dim", 1) == -1 and shape[-1] != 4:
-        pytest.skip("the layer is made for four entries of the last axis")
     layer = layer.double()
     with torch.no_grad():
         for p in layer.parameters():
