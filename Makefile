@@ -35,6 +35,8 @@ $(RUNS): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 
 $(TESTS): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python $(INSTALL) -c $(CONSTRAINTS) -e '.[dev]'
+	@# Its declared dependencies bring torchvision, which no CPU build of torch can load; it does not need it.
+	$(BIN)/python $(INSTALL) -c $(CONSTRAINTS) --no-deps torchattacks
 	@touch $@ $(RUNS)
 
 demo: $(RUNS)
