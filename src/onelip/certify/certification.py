@@ -14,7 +14,7 @@ from onelip.certify.certificate import Certificate, now
 from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
 from onelip.certify.head import find_head
-from onelip.certify.radius import certified_radii, pair_norms
+from onelip.certify.radius import certified_radii, pair_slopes
 from onelip.certify.records import Network
 from onelip.layers import to_plain
 from onelip.layers.plain import evaluating
@@ -85,8 +85,8 @@ def certify(
     logits, errors = _evaluate(frozen.network, pixels, _device(plain), batch_size, progress)
     _check_logits(logits, targets)
     head = find_head(frozen)
-    pairs = None if head.rows is None else pair_norms(head.rows)
-    radii = certified_radii(logits, errors, torch.from_numpy(targets), head.constant, pairs)
+    slopes = pair_slopes(head.constant, logits.shape[1], head.rows)
+    radii = certified_radii(logits, errors, torch.from_numpy(targets), slopes)
     predictions = torch.where(torch.isfinite(logits).all(1), logits.argmax(1), -1).numpy()
     return Certificate(
         network=frozen.network,
