@@ -14,7 +14,7 @@ from typing_extensions import override
 # Importing the rules enters them in the registry.
 from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
-from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
+from onelip.bounds.registry import Call, Norm, Operand, Refused, call_rule, checked_norm, module_bound, plain
 from onelip.bounds.tracing import Traced, trace
 from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound, full_precision
@@ -47,17 +47,19 @@ class LayerBound:
 
 @dataclass(frozen=True)
 class NetworkBound:
-    """The Lipschitz constant of a network, in the l2 norm, with the parts it is made of.
+    """The Lipschitz constant of a network, with the parts it is made of.
 
     Attributes:
         bound: The constant; proved if every part is.
         layers: One row for each module and each function that can stretch or joins signals, in order of execution.
         input_shape: Shape of one input sample that the bound is for.
+        norm: "l2" or "linf", in which input and output are measured.
     """
 
     bound: Bound
     layers: tuple[LayerBound, ...]
     input_shape: Shape
+    norm: Norm = "l2"
 
     @property
     def value(self) -> float:
@@ -94,7 +96,8 @@ class NetworkBound:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)
         ]
         status = "proved" if self.proved else "ESTIMATE, not proved"
-        total = f"Lipschitz constant (l2) <= {self.value:.9g} ({status}) for inputs {_shape_text(self.input_shape)}"
+        inputs = f"for inputs {_shape_text(self.input_shape)}"
+        total = f"Lipschitz constant ({self.norm}) <= {self.value:.9g} ({status}) {inputs}"
         return "\n".join([line.rstrip() for line in lines] + [total])
 
 
@@ -132,36 +135,40 @@ def _shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
-def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBound:
-    """Bound the l2 Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
+def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], norm: Norm = "l2") -> NetworkBound:
+    """Bound the Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
-    functions of the network's input, a concatenation takes the root of the sum of their squares; every operation
-    rounds up. The model keeps its mode and its state.
+    functions of the network's input, a concatenation takes the root of the sum of their squares, or the largest in
+    l_inf; every operation rounds up. The model keeps its mode and its state.
 
     Args:
         model: Any module that torch.fx can trace.
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
+        norm: "l2" or "linf", in which both input and output are measured. In l_inf layers with a `linf_bound` count as
+            that, dense layers and convolutions as their largest row sum; layers of other methods have no rule there.
 
     Returns:
         The constant with one row for each part.
 
     Raises:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
-        ValueError: If `input_shape` is not a sequence of positive integers, or a weight is NaN or infinite.
+        ValueError: If `input_shape` is not a sequence of positive integers, `norm` is unknown, or a weight is NaN or
+            infinite.
     """
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    return analyse(trace(model), shape).total
+    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound")).total
 
 
-def analyse(traced: Traced, input_shape: Shape) -> Analysis:
+def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2") -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
+        norm: In which input and output are measured.
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -170,14 +177,14 @@ def analyse(traced: Traced, input_shape: Shape) -> Analysis:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
-        propagation = _Propagation(traced)
+        propagation = _Propagation(traced, norm)
         propagation.run(_sample(traced.root, input_shape))
     total = propagation.output
     if total is None:
         raise UnknownLipschitzConstant("output", "network", "its output is not one tensor that depends on the input")
     estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
     method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
-    network = NetworkBound(Bound(total.value, total.proved, method), tuple(propagation.rows), input_shape)
+    network = NetworkBound(Bound(total.value, total.proved, method), tuple(propagation.rows), input_shape, norm)
     return Analysis(network, propagation.facts)
 
 
@@ -192,7 +199,8 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, norm: Norm) -> None:
+        self.norm = norm
         self.module = traced.root
         self.graph = traced.graph
         self.rows: list[LayerBound] = []
@@ -260,9 +268,9 @@ class _Propagation:
             raise Refused("it has forward hooks, which may change what it computes")
         key = id(module), tuple(call.only_signal()[0].shape[1:])
         if key not in self._own:
-            own = module_bound(module, key[1])
+            own = module_bound(module, key[1], self.norm)
             if own is None:
-                raise UnknownLipschitzConstant(str(node.target), type(module).__name__)
+                raise self._unknown(str(node.target), type(module).__name__)
             self._own[key] = own
         return self._own[key]
 
@@ -274,9 +282,9 @@ class _Propagation:
         return total
 
     def _of_call(self, node: fx.Node, call: Call) -> Bound:
-        rule = call_rule(node.target)
+        rule = call_rule(node.target, self.norm)
         if rule is None:
-            raise UnknownLipschitzConstant(node.name, self._kind(node))
+            raise self._unknown(node.name, self._kind(node))
         total = rule(call)
         joins = len(call.signals()) > 1
         own = total if joins else _ratio(call, rule)
@@ -284,6 +292,10 @@ class _Propagation:
         if joins or own.value != 1.0:
             self._add_row(node)
         return total
+
+    def _unknown(self, name: str, kind: str) -> UnknownLipschitzConstant:
+        reason = None if self.norm == "l2" else "it is not in the table of known constants in l_inf"
+        return UnknownLipschitzConstant(name, kind, reason, self.norm)
 
     def _record(self, node: fx.Node, own: Bound, total: Bound, call: Call) -> None:
         value = call.signals()[0].value

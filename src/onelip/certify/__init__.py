@@ -4,6 +4,7 @@ from onelip.certify.certificate import Certificate, load_certificate
 from onelip.certify.certification import CertificationError, certify
 from onelip.certify.checker import Verification, VerificationError, verify
 from onelip.certify.export import UncertifiableOperation
+from onelip.certify.inference import run
 from onelip.certify.radius import LARGEST_RADIUS, certified_radii, class_radii, pair_norms, pair_slopes
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "load_certificate",
     "pair_norms",
     "pair_slopes",
+    "run",
     "verify",
 ]

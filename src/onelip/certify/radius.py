@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from onelip.bounds.registry import Norm
 from onelip.linalg import down, gamma, sqrt_up, up
 
 LARGEST_RADIUS = 1e12
@@ -18,11 +19,12 @@ SHAVE = 1 - 2e-6
 still confirms it."""
 
 
-def pair_norms(weight: Tensor) -> Tensor:
-    """Bound the l2 distances of all pairs of rows of a linear head.
+def pair_norms(weight: Tensor, norm: Norm = "l2") -> Tensor:
+    """Bound the distances of all pairs of rows of a linear head: what a difference of two logits stretches by.
 
     Args:
         weight: `(n_classes, features)`, real.
+        norm: Of the features: "l2" for l2 distances, "linf" for l1 distances.
 
     Returns:
         `(n_classes, n_classes)` float64, rounded up; 0 exactly where rows are equal.
@@ -31,29 +33,31 @@ def pair_norms(weight: Tensor) -> Tensor:
     # Powers of two keep squares from under- and overflow.
     scale = 2.0 ** -math.frexp(float(w.abs().max()))[1] if bool(w.any()) else 1.0
     w = w * scale
-    norms = torch.stack([torch.linalg.vector_norm(w - row, dim=1) for row in w])
+    norms = torch.stack([torch.linalg.vector_norm(w - row, 2 if norm == "l2" else 1, dim=1) for row in w])
     distinct = torch.stack([(w != row).any(1) for row in w])
     # Relative error of the differences, squares, sum and root; 2^-537 for squares that underflow.
     above = norms * (1 + gamma(w.shape[1] + 6)) + 2.0**-520
     return torch.where(distinct, above / scale, 0.0)
 
 
-def pair_slopes(constant: float, n_classes: int, rows: Tensor | None = None) -> Tensor:
+def pair_slopes(constant: float, n_classes: int, rows: Tensor | None = None, norm: Norm = "l2") -> Tensor:
     """Bound the Lipschitz constants of all differences of logits.
 
-    With f = head(g), the constant L of g and rows w_i of the head, f_t - f_j has the constant L ||w_t - w_j||. Without
-    a linear head it has sqrt 2 L, with L the constant of f.
+    With f = head(g), the constant L of g and rows w_i of the head, f_t - f_j has the constant L ||w_t - w_j||, in l2
+    or, for the l_inf norm, in l1. Without a linear head it has sqrt 2 L, or 2 L in l_inf, with L the constant of f.
 
     Args:
         constant: L.
         n_classes: Number of logits.
         rows: `(n_classes, features)` of a linear head, or None.
+        norm: "l2" or "linf", in which L holds.
 
     Returns:
         `(n_classes, n_classes)` float64, rounded up; 0 on the diagonal and where rows are equal.
     """
-    distances = torch.full((n_classes, n_classes), sqrt_up(2.0), dtype=torch.float64).fill_diagonal_(0.0)
-    distances = distances if rows is None else pair_norms(rows)
+    both = sqrt_up(2.0) if norm == "l2" else 2.0
+    distances = torch.full((n_classes, n_classes), both, dtype=torch.float64).fill_diagonal_(0.0)
+    distances = distances if rows is None else pair_norms(rows, norm)
     if not constant > 0:
         return torch.zeros_like(distances)
     return torch.where(distances > 0, distances * up(constant) * (1 + gamma(4)), 0.0)
