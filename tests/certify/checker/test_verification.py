@@ -15,6 +15,7 @@ from torch import nn
 from onelip.certify import certify, verify
 from onelip.certify.checker.files import canonical
 from onelip.certify.checker.verification import CONSTANT_TOLERANCE
+from onelip.certify.forward import evaluate
 
 FILES = ("certificate.json", "architecture.json", "weights.safetensors", "samples.safetensors")
 
@@ -239,29 +240,33 @@ def test_radii_inflated_everywhere_are_refused(folder):
 
 
 def test_a_real_certificate_cannot_pose_as_an_executed_one(tmp_path):
-    model = huge_bias()
-    folder = certify(model, torch.tensor([[0.75, 0.5]]), torch.tensor([0])).save(tmp_path).parent
-    executed = certify(model, torch.tensor([[0.75, 0.5]]), torch.tensor([0]), semantics="executed-float64")
+    x, y = torch.tensor([[0.75, 0.5]]), torch.tensor([0])
+    certificate = certify(huge_bias(), x, y)
+    error = float(evaluate(certificate.network, x.double())[1])
+    # More than rounding in the whole ball leaves, less than rounding at its centre alone does.
+    radius = (0.25 - 3 * error) / math.sqrt(2)
+    assert radius > 0
+    folder = certificate.save(tmp_path).parent
 
     def change(values):
-        values.update(semantics="executed-float64", growth=(1.0).hex())
+        values["radii"] = [radius.hex()]
 
-    reseal(folder, change)
+    reseal(folder, change, **in_samples("class_radii", put((0, 1), radius)))
+    assert verify(folder).ok
+    reseal(folder, lambda values: values.update(semantics="executed-float64", growth=(1.0).hex()))
     sentence = refused(folder)
-    assert "must read" in sentence
-    forged = sentence.split("must read ", 1)[1].strip("'")
-    reseal(folder, lambda values: values.update(claim=forged))
+    reseal(folder, lambda values: values.update(claim=sentence.split("must read ", 1)[1].strip("'")))
+    assert "radius" in refused(folder)
     assert "could not be proved" in refused(folder)
-    assert executed.radii[0] < certify(model, torch.tensor([[0.75, 0.5]]), torch.tensor([0])).radii[0]
 
 
 def huge_bias():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).double()
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(2))
-        model[0].bias.fill_(2.0**45)
+        model[0].bias.fill_(2.0**43)
         model[1].weight.copy_(torch.eye(2))
-        model[1].bias.fill_(-(2.0**45))
+        model[1].bias.fill_(-(2.0**43))
     return model
 
 
