@@ -213,3 +213,127 @@ def test_the_index_of_a_broken_image_is_named():
 def test_one_logit_is_no_classifier():
     with pytest.raises(ValueError, match="at least two classes"):
         certify(nn.Linear(2, 1), torch.rand(1, 2), torch.tensor([0]))
+
+
+def linf_network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        L.Normalize([0.5, 0.4], [0.5, 0.25]),
+        L.LInfConv2d(2, 6, 3, padding=1),
+        L.MaxMin(),
+        nn.Conv2d(6, 4, 3, padding=1, padding_mode="reflect"),
+        nn.BatchNorm2d(4),
+        L.GroupSort(2),
+        nn.AvgPool2d(2),
+        L.ConcatResidual(nn.Sequential(nn.ReLU(), nn.Conv2d(2, 2, 1))),
+        nn.Flatten(),
+        L.LInfLinear(36, 4),
+    ).eval()
+
+
+def sign_descent(model, x, labels, radii, steps=40):
+    """Move every pixel by at most the radius against the margin, in signed steps."""
+    best = x.clone()
+    for start in (torch.zeros_like(x), 2 * torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) - 1):
+        moved = x + start * radii
+        for _ in range(steps):
+            moved.requires_grad_()
+            z = model(moved)
+            own = z.gather(1, labels[:, None])[:, 0]
+            other = z.scatter(1, labels[:, None], -torch.inf).amax(1)
+            (gradient,) = torch.autograd.grad((own - other).sum(), moved)
+            moved = (moved.detach() - radii * 0.1 * gradient.sign()).clamp(x - radii, x + radii)
+        best = torch.where((predictions(model, moved) != labels)[:, None, None, None], moved, best)
+    return best
+
+
+def test_radii_in_linf_by_hand():
+    model = nn.Linear(3, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]))
+        model.bias.zero_()
+    certificate = certify(model, torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([0]), norm="linf")
+    # ||(1, 0, -2)||_1 = 3 for a margin of 2, ||(1, 1, -1)||_1 = 3 for a margin of 3.
+    assert certificate.class_radii[0, 1:] == pytest.approx([2 / 3, 1], rel=1e-5)
+    assert certificate.pair_constants[0] == pytest.approx([0, 3, 3])
+    assert (certificate.norm, certificate.bound.norm) == ("linf", "linf")
+    assert certificate.claim.startswith("PROVED: linf Lipschitz constant 3;")
+
+
+def test_sign_descent_stays_outside_of_linf_radii(tmp_path):
+    model, x = linf_network(), samples(n=8)
+    labels = predictions(model, x)
+    for semantics in ("real", "executed-float64"):
+        certificate = certify(model, x, labels, norm="linf", semantics=semantics)
+        assert (certificate.radii > 0).all()
+        radii = torch.from_numpy(certificate.radii).float()[:, None, None, None]
+        assert torch.equal(predictions(model, sign_descent(model, x, labels, radii * (1 - 1e-3))), labels)
+        assert verify(certificate.save(tmp_path)).norm == "linf"
+    # The search is good enough to find what is a few hundred times as far.
+    assert (predictions(model, sign_descent(model, x, labels, radii * 300)) != labels).any()
+
+
+def test_a_global_head_in_linf_divides_by_two():
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 4), L.Abs()), torch.rand(5, 4)
+    certificate = certify(model, x, predictions(model, x), norm="linf")
+    z = model(x).detach().double()
+    exact = (z.amax(1, keepdim=True) - z) / (2 * lipschitz_bound(model, (4,), "linf").value)
+    others = ~np.eye(4, dtype=bool)[certificate.labels]
+    assert np.allclose(certificate.class_radii[others], exact.numpy()[others], rtol=1e-4)
+
+
+def test_class_radii_are_tight_for_a_linear_model():
+    torch.manual_seed(1)
+    model, x = nn.Linear(6, 3).double(), torch.rand(9, 6)
+    certificate = certify(model, x, predictions(model, x.double()))
+    w, z = model.weight.detach(), model(x.double()).detach()
+    for i, t in enumerate(certificate.labels.tolist()):
+        for j in {0, 1, 2} - {t}:
+            exact = float((z[i, t] - z[i, j]) / (w[t] - w[j]).norm())
+            assert exact * (1 - 3e-6) <= certificate.class_radii[i, j] <= exact
+        assert certificate.class_radii[i, t] == 1e12
+    assert np.array_equal(certificate.radii, certificate.class_radii.min(1))
+    assert "is nearest to overtaking label" in certificate.summary()
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_the_standard_deviation_of_each_channel_is_in_the_proved_constant(norm):
+    # Only the channel with the small deviation is looked at, and so its deviation is what the radius is about.
+    head = nn.Linear(8, 2, bias=False)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.weight[0, 4:] = 1.0
+    model = nn.Sequential(L.Normalize([0.0, 0.0], [4.0, 0.125]), nn.Flatten(), head)
+    x = torch.full((1, 2, 2, 2), 0.5)
+    certificate = certify(model, x, torch.tensor([0]), norm=norm)
+    # The logit is 8 times the sum of four pixels: to lose its lead of 16, all four fall by 1/2.
+    exact = 1.0 if norm == "l2" else 0.5
+    assert certificate.radii[0] == pytest.approx(exact, rel=1e-5)
+    assert certificate.radii[0] <= exact
+    swapped = nn.Sequential(L.Normalize([0.0, 0.0], [0.125, 4.0]), nn.Flatten(), head)
+    # There the global constant of the first layer is the larger one, which a certificate has to take.
+    assert certify(swapped, x, torch.tensor([0]), norm=norm).radii[0] == pytest.approx(exact / 32, rel=1e-5)
+
+
+def test_radii_are_in_units_of_pixels_whatever_the_scale():
+    torch.manual_seed(0)
+    model, stored = small(), torch.randint(0, 256, (4, 2, 6, 6), dtype=torch.uint8)
+    inner = nn.Sequential(L.Scale(1 / 255), *model)
+    labels = predictions(model, stored.float() / 255)
+    divided = certify(model, stored, labels, scale=255)
+    # A network that divides by itself has its radii in bytes: 255 times as large, and the claim tells the range.
+    whole = certify(inner, stored, labels, scale=1)
+    assert np.allclose(whole.radii, 255 * divided.radii, rtol=1e-4)
+    assert "pixels from 0 to 1," in divided.claim
+    assert "pixels from 0 to 255," in whole.claim
+
+
+def test_unknown_norms_and_semantics():
+    x, y = samples(n=2), torch.tensor([0, 1])
+    with pytest.raises(ValueError, match=r"norm='l1' in certify must be 'l2' or 'linf'"):
+        certify(small(), x, y, norm="l1")
+    with pytest.raises(ValueError, match=r"semantics='float32' in certify must be 'real' or 'executed-float64'"):
+        certify(small(), x, y, semantics="float32")
+    with pytest.raises(ValueError, match=r"GradientResidual2d .* in l_inf"):
+        certify(rich(), x, y, norm="linf")

@@ -258,15 +258,18 @@ def _normalize(node: Node, inputs: list[Tensor]) -> Values:
 
 def _batch_norm(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
-    spread = (_per_channel(node, "variance", x) + node.attributes["eps"]).sqrt()
-    y = (x - _per_channel(node, "mean", x)) / spread
+    factor = 1 / (_per_channel(node, "variance", x) + node.attributes["eps"]).sqrt()
     if "weight" in node.tensors:
-        y = y * _per_channel(node, "weight", x)
-    if "bias" not in node.tensors:
-        return rounded(y, 6)
-    error = sample_norms(y) * gamma(8)
-    shifted, last = rounded(y + _per_channel(node, "bias", x), 1)
-    return shifted, error + last
+        factor = factor * _per_channel(node, "weight", x)
+    mean = _per_channel(node, "mean", x)
+    y = (x - mean) * factor
+    constants = torch.linalg.vector_norm(mean * factor)
+    if "bias" in node.tensors:
+        bias = _per_channel(node, "bias", x)
+        y, constants = y + bias, constants + torch.linalg.vector_norm(bias)
+    # At most eight roundings of x f, mean f and the bias, also if it is computed as x f + (bias - mean f).
+    pixels = math.sqrt(x[0, 0].numel())
+    return y, (sample_norms(x) * node.constant + constants * pixels) * (gamma(10) * SLACK)
 
 
 def _add(node: Node, inputs: list[Tensor]) -> Values:

@@ -216,7 +216,7 @@ def _adjoint(step: Step, x: Array, stride: tuple[int, ...]) -> Array:
 
 def _adjoint_terms(step: Step) -> int:
     weight = step.arrays["weight"]
-    return len(weight) * weight.shape[2] * weight.shape[3]
+    return len(weight) // step.whole("groups", 1) * weight.shape[2] * weight.shape[3]
 
 
 def two_products_error(step: Step, x: Array, y: Array, pixels: int) -> Array:

@@ -244,14 +244,18 @@ def batch_norm(step: Step, x: Array) -> Result:
     Returns:
         The same shape.
     """
-    y = (x - _channels(step, "mean", x)) / np.sqrt(_channels(step, "variance", x) + step.number("eps"))
+    mean, scale = _channels(step, "mean", x), 1 / np.sqrt(_channels(step, "variance", x) + step.number("eps"))
     if "weight" in step.arrays:
-        y = y * _channels(step, "weight", x)
-    y, error = rounded(y, 7)
+        scale = scale * _channels(step, "weight", x)
+    y = (x - mean) * scale
+    # Ten units of each part cover eight roundings, whether or not the mean and the bias are joined first.
+    parts = norms(x) * (float(np.abs(scale).max()) * SLACK)
+    shifts = [mean * scale]
     if "bias" in step.arrays:
-        y, last = rounded(y + _channels(step, "bias", x), 1)
-        error = error + last
-    return y, error
+        shifts.append(_channels(step, "bias", x))
+        y = y + shifts[-1]
+    parts = parts + sum(float(np.sqrt((s * s).sum())) for s in shifts) * math.sqrt(x[0, 0].size) * SLACK
+    return y, parts * gamma(10) * SLACK
 
 
 def center(step: Step, x: Array) -> Result:
