@@ -112,3 +112,22 @@ def test_the_certificate_and_the_report_of_a_run_stand_on_their_own(run, capsys)
     page.unlink()
     inspection.report(str(run.path))
     assert page.stat().st_size > 10_000
+
+
+def test_norm_and_semantics_of_the_configuration_reach_every_output(tmp_path, capsys):
+    about = ["certify.norm=linf", "certify.semantics=executed-float64", "certify.radii=[1/255]"]
+    small = ["trainer.max_epochs=1", "trainer.threads=1", "model.widths=[32]", "attack.samples=10", "attack.steps=2"]
+    commands.train("digits", [*small, *about, "layer=l-infinity", f"runs_dir={tmp_path}"], resume=False)
+    run = latest_run("digits", tmp_path)
+    results = contents(run)
+    assert (results["norm"], results["semantics"]) == ("linf", "executed-float64")
+    assert results["lipschitz_bound"]["value"] <= 1 + 1e-6
+    page = (run.path / "report.html").read_text()
+    assert "change of linf length up to" in page
+    assert "what any float64 evaluation of the frozen operations computes" in page
+    assert "l2 radius" not in page
+    capsys.readouterr()
+    verification.verify(str(run.path))
+    shown = capsys.readouterr().out
+    assert "in linf, proved" in shown
+    assert "semantics executed-float64" in shown

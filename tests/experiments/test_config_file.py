@@ -61,6 +61,11 @@ def test_an_option_can_be_set_on_a_part_given_by_name():
         ("optimizer={lr: 1}", "has no name; write optimizer=NAME"),
         ("certify.radii=[a]", "certify.radii[0]='a' in the configuration is not allowed; it must be a valid number"),
         ("certify.radii=[]", "it must have at least one entry"),
+        ("certify.norm=l1", "certify.norm='l1' in the configuration is not allowed; it must be 'l2' or 'linf'"),
+        (
+            "certify.semantics=float32",
+            "certify.semantics='float32' in the configuration is not allowed; it must be 'real' or 'executed-float64'",
+        ),
         ("data=3", "data=3 in the configuration is not allowed; it must be a mapping"),
         ("optimizer=schedule-free-adamw", "use schedule=constant"),
         ("name=a/b", "it must be letters, digits and"),

@@ -50,3 +50,9 @@ def test_the_mean_training_pixel_is_subtracted_if_asked_for(experiment):
 def test_what_does_not_fit_together_is_refused(override, sentence):
     with pytest.raises(UserError, match=sentence):
         prepare(load_config("digits", ["trainer.threads=1", override]))
+
+
+def test_layers_without_a_constant_in_the_norm_are_named_before_the_training():
+    options = ["trainer.threads=1", "layer=sandwich", "certify.norm=linf"]
+    with pytest.raises(UserError, match=r"Sandwich1d at .* in the table of known constants in l_inf"):
+        prepare(load_config("digits", options))

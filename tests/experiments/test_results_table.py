@@ -32,3 +32,22 @@ def test_results_show_every_radius_and_whether_the_constant_is_proved(proved, wo
         ["0.5", "71.00%", "80.00%"],
         ["10", "0.00%", MISSING],
     ]
+
+
+def test_norm_and_semantics_are_shown(tmp_path, capsys):
+    results = {
+        "split": "test",
+        "accuracy": 0.9,
+        "certified": {"0.1": 0.5},
+        "attacked": {},
+        "norm": "linf",
+        "semantics": "executed-float64",
+        "lipschitz_bound": {"value": 1.0, "proved": True},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    show_results(RunFolder(tmp_path))
+    out = capsys.readouterr().out
+    assert "Lipschitz constant (linf) <= 1.0000000 (proved)" in out
+    assert "semantics executed-float64: what any float64 evaluation of the frozen operations computes" in out
+    assert "linf radius" in out
+    assert "l2" in out

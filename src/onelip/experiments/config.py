@@ -153,12 +153,16 @@ class Trainer(Section):
 class Certify(Section):
     """Certified accuracy is reported at `radii`, of the weights after the last epoch or after the best one.
 
-    The best is that of the highest certified accuracy at `selection_radius` on the validation images.
+    The best is that of the highest certified accuracy at `selection_radius` on the validation images, which is in l2
+    whatever the norm. `norm` is that of the certificate; `semantics` what it is about: the function in real arithmetic,
+    or whatever a float64 evaluation of it computes.
     """
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
     weights: Literal["best", "last"] = "best"
     selection_radius: Radius = 0.25
+    norm: Literal["l2", "linf"] = "l2"
+    semantics: Literal["real", "executed-float64"] = "real"
     max_samples: PositiveInt | None = None
 
 

@@ -57,8 +57,17 @@ def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
         The certificate.
     """
     network, samples, epoch = _network_and_samples(experiment, folder)
+    options = experiment.config.certify
     with work_bar("certifying") as progress:
-        certificate = certify(network, samples.images, samples.labels, scale=samples.scale, progress=progress)
+        certificate = certify(
+            network,
+            samples.images,
+            samples.labels,
+            scale=samples.scale,
+            norm=options.norm,
+            semantics=options.semantics,
+            progress=progress,
+        )
     certificate.save(folder.path)
     return Certified(network, samples, certificate, epoch)
 
@@ -161,6 +170,8 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         "accuracy": certificate.accuracy,
         "certified": {radius_key(r): certificate.certified_accuracy(r) for r in config.certify.radii},
         "attacked": {radius_key(r): a for r, a in zip(attack["radii"], attack["accuracy"], strict=True)},
+        "norm": certificate.norm,
+        "semantics": certificate.semantics,
         "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
         "split": "test",
     }

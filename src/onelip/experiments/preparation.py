@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from onelip import data, layers, losses, models
+from onelip.bounds import lipschitz_bound
 from onelip.data import DataSet, ImageData
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
@@ -63,6 +64,9 @@ def prepare(config: ExperimentConfig) -> Experiment:
         model = build_model(config, images)
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
+        if config.certify.norm != "l2":
+            # Layers without a constant in this norm are named now instead of after the training.
+            lipschitz_bound(layers.to_plain(model), images.input_shape, config.certify.norm)
     return Experiment(config, images, train, validation, model, loss)
 
 

@@ -7,6 +7,7 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from onelip.certify.checker import MEANINGS
 from onelip.experiments.console import say
 from onelip.experiments.report.numbers import share_text, upper_text
 from onelip.experiments.run_folder import RunFolder
@@ -21,9 +22,12 @@ def show_results(folder: RunFolder) -> None:
     results = json.loads(folder.results_file.read_text("utf-8"))
     bound = results["lipschitz_bound"]
     word = "proved" if bound["proved"] else "estimated, NOT proved"
-    say(f"{results['split']} split; Lipschitz constant <= {upper_text(bound['value'])} ({word})")
+    norm, semantics = results.get("norm", "l2"), results.get("semantics", "real")
+    say(f"{results['split']} split; Lipschitz constant ({norm}) <= {upper_text(bound['value'])} ({word})")
+    say(f"semantics {semantics}: {MEANINGS[semantics]}")
     table = Table()
-    for column in ("l2 radius", "certified accuracy", "accuracy under attack"):
+    # The search is in l2; within the same radius it stays inside of the ball in l_inf.
+    for column in (f"{norm} radius", "certified accuracy", f"accuracy under {'' if norm == 'l2' else 'l2 '}attack"):
         table.add_column(column, justify="right")
     table.add_row("0", share_text(results["accuracy"]), "")
     for radius in sorted({*results["certified"], *results["attacked"]}, key=float):

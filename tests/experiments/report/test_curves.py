@@ -50,7 +50,7 @@ def test_an_unbounded_radius_does_not_stretch_the_axis():
 
 def make_certificate(radii):
     radii = np.array(radii)
-    return SimpleNamespace(radii=radii, accuracy=0.9, certified_accuracy=lambda r: float((radii > r).mean()))
+    return SimpleNamespace(norm="l2", radii=radii, accuracy=0.9, certified_accuracy=lambda r: float((radii > r).mean()))
 
 
 def make_attack(samples, accuracy=(0.6, 0.2)):

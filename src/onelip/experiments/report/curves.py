@@ -84,7 +84,7 @@ def certified_chart(certificate: Certificate, attack: Mapping[str, Any] | None) 
         held = _certified_of_attacked(certificate, n_attacked, points[-1][0])
         lines += [under_attack, *([held] if partial else [])]
         band = (under_attack, held)
-    axes = Axis("l2 radius", 0.0, limit), Axis("accuracy", 0.0, 1.0, percent=True)
+    axes = Axis(f"{certificate.norm} radius", 0.0, limit), Axis("accuracy", 0.0, 1.0, percent=True)
     return make_chart("Certified accuracy against radius", _describe(certificate, attack), axes, lines, band=band)
 
 

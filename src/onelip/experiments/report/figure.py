@@ -54,7 +54,7 @@ def _draw(record: RunRecord, path: Path) -> None:
     percent = [100 * share for share in shares]
     axes.step(radii, percent, where="post", color=PROVED, linewidth=2, label=word)
     axes.fill_between(radii, percent, step="post", color=PROVED, alpha=0.12, linewidth=0)
-    axes.set(xlim=(0, limit), ylim=(0, 102), xlabel="l2 radius", ylabel="accuracy (%)")
+    axes.set(xlim=(0, limit), ylim=(0, 102), xlabel=f"{certificate.norm} radius", ylabel="accuracy (%)")
     axes.grid(color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -68,10 +68,11 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "chart": None if certificate is None else certified_chart(certificate, record.attack),
         "attacked": attack_summary(record),
         "radius_rows": radius_rows(record),
+        "norm": "l2" if certificate is None else certificate.norm,
         "learning": learning,
         "learning_note": _learning_note(record),
         "layers": _layers(record),
-        "gallery": None if gallery is None else _gallery_context(gallery),
+        "gallery": None if gallery is None else _gallery_context(gallery, record),
         "gallery_absent": gallery_absent,
         "facts": facts(record),
         "commands": _commands(record.folder.path),
@@ -113,7 +114,7 @@ def _gallery(record: RunRecord) -> tuple[Gallery | None, str]:
     return (gallery, "") if gallery.examples else (None, "No image is certified at a positive radius.")
 
 
-def _gallery_context(gallery: Gallery) -> Mapping[str, Any]:
+def _gallery_context(gallery: Gallery, record: RunRecord) -> Mapping[str, Any]:
     examples = []
     for e in gallery.examples:
         end = min(e.distance, gallery.scale)
@@ -131,10 +132,12 @@ def _gallery_context(gallery: Gallery) -> Mapping[str, Any]:
             "between": round(max(0.0, 100 * (end - e.radius) / gallery.scale), 2),
         }
         examples.append(shown)
+    norm = "l2" if record.certificate is None else record.certificate.norm
+    other = "" if norm == "l2" else f", certified radii {norm}"
     note = (
         f"Chosen by a fixed rule, not by eye: correctly classified images are ranked by certified radius and cut into "
         f"{len(examples)} equal slices; each slice gives the image nearest to its middle of a class shown least so "
-        f"far. Distances are l2 in pixel units. An image between the two may exist that the search did not find."
+        f"far. Distances are l2 in pixel units{other}. An image between the two may exist that the search did not find."
     )
     return {"examples": examples, "reach": plain_text(gallery.reach), "note": note}
 
@@ -143,14 +146,14 @@ def _layers(record: RunRecord) -> Mapping[str, Any] | None:
     certificate = record.certificate
     if certificate is None:
         return None
-    bound = certificate.bound
+    bound, both = certificate.bound, "√2" if certificate.norm == "l2" else "2"
     head = (
         f"The radii divide by the constant up to the last layer, {upper_text(certificate.head_constant)}, and by the "
         f"distance of the rows of that layer, pair by pair."
         if certificate.head == "linear"
-        else "The radii divide by the constant of the whole network times √2."
+        else f"The radii divide by the constant of the whole network times {both}."
     )
-    text = f"Upper bounds of the l2 Lipschitz constant of each part, rounded up. {head}"
+    text = f"Upper bounds of the {certificate.norm} Lipschitz constant of each part, rounded up. {head}"
     return {"rows": audit_rows(certificate), "text": text, "total": upper_text(bound.value), "proved": bound.proved}
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from onelip.certify.checker import MEANINGS
 from onelip.experiments.report.gallery import Gallery
 from onelip.experiments.report.numbers import (
     MISSING,
@@ -114,6 +115,8 @@ def lead(record: RunRecord, gallery: Gallery | None) -> Shown | None:
         "certified": None if radius is None else share_text(certificate.certified_accuracy(radius), guaranteed=True),
         "radius": None if radius is None else plain_text(radius),
         "proved": certificate.bound.proved,
+        "norm": certificate.norm,
+        "about": MEANINGS[certificate.semantics],
     }
 
 
@@ -141,7 +144,7 @@ def tiles(record: RunRecord) -> list[Shown]:
         shown.append(tile(f"certified at {plain_text(float(radius))}", share, detail, "proved"))
     bound = results["lipschitz_bound"]
     status = "proved" if bound["proved"] else "ESTIMATE, not proved"
-    shown.append(tile("Lipschitz constant ≤", upper_text(bound["value"]), f"l2, {status}"))
+    shown.append(tile("Lipschitz constant ≤", upper_text(bound["value"]), f"{results.get('norm', 'l2')}, {status}"))
     if "n_parameters" in results:
         shown.append(tile("parameters", f"{results['n_parameters']:,}"))
     if "train_seconds" in results:
@@ -227,6 +230,8 @@ def facts(record: RunRecord) -> list[tuple[str, str]]:
         "data set": results.get("data"),
         "split reported on": results.get("split"),
         "images certified": certified,
+        "norm": "" if record.certificate is None else record.certificate.norm,
+        "semantics": "" if record.certificate is None else record.certificate.semantics,
         "model": results.get("model"),
         "layer": results.get("layer"),
         "seed": results.get("seed"),
