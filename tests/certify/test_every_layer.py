@@ -42,6 +42,10 @@ def test_layer_is_certified_and_verified(record, tmp_path):
     assert (certificate.radii > 0).all()
     outcome = verify(certificate.save(tmp_path))
     assert outcome.ok, str(outcome)
+    executed = certify(model, x, labels, semantics="executed-float64")
+    assert (executed.radii > 0.999 * certificate.radii).all()
+    outcome = verify(executed.save(tmp_path))
+    assert outcome.ok, str(outcome)
 
 
 @pytest.mark.parametrize("name", ["cpl", "liresnet", "ossn", "spectral-norm", "spectral-rescaling"])
