@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from typing_extensions import override
 
 # Importing the rules enters them in the registry.
-from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
+from onelip.bounds import activation_rules, affine_rules, convolution_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
 from onelip.bounds.tracing import Traced, trace
@@ -132,7 +132,7 @@ def _shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
-def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBound:
+def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], *, size_free: bool = False) -> NetworkBound:
     """Bound the l2 Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
@@ -142,6 +142,9 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBoun
     Args:
         model: Any module that torch.fx can trace.
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
+        size_free: Bound torch's convolutions for images of every size at once, which is faster and often looser; by
+            default, at the sizes that they have for this input. With reflected or replicated pixels, for every size
+            at which a pixel is copied as often as at this one.
 
     Returns:
         The constant with one row for each part.
@@ -153,15 +156,16 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBoun
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    return analyse(trace(model), shape).total
+    return analyse(trace(model), shape, size_free).total
 
 
-def analyse(traced: Traced, input_shape: Shape) -> Analysis:
+def analyse(traced: Traced, input_shape: Shape, size_free: bool = False) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
+        size_free: Bound convolutions for images of every size?
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -170,7 +174,7 @@ def analyse(traced: Traced, input_shape: Shape) -> Analysis:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
-        propagation = _Propagation(traced)
+        propagation = _Propagation(traced, size_free)
         propagation.run(_sample(traced.root, input_shape))
     total = propagation.output
     if total is None:
@@ -192,8 +196,9 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, size_free: bool) -> None:
         self.module = traced.root
+        self.size_free = size_free
         self.graph = traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
@@ -258,9 +263,11 @@ class _Propagation:
         module = self.module.get_submodule(str(node.target))
         if _foreign_hooks(module):
             raise Refused("it has forward hooks, which may change what it computes")
+        if len(call.args) + len(call.kwargs) > 1:
+            raise Refused("it is called with more than its input, which may change what it computes")
         key = id(module), tuple(call.only_signal()[0].shape[1:])
         if key not in self._own:
-            own = module_bound(module, key[1])
+            own = module_bound(module, key[1], self.size_free)
             if own is None:
                 raise UnknownLipschitzConstant(str(node.target), type(module).__name__)
             self._own[key] = own
@@ -274,7 +281,7 @@ class _Propagation:
         return total
 
     def _of_call(self, node: fx.Node, call: Call) -> Bound:
-        rule = call_rule(node.target)
+        rule = call_rule(node.target, self.size_free)
         if rule is None:
             raise UnknownLipschitzConstant(node.name, self._kind(node))
         total = rule(call)

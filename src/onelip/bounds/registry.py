@@ -85,8 +85,9 @@ class Call:
 
 CallRule = Callable[[Call], Bound]
 
-_MODULES: dict[type[nn.Module], ModuleRule] = {}
-_CALLS: dict[Any, CallRule] = {}
+# Each with the rule for one input size and the rule for every size; mostly the same.
+_MODULES: dict[type[nn.Module], tuple[ModuleRule, ModuleRule]] = {}
+_CALLS: dict[Any, tuple[CallRule, CallRule]] = {}
 
 
 def _operands(values: Iterable[Any]) -> list[Operand]:
@@ -117,7 +118,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def register_bound(target: Callable[..., Any], rule: Callable[..., Bound]) -> None:
+def register_bound(
+    target: Callable[..., Any], rule: Callable[..., Bound], *, size_free: Callable[..., Bound] | None = None
+) -> None:
     """Give a module class or a function a Lipschitz constant, for every network from now on.
 
     Args:
@@ -125,61 +128,70 @@ def register_bound(target: Callable[..., Any], rule: Callable[..., Bound]) -> No
             depends on the input, whose rule is called as `rule(input_shape, *args, **kwargs)` with the arguments
             that follow the tensor. `input_shape` excludes the batch axis. A later rule replaces an earlier one; a
             class's rule holds for subclasses that keep its `forward`.
-        rule: Returns a `Bound`; set its `proved` only if it is.
+        rule: Returns a `Bound` for inputs of that shape; set its `proved` only if it is.
+        size_free: Called alike where a bound for every size is asked for; None if `rule` gives one.
 
     Raises:
-        ValueError: If `target` is neither a module class nor callable, or `rule` is not callable.
+        ValueError: If `target` is neither a module class nor callable, or a rule is not callable.
     """
-    if not callable(target) or not callable(rule):
+    every = rule if size_free is None else size_free
+    if not (callable(target) and callable(rule) and callable(every)):
         raise ValueError(f"target={target!r} and rule={rule!r} in register_bound must both be callable")
     if isinstance(target, type) and issubclass(target, nn.Module):
-        _MODULES[target] = rule
+        _MODULES[target] = rule, every
         return
+    _CALLS[target] = _of_call(rule), _of_call(every)
 
+
+def _of_call(rule: Callable[..., Bound]) -> CallRule:
     def of_call(call: Call) -> Bound:
         value, before = call.only_signal()
         rest = tuple(plain(a) for a in call.args[1:])
         own = rule(tuple(value.shape[1:]), *rest, **{k: plain(v) for k, v in call.kwargs.items()})
         return before.then(own)
 
-    _CALLS[target] = of_call
+    return of_call
 
 
-def register_modules(rule: ModuleRule, *kinds: type[nn.Module]) -> None:
+def register_modules(rule: ModuleRule, *kinds: type[nn.Module], size_free: ModuleRule | None = None) -> None:
     """Enter one rule for several module classes.
 
     Args:
         rule: From the module and its input's shape to its constant.
         *kinds: The classes.
+        size_free: From the same to a constant for every size; None if `rule` gives one.
     """
     for kind in kinds:
-        register_bound(kind, rule)
+        register_bound(kind, rule, size_free=size_free)
 
 
-def register_calls(rule: CallRule, *targets: Any) -> None:
+def register_calls(rule: CallRule, *targets: Any, size_free: CallRule | None = None) -> None:
     """Enter the rule of functions (objects) and tensor methods (names).
 
     Args:
         rule: From the call to its constant as a function of the network's input.
         *targets: Functions or method names.
+        size_free: From the same to a constant for every size; None if `rule` gives one.
     """
     for target in targets:
-        _CALLS[target] = rule
+        _CALLS[target] = rule, rule if size_free is None else size_free
 
 
-def call_rule(target: Any) -> CallRule | None:
+def call_rule(target: Any, size_free: bool = False) -> CallRule | None:
     """Look up the rule of a function or tensor method.
 
     Args:
         target: A function, or a method's name.
+        size_free: For every input size?
 
     Returns:
         The rule, or None.
     """
     try:
-        return _CALLS.get(target)
+        rules = _CALLS.get(target)
     except TypeError:  # an unhashable callable
         return None
+    return None if rules is None else rules[size_free]
 
 
 def _registered_class(module: nn.Module) -> type[nn.Module] | None:
@@ -202,12 +214,13 @@ def has_module_rule(module: nn.Module) -> bool:
     return _registered_class(module) is not None
 
 
-def module_bound(module: nn.Module, input_shape: tuple[int, ...]) -> Bound | None:
+def module_bound(module: nn.Module, input_shape: tuple[int, ...], size_free: bool = False) -> Bound | None:
     """Bound one leaf module, as it behaves in eval mode.
 
     Args:
         module: The module.
         input_shape: Shape of one input sample.
+        size_free: For every input size?
 
     Returns:
         The bound, or None if its class has none.
@@ -217,7 +230,7 @@ def module_bound(module: nn.Module, input_shape: tuple[int, ...]) -> Bound | Non
     """
     kind = _registered_class(module)
     if kind is not None:
-        return _MODULES[kind](module, input_shape)
+        return _MODULES[kind][size_free](module, input_shape)
     own = getattr(module, "lipschitz_bound", None)
     if own is None:
         return None
