@@ -27,6 +27,9 @@ _STRIPE = 96
 _ROOM = 4e-8
 """Share of the claim, squared, that is left for E."""
 
+_ROW_BY_ROW = 16
+"""Rows up to which a triangular matrix is inverted row by row."""
+
 _CHUNK = 2**23
 """Entries held at once."""
 
@@ -168,7 +171,7 @@ def _factorised(blocks: _Blocks, plan: Cut, t: float) -> float:
             if inverse is None:
                 try:
                     lower[j, j] = np.linalg.cholesky(s)
-                    inverse = np.linalg.inv(lower[j, j])
+                    inverse = triangular_inverse(lower[j, j])
                 except np.linalg.LinAlgError:
                     return math.inf
             else:
@@ -180,6 +183,30 @@ def _factorised(blocks: _Blocks, plan: Cut, t: float) -> float:
     roundings = 4 * gamma((4 if np.iscomplexobj(blocks.rows) else 1) * inner) * (largest + float(lengths.max()))
     total = (2 * plan.band + 1) * (rest + roundings) * (1 + 1e-12)
     return t + total * (1 + 1e-12) + t * 1e-15 if math.isfinite(total) else math.inf
+
+
+def triangular_inverse(lower: Numbers) -> Numbers:
+    """Invert lower triangular matrices by halves; the result is checked wherever it is used.
+
+    Args:
+        lower: `(m, n, n)`, with a diagonal of numbers other than 0.
+
+    Returns:
+        `(m, n, n)`.
+    """
+    n = lower.shape[-1]
+    result = np.zeros_like(lower)
+    if n <= _ROW_BY_ROW:
+        for i in range(n):
+            result[:, i, :i] = -(lower[:, i : i + 1, :i] @ result[:, :i, :i])[:, 0]
+            result[:, i, i] = 1
+            result[:, i] /= lower[:, i, i, None]
+        return result
+    half = n // 2
+    first, last = triangular_inverse(lower[:, :half, :half]), triangular_inverse(lower[:, half:, half:])
+    result[:, :half, :half], result[:, half:, half:] = first, last
+    result[:, half:, :half] = -(last @ (lower[:, half:, :half] @ first))
+    return result
 
 
 def _norm(x: Numbers) -> float:

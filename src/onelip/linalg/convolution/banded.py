@@ -19,7 +19,7 @@ from torch import Tensor
 
 from onelip.linalg.convolution.operators import LineOperators, norm_with_error
 from onelip.linalg.norms import sum_up
-from onelip.linalg.positive import top_eigenvalue_bound
+from onelip.linalg.positive import all_below, top_eigenvalue_bound
 from onelip.linalg.rounding import add_up, gamma, multiply_up, up
 
 _BLOCK = 96
@@ -87,7 +87,7 @@ def operators_norm_bound(operators: LineOperators, estimate: float | None = None
         estimate: Of the largest norm in the batch, a little low; computed here if None.
 
     Returns:
-        The bound, rounded up: within 1e-6 where the estimate is; infinite if nothing could be proved.
+        The bound, rounded up: within 1e-6 where the estimate is; `operators.size` if nothing less could be proved.
 
     Cost: `proof_cost` for each try; one or two mostly.
     """
@@ -97,12 +97,17 @@ def operators_norm_bound(operators: LineOperators, estimate: float | None = None
     # Each entry of G is a sum of products of entries of T, which are sums themselves where taps coincide.
     terms = rows.shape[-1] + max(map(len, pairs.values())) + 2 * math.prod(operators.weights.shape[3:]) + 8
     error = multiply_up(_gamma(terms, rows), multiply_up(operators.size, operators.size))
-    if layout.blocks == 1:
-        square = max(top_eigenvalue_bound(_Gram(part, pairs, layout).block(0, 0)) for part in _parts(rows, layout))
+    if estimate is None and (layout.blocks > 1 or len(rows) > 1):
+        estimate = operators.estimate()
+    if estimate is None or layout.blocks == 1:
+        square = 0.0 if estimate is None else estimate**2 * (1 + _SLACKS[0])
+        for part in _parts(rows, layout):
+            square = _at_least(square, _Gram(part, pairs, layout).block(0, 0))
         return norm_with_error(add_up(square, error), operators)
-    estimate = operators.estimate() if estimate is None else estimate
-    square = max(_below(_Gram(part, pairs, layout), layout, estimate**2) for part in _parts(rows, layout))
-    return norm_with_error(add_up(square, error), operators)
+    # Weights that only meet zeros leave an estimate of 0, on which no factorisation is positive.
+    start = max(estimate**2, 1e-16 * operators.size**2)
+    square = max(_below(_Gram(part, pairs, layout), layout, start) for part in _parts(rows, layout))
+    return norm_with_error(min(add_up(square, error), multiply_up(operators.size, operators.size)), operators)
 
 
 def _gamma(terms: int, like: Tensor) -> float:
@@ -113,6 +118,12 @@ def _gamma(terms: int, like: Tensor) -> float:
 def _parts(rows: Tensor, layout: _Layout) -> tuple[Tensor, ...]:
     size = (layout.inner * layout.merged) ** 2 * (layout.band + 2) * (layout.band + 1)
     return rows.split(max(1, _CHUNK // size))
+
+
+def _at_least(square: float, g: Tensor) -> float:
+    # A bound of all eigenvalues: the given number, if it is one.
+    failed = ~all_below(g, square)
+    return top_eigenvalue_bound(g[failed], square) if bool(failed.any()) else square
 
 
 def _below(gram: _Gram, layout: _Layout, square: float) -> float:

@@ -155,34 +155,47 @@ def _norm_at(
     x = finite_double(weight, "weight")
     if not bool(x.any()):
         return Bound(0.0, True, "zero")
+    scaled, exponent = power_of_two_scale(x)
+    operators = LineOperators.of(scaled.unflatten(0, (groups, -1)), lines)
+    at_once = _at_once(operators)
+    if at_once is not None and (len(lines) == 3 or not _nearly_isometric(operators)):
+        return scaled_bound(operators_norm_bound(at_once[0]), exponent, at_once[1])
+    if len(lines) == 3:
+        # The bound for every size is dear and loose, and strips are always at hand.
+        value, method = _proved(operators, math.inf)
+        return scaled_bound(value, exponent, method)
     copies = math.prod(line.ring.copies for line in lines)
-    whole = _fits_every_size(lines)
-    free = conv_norm_size_free(x, stride=stride, dilation=dilation, groups=groups, copies=copies) if whole else None
-    x, exponent = power_of_two_scale(x)
-    operators = LineOperators.of(x.unflatten(0, (groups, -1)), lines)
-    known = math.inf if free is None else math.ldexp(free.value, -exponent)
-    if free is not None and known <= (1 + _EXACT) * _longest(operators):
+    free = conv_norm_size_free(x, stride=stride, dilation=dilation, groups=groups, copies=copies)
+    known = math.ldexp(free.value, -exponent)
+    if known <= (1 + _EXACT) * _longest(operators):
         return free
-    value, method = _proved(operators, known)
-    return free if free is not None and value >= known else scaled_bound(value, exponent, method)
+    if at_once is not None:
+        value, method = operators_norm_bound(at_once[0]), at_once[1]
+    else:
+        value, method = _proved(operators, known)
+    return free if value >= known else scaled_bound(value, exponent, method)
 
 
-def _fits_every_size(lines: Sequence[Line]) -> bool:
-    # In three dimensions the bound for every size is dear and loose, and another one is always at hand.
-    return len(lines) < 3
-
-
-def _proved(operators: LineOperators, known: float) -> tuple[float, str]:
+def _at_once(operators: LineOperators) -> tuple[LineOperators, str] | None:
+    # The exact proof, if it is about as cheap as the one for every size.
     if all(line.ring.whole for line in operators.lines):
         axes = range(len(operators.lines))
         ring = operators.at_frequencies(axes, [0] * len(axes))
         if proof_cost(ring) <= _USUAL:
-            return operators_norm_bound(ring), "frequencies of the image"
-    cost = proof_cost(operators)
-    if cost <= _CHEAP:
-        return operators_norm_bound(operators), _PIXELS
-    if _is_large(operators.lines):
+            return ring, "frequencies of the image"
+    return (operators, _PIXELS) if proof_cost(operators) <= _CHEAP else None
+
+
+def _nearly_isometric(operators: LineOperators) -> bool:
+    # Could the kernel be orthogonal? Then all outputs, or all inputs, have the same norm.
+    squares = operators.weights.square().flatten(3).sum(-1)
+    return any(float(sums.max()) <= 1.02 * float(sums.min()) for sums in (squares.sum(1), squares.sum(2)))
+
+
+def _proved(operators: LineOperators, known: float) -> tuple[float, str]:
+    if _is_large(operators.lines) and known < math.inf:
         return known, ""
+    cost = proof_cost(operators)
     estimate = operators.estimate(known / (1 + _GOOD))
     if known <= (1 + _GOOD) * estimate:
         return known, ""
