@@ -51,7 +51,7 @@ LINEAR = {
 def test_linear_calls_have_the_row_sum_of_their_jacobian(name):
     module = Calls(LINEAR[name]).double()
     exact = row_sum(module, torch.randn(4, 4, generator=torch.Generator().manual_seed(2)))
-    bound = lipschitz_bound(module, (4, 4), "linf").value
+    bound = lipschitz_bound(module, (4, 4), norm="linf").value
     assert exact * (1 - 1e-12) <= bound
     # Signals are added and scaled without regard to what cancels.
     slack = {"alpha": 8 / 5}.get(name, 1.0)
@@ -75,7 +75,7 @@ def test_no_jacobian_of_other_calls_exceeds_the_constant(name):
     module = Calls(NONLINEAR[name]).double()
     generator = torch.Generator().manual_seed(3)
     found = max(row_sum(module, s * torch.randn(4, 4, generator=generator)) for s in (0.1, 1.0, 3.0) for _ in range(3))
-    bound = lipschitz_bound(module, (4, 4), "linf").value
+    bound = lipschitz_bound(module, (4, 4), norm="linf").value
     assert found <= bound * (1 + 1e-12)
     assert found >= bound / 3
 
@@ -94,4 +94,4 @@ def test_no_jacobian_of_other_calls_exceeds_the_constant(name):
 )
 def test_what_has_no_constant_is_refused(function, words):
     with pytest.raises(UnknownLipschitzConstant, match=words):
-        lipschitz_bound(Calls(function), (4, 4), "linf")
+        lipschitz_bound(Calls(function), (4, 4), norm="linf")

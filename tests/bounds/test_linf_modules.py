@@ -65,7 +65,7 @@ def test_linear_maps_have_the_row_sum_of_their_jacobian(name):
     torch.manual_seed(0)
     build, shape = LINEAR[name]
     module = build().eval()
-    bound = lipschitz_bound(module, shape, "linf")
+    bound = lipschitz_bound(module, shape, norm="linf")
     exact = row_sum(module, torch.randn(shape))
     assert bound.proved
     assert bound.norm == "linf"
@@ -100,7 +100,7 @@ def test_no_jacobian_of_other_layers_exceeds_the_constant(name):
     torch.manual_seed(0)
     build, shape, value = NONLINEAR[name]
     module = build().eval()
-    bound = lipschitz_bound(module, shape, "linf").value
+    bound = lipschitz_bound(module, shape, norm="linf").value
     found = max(row_sum(module, size * torch.randn(shape)) for size in (0.1, 1.0, 10.0) for _ in range(4))
     assert found <= bound * (1 + 1e-12)
     assert found >= bound / 3
@@ -133,7 +133,7 @@ def test_only_the_taps_that_reach_the_image_count():
 
 def test_layers_of_their_own_norm_keep_their_bound():
     model = nn.Sequential(L.LInfConv2d(2, 4, 3, padding=1), L.MaxMin(), nn.Flatten(), L.LInfLinear(64, 3))
-    bound = lipschitz_bound(model, (2, 4, 4), "linf")
+    bound = lipschitz_bound(model, (2, 4, 4), norm="linf")
     assert bound.value <= 1 + 1e-12
     assert str(bound).splitlines()[-1].startswith("Lipschitz constant (linf) <= ")
     assert lipschitz_bound(model, (2, 4, 4)).norm == "l2"
@@ -141,9 +141,9 @@ def test_layers_of_their_own_norm_keep_their_bound():
 
 def test_what_has_no_rule_is_named():
     with pytest.raises(UnknownLipschitzConstant, match=r"AOCConv2d at '1' .* in l_inf; .*, norm='linf'\)"):
-        lipschitz_bound(nn.Sequential(nn.ReLU(), L.AOCConv2d(2, 2, 3, padding=1)), (2, 4, 4), "linf")
+        lipschitz_bound(nn.Sequential(nn.ReLU(), L.AOCConv2d(2, 2, 3, padding=1)), (2, 4, 4), norm="linf")
     with pytest.raises(ValueError, match="norm='l1' in lipschitz_bound must be 'l2' or 'linf'"):
-        lipschitz_bound(nn.ReLU(), (2,), "l1")
+        lipschitz_bound(nn.ReLU(), (2,), norm="l1")
 
 
 class Doubled(nn.Module):
@@ -154,6 +154,6 @@ class Doubled(nn.Module):
 def test_users_can_register_rules():
     register_bound(Doubled, lambda module, shape: Bound(2.0, True, "by hand"), norm="linf")
     assert has_module_rule(Doubled())
-    assert lipschitz_bound(nn.Sequential(Doubled()), (3,), "linf").layers[0].bound.method == "by hand"
+    assert lipschitz_bound(nn.Sequential(Doubled()), (3,), norm="linf").layers[0].bound.method == "by hand"
     with pytest.raises(ValueError, match="norm='linfty' in register_bound"):
         register_bound(Doubled, lambda module, shape: Bound(2.0, True, "by hand"), norm="linfty")

@@ -278,7 +278,7 @@ def test_a_global_head_in_linf_divides_by_two():
     model, x = nn.Sequential(nn.Linear(4, 4), L.Abs()), torch.rand(5, 4)
     certificate = certify(model, x, predictions(model, x), norm="linf")
     z = model(x).detach().double()
-    exact = (z.amax(1, keepdim=True) - z) / (2 * lipschitz_bound(model, (4,), "linf").value)
+    exact = (z.amax(1, keepdim=True) - z) / (2 * lipschitz_bound(model, (4,), norm="linf").value)
     others = ~np.eye(4, dtype=bool)[certificate.labels]
     assert np.allclose(certificate.class_radii[others], exact.numpy()[others], rtol=1e-4)
 

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from onelip.bounds import activation_rules as activations
 from onelip.bounds import pooling_rules as pooling
-from onelip.bounds.affine_rules import channel_factors, conv_bound
+from onelip.bounds.affine_rules import channel_factors
 from onelip.bounds.registry import Call, Operand, Refused, known, largest, plain, register_calls
-from onelip.bounds.windows import pair
 from onelip.linalg import Bound, divide_up, matrix_norm_bound, sqrt_up
 
 
@@ -117,20 +116,6 @@ def _weight(call: Call) -> Tensor:
 
 def _linear(call: Call, value: Tensor) -> Bound:
     return matrix_norm_bound(_weight(call))
-
-
-def _conv2d(call: Call, value: Tensor) -> Bound:
-    padding = call.argument(4, "padding", 0)
-    if isinstance(padding, str):
-        raise Refused("padding as a word is bounded in nn.Conv2d only")
-    return conv_bound(
-        _weight(call),
-        tuple(value.shape[2:]),
-        stride=pair(call.argument(3, "stride", 1)),
-        dilation=pair(call.argument(5, "dilation", 1)),
-        groups=call.argument(6, "groups", 1),
-        pads=tuple((p, p) for p in pair(padding)),
-    )
 
 
 def _batch_norm(call: Call, value: Tensor) -> Bound:
@@ -251,7 +236,6 @@ def _register() -> None:
     register_calls(_scaled(_slope), F.leaky_relu)
     register_calls(_scaled(_dropout), F.dropout, F.dropout2d, F.alpha_dropout)
     register_calls(_scaled(_linear), F.linear)
-    register_calls(_scaled(_conv2d), F.conv2d, torch.conv2d)
     register_calls(_scaled(_batch_norm), F.batch_norm)
     register_calls(_scaled(_avg_pool), F.avg_pool2d)
     register_calls(_scaled(_max_pool), F.max_pool2d, torch.max_pool2d)

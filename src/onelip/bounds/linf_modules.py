@@ -161,11 +161,11 @@ def _residual(module: Residual, shape: Shape) -> Bound:
     inner = module.branch_shape(shape)
     if inner is None:
         raise Refused("the shape of its branch's input is not known")
-    return module.bound_from(lipschitz_bound(module.fn, inner, "linf").bound)
+    return module.bound_from(lipschitz_bound(module.fn, inner, norm="linf").bound)
 
 
 def _convex_residual(module: layers.ConvexResidual, shape: Shape) -> Bound:
-    return module.bound_from([lipschitz_bound(branch, shape, "linf").bound for branch in module.branches])
+    return module.bound_from([lipschitz_bound(branch, shape, norm="linf").bound for branch in module.branches])
 
 
 _COPYING = (

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from typing_extensions import override
 
 # Importing the rules enters them in the registry.
-from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
+from onelip.bounds import activation_rules, affine_rules, convolution_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Norm, Operand, Refused, call_rule, checked_norm, module_bound, plain
 from onelip.bounds.tracing import Traced, trace
@@ -135,7 +135,9 @@ def _shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
-def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], norm: Norm = "l2") -> NetworkBound:
+def lipschitz_bound(
+    model: nn.Module, input_shape: Iterable[int], *, norm: Norm = "l2", size_free: bool = False
+) -> NetworkBound:
     """Bound the Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
@@ -147,6 +149,9 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], norm: Norm = "
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
         norm: "l2" or "linf", in which both input and output are measured. In l_inf layers with a `linf_bound` count as
             that, dense layers and convolutions as their largest row sum; layers of other methods have no rule there.
+        size_free: Bound torch's convolutions for images of every size at once, which is faster and often looser; by
+            default, at the sizes that they have for this input. With reflected or replicated pixels, for every size
+            at which a pixel is copied as often as at this one.
 
     Returns:
         The constant with one row for each part.
@@ -159,16 +164,17 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], norm: Norm = "
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound")).total
+    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound"), size_free).total
 
 
-def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2") -> Analysis:
+def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", size_free: bool = False) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
         norm: In which input and output are measured.
+        size_free: Bound convolutions for images of every size?
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -177,7 +183,7 @@ def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2") -> Analysis:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
-        propagation = _Propagation(traced, norm)
+        propagation = _Propagation(traced, norm, size_free)
         propagation.run(_sample(traced.root, input_shape))
     total = propagation.output
     if total is None:
@@ -199,9 +205,10 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced, norm: Norm) -> None:
+    def __init__(self, traced: Traced, norm: Norm, size_free: bool) -> None:
         self.norm = norm
         self.module = traced.root
+        self.size_free = size_free
         self.graph = traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
@@ -266,9 +273,11 @@ class _Propagation:
         module = self.module.get_submodule(str(node.target))
         if _foreign_hooks(module):
             raise Refused("it has forward hooks, which may change what it computes")
+        if len(call.args) + len(call.kwargs) > 1:
+            raise Refused("it is called with more than its input, which may change what it computes")
         key = id(module), tuple(call.only_signal()[0].shape[1:])
         if key not in self._own:
-            own = module_bound(module, key[1], self.norm)
+            own = module_bound(module, key[1], self.norm, self.size_free)
             if own is None:
                 raise self._unknown(str(node.target), type(module).__name__)
             self._own[key] = own
@@ -282,7 +291,7 @@ class _Propagation:
         return total
 
     def _of_call(self, node: fx.Node, call: Call) -> Bound:
-        rule = call_rule(node.target, self.norm)
+        rule = call_rule(node.target, self.norm, self.size_free)
         if rule is None:
             raise self._unknown(node.name, self._kind(node))
         total = rule(call)

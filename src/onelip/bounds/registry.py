@@ -90,8 +90,9 @@ class Call:
 
 CallRule = Callable[[Call], Bound]
 
-_MODULES: dict[Norm, dict[type[nn.Module], ModuleRule]] = {"l2": {}, "linf": {}}
-_CALLS: dict[Norm, dict[Any, CallRule]] = {"l2": {}, "linf": {}}
+# Each with the rule for one input size and the rule for every size; mostly the same.
+_MODULES: dict[Norm, dict[type[nn.Module], tuple[ModuleRule, ModuleRule]]] = {"l2": {}, "linf": {}}
+_CALLS: dict[Norm, dict[Any, tuple[CallRule, CallRule]]] = {"l2": {}, "linf": {}}
 
 
 def _operands(values: Iterable[Any]) -> list[Operand]:
@@ -141,7 +142,13 @@ def checked_norm(norm: str, owner: str) -> Norm:
     raise ValueError(f"norm={norm!r} in {owner} must be 'l2' or 'linf'")
 
 
-def register_bound(target: Callable[..., Any], rule: Callable[..., Bound], *, norm: Norm = "l2") -> None:
+def register_bound(
+    target: Callable[..., Any],
+    rule: Callable[..., Bound],
+    *,
+    norm: Norm = "l2",
+    size_free: Callable[..., Bound] | None = None,
+) -> None:
     """Give a module class or a function a Lipschitz constant, for every network from now on.
 
     Args:
@@ -149,66 +156,77 @@ def register_bound(target: Callable[..., Any], rule: Callable[..., Bound], *, no
             depends on the input, whose rule is called as `rule(input_shape, *args, **kwargs)` with the arguments
             that follow the tensor. `input_shape` excludes the batch axis. A later rule replaces an earlier one; a
             class's rule holds for subclasses that keep its `forward`.
-        rule: Returns a `Bound`; set its `proved` only if it is.
+        rule: Returns a `Bound` for inputs of that shape; set its `proved` only if it is.
         norm: "l2" or "linf": the norm that the constant holds in.
+        size_free: Called alike where a bound for every size is asked for; None if `rule` gives one.
 
     Raises:
-        ValueError: If `target` is neither a module class nor callable, `rule` is not callable, or `norm` is unknown.
+        ValueError: If `target` is neither a module class nor callable, a rule is not callable, or `norm` is unknown.
     """
-    if not callable(target) or not callable(rule):
+    every = rule if size_free is None else size_free
+    if not (callable(target) and callable(rule) and callable(every)):
         raise ValueError(f"target={target!r} and rule={rule!r} in register_bound must both be callable")
     checked_norm(norm, "register_bound")
     if isinstance(target, type) and issubclass(target, nn.Module):
-        _MODULES[norm][target] = rule
+        _MODULES[norm][target] = rule, every
         return
+    _CALLS[norm][target] = _of_call(rule), _of_call(every)
 
+
+def _of_call(rule: Callable[..., Bound]) -> CallRule:
     def of_call(call: Call) -> Bound:
         value, before = call.only_signal()
         rest = tuple(plain(a) for a in call.args[1:])
         own = rule(tuple(value.shape[1:]), *rest, **{k: plain(v) for k, v in call.kwargs.items()})
         return before.then(own)
 
-    _CALLS[norm][target] = of_call
+    return of_call
 
 
-def register_modules(rule: ModuleRule, *kinds: type[nn.Module], norm: Norm = "l2") -> None:
+def register_modules(
+    rule: ModuleRule, *kinds: type[nn.Module], norm: Norm = "l2", size_free: ModuleRule | None = None
+) -> None:
     """Enter one rule for several module classes.
 
     Args:
         rule: From the module and its input's shape to its constant.
         *kinds: The classes.
         norm: In which the constant holds.
+        size_free: From the same to a constant for every size; None if `rule` gives one.
     """
     for kind in kinds:
-        register_bound(kind, rule, norm=norm)
+        register_bound(kind, rule, norm=norm, size_free=size_free)
 
 
-def register_calls(rule: CallRule, *targets: Any, norm: Norm = "l2") -> None:
+def register_calls(rule: CallRule, *targets: Any, norm: Norm = "l2", size_free: CallRule | None = None) -> None:
     """Enter the rule of functions (objects) and tensor methods (names).
 
     Args:
         rule: From the call to its constant as a function of the network's input.
         *targets: Functions or method names.
         norm: In which the constant holds.
+        size_free: From the same to a constant for every size; None if `rule` gives one.
     """
     for target in targets:
-        _CALLS[norm][target] = rule
+        _CALLS[norm][target] = rule, rule if size_free is None else size_free
 
 
-def call_rule(target: Any, norm: Norm = "l2") -> CallRule | None:
+def call_rule(target: Any, norm: Norm = "l2", size_free: bool = False) -> CallRule | None:
     """Look up the rule of a function or tensor method.
 
     Args:
         target: A function, or a method's name.
         norm: In which the constant is to hold.
+        size_free: For every input size?
 
     Returns:
         The rule, or None.
     """
     try:
-        return _CALLS[norm].get(target)
+        rules = _CALLS[norm].get(target)
     except TypeError:  # an unhashable callable
         return None
+    return None if rules is None else rules[size_free]
 
 
 def _registered_class(module: nn.Module, norm: Norm) -> type[nn.Module] | None:
@@ -231,13 +249,16 @@ def has_module_rule(module: nn.Module) -> bool:
     return any(_registered_class(module, norm) is not None for norm in NORMS)
 
 
-def module_bound(module: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> Bound | None:
+def module_bound(
+    module: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2", size_free: bool = False
+) -> Bound | None:
     """Bound one leaf module, as it behaves in eval mode.
 
     Args:
         module: The module.
         input_shape: Shape of one input sample.
         norm: In which the constant is to hold.
+        size_free: For every input size?
 
     Returns:
         The bound, or None if its class has none.
@@ -247,7 +268,7 @@ def module_bound(module: nn.Module, input_shape: tuple[int, ...], norm: Norm = "
     """
     kind = _registered_class(module, norm)
     if kind is not None:
-        return _MODULES[norm][kind](module, input_shape)
+        return _MODULES[norm][kind][size_free](module, input_shape)
     method = "lipschitz_bound" if norm == "l2" else "linf_bound"
     own = getattr(module, method, None)
     if own is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from onelip.bounds.network import lipschitz_bound
 from onelip.bounds.registry import Refused, register_bound, register_modules
 from onelip.layers import (
@@ -15,16 +17,24 @@ from onelip.layers import (
 from onelip.linalg import Bound
 
 
-def _residual(module: Residual, input_shape: tuple[int, ...]) -> Bound:
+def _residual(module: Residual, input_shape: tuple[int, ...], size_free: bool = False) -> Bound:
     shape = module.branch_shape(input_shape)
     if shape is None:
         raise Refused("the shape of its branch's input is not known")
-    return module.bound_from(lipschitz_bound(module.fn, shape).bound)
+    return module.bound_from(lipschitz_bound(module.fn, shape, size_free=size_free).bound)
 
 
-def _convex_residual(module: ConvexResidual, input_shape: tuple[int, ...]) -> Bound:
-    return module.bound_from([lipschitz_bound(branch, input_shape).bound for branch in module.branches])
+def _convex_residual(module: ConvexResidual, input_shape: tuple[int, ...], size_free: bool = False) -> Bound:
+    bounds = [lipschitz_bound(branch, input_shape, size_free=size_free).bound for branch in module.branches]
+    return module.bound_from(bounds)
 
 
-register_bound(ConvexResidual, _convex_residual)
-register_modules(_residual, AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual)
+register_bound(ConvexResidual, _convex_residual, size_free=partial(_convex_residual, size_free=True))
+register_modules(
+    _residual,
+    AdditiveResidual,
+    ConcatResidual,
+    L2NormResidual,
+    PrescaledResidual,
+    size_free=partial(_residual, size_free=True),
+)

@@ -66,7 +66,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
             model(train.pixels(slice(0, 2)))
         if config.certify.norm != "l2":
             # Layers without a constant in this norm are named now instead of after the training.
-            lipschitz_bound(layers.to_plain(model), images.input_shape, config.certify.norm)
+            lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
     return Experiment(config, images, train, validation, model, loss)
 
 

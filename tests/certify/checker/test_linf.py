@@ -42,14 +42,14 @@ def test_constants_are_those_of_the_prover(build):
     model = build()
     network = measured(model)
     mine = linf_constants(network)[network.graph.output]
-    assert mine == pytest.approx(lipschitz_bound(model, (2, 6, 6), "linf").value, rel=1e-9)
+    assert mine == pytest.approx(lipschitz_bound(model, (2, 6, 6), norm="linf").value, rel=1e-9)
 
 
 def test_operations_without_a_rule_are_refused_on_both_sides():
     with pytest.raises(VerificationError, match=r"op='gradient_residual2d' of '\w+' has no l_inf constant"):
         linf_constants(measured(rich()))
     with pytest.raises(UnknownLipschitzConstant, match=r"GradientResidual2d at '15' .*constants in l_inf"):
-        lipschitz_bound(rich(), (2, 6, 6), "linf")
+        lipschitz_bound(rich(), (2, 6, 6), norm="linf")
 
 
 def test_branches():

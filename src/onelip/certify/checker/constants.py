@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from onelip.certify.checker import windows
-from onelip.certify.checker.arithmetic import above, root, times
-from onelip.certify.checker.convolutions import of_height_one
+from onelip.certify.checker.arithmetic import above, times
+from onelip.certify.checker.convolution_norms import padded_norm, transposed_norm
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
@@ -51,51 +51,40 @@ def _linear(step: Step, shape: Shape, claimed: float) -> float:
     return matrix_norm(step.arrays["weight"], claimed)
 
 
-def _conv2d(step: Step, shape: Shape, claimed: float) -> float:
-    weight = step.arrays["weight"]
-    stride, dilation, groups = step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2), step.whole("groups", 1)
-    top, bottom, left, right = step.wholes("pads", 0, 4)
-    sizes, pads, mode = shape[2:], ((top, bottom), (left, right)), step.attributes["padding_mode"]
-    copies = math.prod(padding_copies(n, *p, mode) for n, p in zip(sizes, pads, strict=True))
-    if copies == 1:
-        return conv_norm(weight, stride, dilation, groups, claimed)
-    within = all(sum(p) <= d * (k - 1) for p, d, k in zip(pads, dilation, weight.shape[2:], strict=True))
-    if mode == "circular" and within:
-        # A circular convolution samples the frequencies of the infinite one; a stride only drops outputs, but its
-        # phases are circular too only if it divides the size.
-        divides = all(n % s == 0 for n, s in zip(sizes, stride, strict=True))
-        return conv_norm(weight, stride if divides else (1, 1), dilation, groups, claimed)
-    factor = root(float(copies))
-    return times(factor, conv_norm(weight, stride, dilation, groups, claimed / factor * (1 - 2.0**-50)))
-
-
-def _conv1d(step: Step, shape: Shape, claimed: float) -> float:
-    return _conv2d(of_height_one(step), (*shape[:2], 1, *shape[2:]), claimed)
-
-
-def padding_copies(size: int, before: int, after: int, mode: str) -> int:
-    """Count how often one pixel of a line occurs after padding, at most.
-
-    Args:
-        size: Pixels before padding.
-        before: Pixels added in front.
-        after: Pixels added behind.
-        mode: "zeros", "circular", "reflect" or "replicate".
-
-    Returns:
-        The largest count.
-    """
-    if mode == "zeros":
-        return 1
-    name = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}[mode]
-    line = np.pad(np.arange(size), (before, after), mode=name)  # type: ignore[call-overload]
-    return int(np.bincount(line).max())
+def _padded(step: Step, shape: Shape, claimed: float) -> float:
+    axes = _axes(step, shape)
+    sides = step.wholes("pads", 0, 2 * axes)
+    return padded_norm(
+        step.arrays["weight"],
+        shape[2:],
+        step.wholes("stride", 1, axes),
+        step.wholes("dilation", 1, axes),
+        step.whole("groups", 1),
+        list(zip(sides[::2], sides[1::2], strict=True)),
+        str(step.attributes["padding_mode"]),
+        claimed,
+    )
 
 
 def _transposed(step: Step, shape: Shape, claimed: float) -> float:
-    # The adjoint of a convolution, which has the same norm; cropping cannot raise it.
-    stride, dilation = step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2)
-    return conv_norm(step.arrays["weight"], stride, dilation, step.whole("groups", 1), claimed)
+    axes = _axes(step, shape)
+    return transposed_norm(
+        step.arrays["weight"],
+        shape[2:],
+        step.wholes("stride", 1, axes),
+        step.wholes("dilation", 1, axes),
+        step.whole("groups", 1),
+        step.wholes("padding", 0, axes),
+        step.wholes("output_padding", 0, axes),
+        claimed,
+    )
+
+
+def _axes(step: Step, shape: Shape) -> int:
+    axes = step.arrays["weight"].ndim - 2
+    if axes != len(shape) - 2 or not 1 <= axes <= 3:
+        raise VerificationError(f"weight of {axes} axes of {step.name!r} does not fit an input of shape {shape[1:]}")
+    return axes
 
 
 def _circular_transposed(step: Step, shape: Shape, claimed: float) -> float:
@@ -109,7 +98,8 @@ def _circular_transposed(step: Step, shape: Shape, claimed: float) -> float:
     for n, s, p, d, k in zip(shape[2:], stride, sums, dilation, weight.shape[2:], strict=True):
         if (n * s + p - d * (k - 1) - 1) // s + 1 != n:
             raise VerificationError(f"{step.name!r} is not the adjoint of a circular convolution at this image size")
-    return _transposed(step, shape, claimed)
+    # The adjoint of a convolution, which has the same norm.
+    return conv_norm(weight, stride, dilation, step.whole("groups", 1), claimed)
 
 
 def _gradient_residual(step: Step, shape: Shape, claimed: float) -> float:
@@ -163,9 +153,12 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "channel_pad": _one,
     "channel_shuffle": _one,
     "circular_conv_transpose2d": _circular_transposed,
-    "conv1d": _conv1d,
-    "conv2d": _conv2d,
+    "conv1d": _padded,
+    "conv2d": _padded,
+    "conv3d": _padded,
+    "conv_transpose1d": _transposed,
     "conv_transpose2d": _transposed,
+    "conv_transpose3d": _transposed,
     "frequency_conv2d": lambda step, _, claimed: frequency_constant(step, claimed),
     "frequency_sandwich2d": lambda step, _, claimed: sandwich_constant(step, claimed),
     "gradient_residual1d": _gradient_residual,

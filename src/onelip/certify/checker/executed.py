@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from onelip.certify.checker.arithmetic import gamma
-from onelip.certify.checker.constants import padding_copies
 from onelip.certify.checker.convolutions import absolute_norm
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.evaluation import Measured, apply_step
 from onelip.certify.checker.fourier import largest_matrix, read_spectrum, relative_error
+from onelip.certify.checker.images import padding_copies
 from onelip.certify.checker.network import INPUT, Step
 from onelip.certify.checker.operations import JOINS, SLACK, Result, exact, norms
 

@@ -18,6 +18,22 @@ def _scaled(w: Array) -> tuple[Array, int]:
     return np.ldexp(w, -exponent), exponent
 
 
+def rescaled(claimed: float, exponent: int) -> float:
+    """Scale a claim like the numbers that it is about.
+
+    Args:
+        claimed: The claim, >= 0.
+        exponent: The numbers were multiplied by 2^-exponent.
+
+    Returns:
+        claimed 2^-exponent; infinite where that overflows.
+    """
+    try:
+        return math.ldexp(claimed, -exponent)
+    except OverflowError:
+        return math.inf
+
+
 def _frobenius_squared(w: Array) -> float:
     return float((w * w).sum()) * (1 + gamma(w.size + 4)) + 2.0**-900
 
@@ -42,7 +58,7 @@ def matrix_norm(w: Array, claimed: float | None = None) -> float:
     # || |W|^T |W| || <= ||W||_F^2, and computed and exact Gram matrix differ by at most gamma_n |W|^T |W|.
     error = times(gamma(max(w.shape) + 4), frobenius)
     if claimed is not None:
-        target = math.ldexp(claimed, -exponent) if claimed < math.inf else best
+        target = rescaled(claimed, exponent)
         if target >= best:
             return _unscaled(best, exponent)
         g = _gram(w)
@@ -86,7 +102,7 @@ def conv_norm(kernel: Array, stride: tuple[int, ...], dilation: tuple[int, ...],
     kernel, exponent = _scaled(kernel)
     parts = kernel.reshape(groups, -1, *kernel.shape[1:])
     best = max(_tap_sum(part) for part in parts)
-    target = math.ldexp(claimed, -exponent) if claimed < math.inf else best
+    target = rescaled(claimed, exponent)
     if target >= best:
         return _unscaled(best, exponent)
     if all(_group_below(part, stride, dilation, target) for part in parts):
