@@ -51,8 +51,9 @@ def test_a_broken_backend_makes_no_false_proof(small_blocks, monkeypatch, broken
         weight = layer.weight.detach().double()[None]
         operators = LineOperators.of(weight, [conv_line(5, 3, pads=(1, 1), mode=mode)] * 2)
         exact = true_norm(layer, (2, 5, 5))
-        # An estimate that is far too low, so that a factorisation that is really not possible is tried first.
-        assert operators_norm_bound(operators, 0.5 * exact) >= exact * (1 - ROUNDING)
+        # Estimates that are too low, so that factorisations that are really not possible are tried first.
+        for share in (0.5, 0.9, 0.95, 0.99):
+            assert operators_norm_bound(operators, share * exact) >= exact * (1 - ROUNDING)
 
 
 def test_weights_that_only_meet_zeros(small_blocks):
