@@ -56,7 +56,7 @@ def test_padding_repeats_by_hand():
 def test_bounds_from_counts_and_matrices():
     assert repeats_bound([1, 1], "copies").method == "exact"
     assert repeats_bound([2, 2], "copies").value >= 2
-    bound = separable_bound(torch.eye(3, dtype=torch.float64), 2 * torch.eye(2, dtype=torch.float64), 3.0)
+    bound = separable_bound(torch.eye(3, dtype=torch.float64), 2 * torch.eye(2, dtype=torch.float64), factor=3.0)
     assert 6 <= bound.value <= 6 * (1 + 1e-7)
     assert pair(3) == (3, 3)
     assert pair([1, 2]) == (1, 2)
