@@ -42,11 +42,13 @@ def test_max_pooling(layer):
 
 
 def test_closed_forms():
-    assert max_pool_bound(2).value == 1
-    assert max_pool_bound(3, 2).value == 2
-    assert max_pool_bound(3, 1, 2).value == 3
+    assert max_pool_bound((4, 4), 2).value == 1
+    assert max_pool_bound((7, 7), 3, 2).value == 2
+    assert max_pool_bound((20, 20), 3, 1, 0, 2).value == 3
+    # One window alone, however many there are on larger images.
+    assert max_pool_bound((3, 3), 3, 1).value == 1
     assert avg_pool_bound((4, 4), 2).value == pytest.approx(0.5)
-    assert max_pool_bound(2, 1, n_axes=3).value == pytest.approx(8**0.5)
+    assert max_pool_bound((4, 4, 4), 2, 1).value == pytest.approx(8**0.5)
     assert power_pool_bound((7,), 2, 3, 2, True).value == pytest.approx(2**0.5)
     assert power_pool_bound((4,), 2, 3, 2, True).value == pytest.approx(2**0.5 * 1.5**0.5)
     assert pad_bound((4, 4), (1, 1, 1, 1), "constant").value == 1

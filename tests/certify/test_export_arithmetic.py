@@ -26,6 +26,9 @@ def test_sums_and_products_of_numbers():
 def test_signals():
     assert operations(lambda m, x: torch.add(x, x.abs(), alpha=-3)) == ["abs", "scale", "add"]
     assert operations(lambda m, x: torch.sub(x, x.abs(), alpha=-1)) == ["abs", "add"]
+    swapped = freeze(Call(lambda m, x: torch.sub(other=x.abs(), input=x.relu())), (2, 3)).network
+    assert [n.op for n in swapped.nodes] == ["abs", "relu", "subtract"]
+    assert swapped.nodes[2].inputs == (swapped.nodes[1].name, swapped.nodes[0].name)
     assert operations(lambda m, x: torch.stack([x, x], 2)) == ["reshape", "reshape", "concatenate"]
     assert operations(lambda m, x: x.mean(1, True) - x) == ["matrices", "reshape", "gather", "subtract"]
     assert operations(lambda m, x: x.amin(2)) == ["scale", "max_windows", "reshape", "scale"]

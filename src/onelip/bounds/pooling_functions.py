@@ -79,12 +79,8 @@ def _register_calls(n_axes: int, average: Any, largest: Any, power: Any, adaptiv
 
         register_calls(rule, *targets)
 
-    def by_max(call: Call, sizes: Sizes) -> Bound:
-        kernel, stride, _, dilation, _ = max_options_of_call(call)
-        return max_pool_bound(kernel, stride, dilation, n_axes)
-
     enter(lambda c, s: avg_pool_bound(s, *avg_options_of_call(c)), *average)
-    enter(by_max, *largest)
+    enter(lambda c, s: max_pool_bound(s, *max_options_of_call(c)), *largest)
     enter(lambda c, s: power_pool_bound(s, *power_options_of_call(c)), power)
     enter(lambda c, s: adaptive_avg_bound(s, c.argument(1, "output_size")), *adaptive)
     enter(lambda c, s: adaptive_max_bound(s, c.argument(1, "output_size")), *adaptive_max)

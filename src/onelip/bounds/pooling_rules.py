@@ -13,7 +13,6 @@ from onelip.bounds.registry import Refused, known, register_bound, register_modu
 from onelip.bounds.windows import (
     adaptive_matrix,
     adaptive_repeats,
-    max_repeats,
     padding_repeats,
     per_axis,
     repeats_bound,
@@ -138,21 +137,29 @@ def max_pool_windows(
     return [sliding_windows(*axis) for axis in zip(sizes, kernel, step, pads, counts, gaps, strict=True)]
 
 
-def max_pool_bound(kernel_size: Any, stride: Any = None, dilation: Any = 1, n_axes: int = 2) -> Bound:
-    """Bound max pooling: the root of the number of windows that can share a pixel.
+def max_pool_bound(sizes: Sizes, *options: Any) -> Bound:
+    """Bound max pooling at one image size: the root of the number of windows that share a pixel.
 
     Args:
-        kernel_size: As in `nn.MaxPool2d`, and so on.
-        stride: Distance between windows; None for the window size.
-        dilation: Distance between the pixels of a window.
-        n_axes: Number of axes.
+        sizes: Pixels of each axis.
+        *options: As in `max_pool_windows`.
 
     Returns:
-        The proved bound, for every image size; 1 if windows do not overlap.
+        The proved bound; 1 if windows do not overlap.
     """
-    kernel = per_axis(kernel_size, n_axes)
-    step = kernel if not stride else per_axis(stride, n_axes)
-    return repeats_bound(list(map(max_repeats, kernel, step, per_axis(dilation, n_axes))), "window overlap")
+    return repeats_bound([shared(axis) for axis in max_pool_windows(sizes, *options)], "window overlap")
+
+
+def max_pool_options(m: Any) -> tuple[Any, ...]:
+    """Collect the options of a module of max pooling.
+
+    Args:
+        m: An `nn.MaxPool1d`, `nn.MaxPool2d` or `nn.MaxPool3d`.
+
+    Returns:
+        Them as `max_pool_windows` takes them.
+    """
+    return m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode
 
 
 def power_pool_scales(
@@ -307,7 +314,7 @@ def _avg_pool(m: Any, shape: Sizes) -> Bound:
 def _max_pool(m: Any, shape: Sizes) -> Bound:
     if m.return_indices:
         raise Refused("return_indices=True returns positions, which are not continuous; use return_indices=False")
-    return max_pool_bound(m.kernel_size, m.stride, m.dilation, len(spatial(m, shape)))
+    return max_pool_bound(spatial(m, shape), *max_pool_options(m))
 
 
 def _adaptive_max(m: Any, shape: Sizes) -> Bound:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onelip.linalg import EXACT_ONE, UNIT_ROUNDOFF, Bound, matrix_norm_bound, multiply_up, sqrt_up
+from onelip.linalg import EXACT_ONE, UNIT_ROUNDOFF, Bound, add_up, matrix_norm_bound, multiply_up, sqrt_up
 
 Pair = tuple[int, int]
 
@@ -106,6 +106,9 @@ def sliding_matrix(size: int, kernel: int, stride: int, padding: int, n_windows:
 def separable_bound(*matrices: Tensor, factor: float = 1.0) -> Bound:
     """Bound the map that applies one matrix along each of some axes.
 
+    With entries within 4 u of the exact ones, the exact matrix is within 4 u || |M| || of the stored one, and || |M| ||
+    is at most the root of the largest row sum times the largest column sum of |M|.
+
     Args:
         *matrices: `(n', n)` for each axis, every entry rounded at most four times.
         factor: Proved constant of what follows.
@@ -115,8 +118,10 @@ def separable_bound(*matrices: Tensor, factor: float = 1.0) -> Bound:
     """
     value = factor
     for matrix in matrices:
-        exact = multiply_up(matrix_norm_bound(matrix).value, 1 + 8 * UNIT_ROUNDOFF)
-        value = multiply_up(value, exact)
+        size = matrix.double().abs()
+        # Twice the 4 u, for the roundings of the sums.
+        off = 8 * UNIT_ROUNDOFF * math.sqrt(float(size.sum(0).max()) * float(size.sum(1).max()))
+        value = multiply_up(value, add_up(matrix_norm_bound(matrix).value, off))
     return Bound(value, True, "window matrix")
 
 

@@ -80,7 +80,10 @@ def _sum(sign: float) -> Any:
             return _shifted(_number(second) * factor, sources[0], after)
         if not is_signal(first):
             return _shifted(_number(first), scaled(factor, sources[0]), after)
-        return _joined(sources[0], sources[1], factor)
+        # By name, the second may have been passed first.
+        signals = call.signals()
+        order = [next(i for i, signal in enumerate(signals) if signal is operand) for operand in (first, second)]
+        return _joined(sources[order[0]], sources[order[1]], factor)
 
     return export
 
@@ -88,7 +91,7 @@ def _sum(sign: float) -> Any:
 def _joined(first: Operation | int, second: Operation | int, factor: float) -> Operation:
     if abs(factor) != 1:
         second, factor = scaled(factor, second), 1.0
-    return Operation("add" if factor == 1 else "subtract", sources=(first, second), constant=1.0)
+    return Operation("add" if factor == 1 else "subtract", sources=(first, second))
 
 
 def _add(call: Call, facts: NodeFacts) -> Operation | None:
@@ -130,7 +133,7 @@ def _concatenate(call: Call, facts: NodeFacts) -> Operation | None:
     if not all(map(is_signal, parts)):
         return None
     axis = sample_axis(call.argument(1, "dim", 0), facts.output_shape)
-    return Operation("concatenate", {"axis": axis}, sources=tuple(range(len(parts))), constant=1.0)
+    return Operation("concatenate", {"axis": axis}, sources=tuple(range(len(parts))))
 
 
 def _stack(call: Call, facts: NodeFacts) -> Operation | None:
@@ -141,7 +144,7 @@ def _stack(call: Call, facts: NodeFacts) -> Operation | None:
     shape = list(facts.output_shape)
     shape[axis] = 1
     parts = tuple(Operation("reshape", {"shape": shape}, sources=(i,), constant=1.0) for i in joined.sources or ())
-    return Operation("concatenate", {"axis": axis}, sources=parts, constant=1.0)
+    return Operation("concatenate", {"axis": axis}, sources=parts)
 
 
 def _extremum(op: str) -> Any:
@@ -149,7 +152,7 @@ def _extremum(op: str) -> Any:
         after, sign = facts.output_shape, 1.0 if op == "maximum" else -1.0
         sources = _sources(call, after)
         if len(sources) == 2:
-            return Operation(op, sources=tuple(sources), constant=1.0)
+            return Operation(op, sources=tuple(sources))
         first, second = _pair(call)
         number = _number(second if is_signal(first) else first)
         # The maximum of x and c is c + relu(x - c); the minimum is c - relu(c - x).

@@ -24,6 +24,7 @@ from onelip.bounds.pooling_rules import (
     adaptive_sizes,
     avg_pool_matrices,
     avg_pool_options,
+    max_pool_options,
     max_pool_windows,
     power_pool_bound,
     power_pool_scales,
@@ -157,10 +158,6 @@ def _adaptive_l2_norm_pool2d(m: Any, before: Shape, after: Shape) -> Operation:
     return _norms(ranges[0], ranges[1], (scales[0], scales[1]))
 
 
-def _max_options(m: Any) -> tuple[Any, ...]:
-    return m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode
-
-
 def _power_options(m: Any) -> tuple[Any, ...]:
     return float(m.norm_type), m.kernel_size, m.stride, m.ceil_mode
 
@@ -173,7 +170,7 @@ def _register_modules() -> None:
         nn.AvgPool3d,
     )
     register_exporter(
-        lambda m, before, after: _max_windows(max_pool_windows(spatial(m, before), *_max_options(m)), len(before)),
+        lambda m, before, after: _max_windows(max_pool_windows(spatial(m, before), *max_pool_options(m)), len(before)),
         nn.MaxPool1d,
         nn.MaxPool2d,
         nn.MaxPool3d,

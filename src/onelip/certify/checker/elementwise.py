@@ -95,8 +95,9 @@ def _exponential(step: Step, x: Array) -> Array:
 def _exponential_constant(step: Step) -> float:
     width = step.number("width")
     require(width > 0, step, f"width {width}")
-    below = above(abs(step.number("alpha")) / width)
-    return times(abs(step.number("scale")), max(1.0, 1.0 if below <= 1 + 2.0**-51 else below))
+    alpha = abs(step.number("alpha"))
+    below = 1.0 if alpha == width else above(alpha / width)
+    return times(abs(step.number("scale")), max(1.0, below))
 
 
 def _gelu(step: Step, x: Array) -> Array:
