@@ -93,3 +93,12 @@ def test_what_a_module_is_called_with_may_change_its_size():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(UnknownLipschitzConstant, match="does not fit a weight"):
         lipschitz_bound(nn.Conv2d(2, 2, 3), (2, 8))
+
+
+def test_a_weight_that_depends_on_the_input_is_refused():
+    class Dynamic(nn.Module):
+        def forward(self, x):
+            return F.conv1d(torch.ones(1, 1, 3), x)
+
+    with pytest.raises(UnknownLipschitzConstant, match="only its input may depend"):
+        lipschitz_bound(Dynamic(), (1, 3))

@@ -119,6 +119,41 @@ class Functions(nn.Module):
         return joined.reshape(x.shape[0], 2, 6, -1).flatten(1).view(x.shape[0], 12, x.shape[2], x.shape[3])
 
 
+class Smooth(nn.Module):
+    """Every smooth activation, and what joins and scales signals; keeps the shape (4, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("factors", torch.tensor([[0.5], [-1.0], [2.0], [1.5]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(F.mish(F.elu(F.gelu(F.gelu(x), approximate="tanh")))) * self.factors
+        x = F.softplus(F.softsign(torch.tanh(torch.sigmoid(x))), threshold=40) / self.factors
+        x = F.tanhshrink(F.logsigmoid(F.hardswish(F.hardsigmoid(x)))) + torch.sin(torch.cos(torch.atan(x)))
+        x = torch.maximum(F.softshrink(x, 0.01), torch.minimum(x, F.relu6(x)))
+        return F.softmax(x, 1) + F.log_softmax(x, 2)
+
+
+def volumes() -> nn.Module:
+    """Operations in one and three dimensions, copies, matrices and smooth functions, on images (2, 6, 6)."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Unfold(3, stride=3),
+        nn.Fold((6, 6), 3, stride=3),
+        nn.Unflatten(2, (2, 3)),
+        nn.Conv3d(2, 3, 2, padding=1, stride=(1, 2, 3)),
+        nn.ConvTranspose3d(3, 2, (2, 1, 1), groups=1),
+        nn.ReflectionPad3d((0, 1, 0, 0, 1, 0)),
+        nn.Flatten(2),
+        nn.AdaptiveAvgPool1d(9),
+        nn.ConvTranspose1d(2, 4, 2, stride=2, padding=3),
+        nn.MaxPool1d(4),
+        Smooth(),
+        nn.Flatten(),
+        nn.Linear(12, 4),
+    ).eval()
+
+
 def series() -> nn.Module:
     """Four terms of the exponential of a skew convolution."""
     kernel = 0.05 * torch.randn(12, 6, 3, 1)

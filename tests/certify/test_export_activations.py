@@ -38,4 +38,5 @@ def test_operations_are_the_modules(layer, shape):
 
 def test_a_form_with_relu_is_certified_as_maxmin():
     assert module_operation(L.MaxMinReLU(), (4,), (4,)).op == "maxmin"
-    assert module_operation(nn.Hardtanh(), (4,), (4,)) is None
+    assert module_operation(nn.Hardtanh(), (4,), (4,)).attributes == {"low": -1.0, "high": 1.0}
+    assert module_operation(nn.CELU(0.5), (4,), (4,)).attributes == {"alpha": 0.5, "width": 0.5, "scale": 1.0}

@@ -28,6 +28,14 @@ def test_windows_are_cut_at_the_border():
     assert sliding_ranges(5, 3, 2, 1, 4) == [(0, 2), (1, 4), (3, 5), (5, 5)]
 
 
-def test_dilated_max_pooling_is_refused():
-    with pytest.raises(ValueError, match="dilation=2 in MaxPool2d"):
-        module_operation(nn.MaxPool2d(2, dilation=2), (1, 5, 5), (1, 1, 1))
+def test_windows_of_dilated_max_pooling():
+    operation = module_operation(nn.MaxPool1d(2, 3, 1, dilation=2), (1, 6), (1, 2))
+    assert operation.attributes == {"axes": [1], "windows": [[[1], [2, 4]]]}
+
+
+def test_lines_are_pooled_as_images_of_height_one():
+    operation = module_operation(nn.LPPool1d(2, 2), (1, 6), (1, 3))
+    (pool,) = operation.sources
+    assert (operation.op, pool.op, pool.sources[0].op) == ("reshape", "window_norm", "reshape")
+    with pytest.raises(ValueError, match="norm_type=4"):
+        module_operation(nn.LPPool1d(4, 2), (1, 6), (1, 3))

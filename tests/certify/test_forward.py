@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 import torch
-from tests.certify.networks import around, rich, samples, small
+from tests.certify.networks import around, rich, samples, small, volumes
 from torch import nn
 
 from onelip.certify.export import freeze
@@ -14,7 +14,7 @@ def frozen_logits(model, x):
 
 
 def test_agrees_with_the_model_in_float64():
-    for model in (small().double(), rich().double(), around().double()):
+    for model in (small().double(), rich().double(), around().double(), volumes().double()):
         x = samples().double()
         logits, errors = frozen_logits(model, x)
         with torch.no_grad():
@@ -58,6 +58,6 @@ def test_errors_grow_with_the_constant():
 
 def test_every_operation_is_exercised():
     seen = set()
-    for model in (small(), rich(), around()):
+    for model in (small(), rich(), around(), volumes()):
         seen |= {node.op for node in freeze(model, (2, 6, 6)).network.nodes}
     assert seen == set(OPERATIONS)

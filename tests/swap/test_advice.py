@@ -31,6 +31,7 @@ from onelip.swap.advice import advice
         (nn.SiLU(), "1.0999", "maxmin"),
         (nn.LeakyReLU(-2), "its constant is 2", "slope"),
         (nn.ELU(1.5), "its constant is 1.5", "slope"),
+        (nn.Hardshrink(), "it jumps", "register_bound"),
         (nn.CosineSimilarity(), "no known Lipschitz constant", "register_bound"),
     ],
 )

@@ -129,14 +129,42 @@ class TransposedConvolution:
         return conv_norm_size_free(self.weight, stride=self.stride, dilation=self.dilation, groups=self.groups)
 
 
-def _module(module: Any, input_shape: tuple[int, ...]) -> Convolution:
+CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d)
+"""Functions that convolve."""
+
+TRANSPOSED = (
+    F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, torch.conv_transpose1d, torch.conv_transpose2d,
+    torch.conv_transpose3d,
+)  # fmt: skip
+"""Functions that apply the adjoint of a convolution."""
+
+
+def module_convolution(module: Any, input_shape: tuple[int, ...]) -> Convolution:
+    """Describe an `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d`.
+
+    Args:
+        module: The module.
+        input_shape: Shape of one input sample.
+
+    Returns:
+        What it computes.
+    """
     sides = list(module._reversed_padding_repeated_twice)
     pads = tuple((sides[i], sides[i + 1]) for i in range(len(sides) - 2, -1, -2))
     sizes = _sizes(input_shape, module.weight)
     return Convolution(module.weight, sizes, module.stride, module.dilation, module.groups, pads, module.padding_mode)
 
 
-def _transposed_module(module: Any, input_shape: tuple[int, ...]) -> TransposedConvolution:
+def module_transposed(module: Any, input_shape: tuple[int, ...]) -> TransposedConvolution:
+    """Describe an `nn.ConvTranspose1d`, `nn.ConvTranspose2d` or `nn.ConvTranspose3d`.
+
+    Args:
+        module: The module.
+        input_shape: Shape of one input sample.
+
+    Returns:
+        What it computes.
+    """
     sizes = _sizes(input_shape, module.weight)
     return TransposedConvolution(
         module.weight,
@@ -149,7 +177,15 @@ def _transposed_module(module: Any, input_shape: tuple[int, ...]) -> TransposedC
     )
 
 
-def _function(call: Call) -> Convolution:
+def call_convolution(call: Call) -> Convolution:
+    """Describe a call of one of `CONVOLUTIONS`.
+
+    Args:
+        call: The call.
+
+    Returns:
+        What it computes.
+    """
     weight, sizes, axes = _weight_and_sizes(call)
     stride, dilation = (_each(call.argument(i, name, 1), axes) for i, name in ((3, "stride"), (5, "dilation")))
     padding = call.argument(4, "padding", 0)
@@ -161,7 +197,15 @@ def _function(call: Call) -> Convolution:
     return Convolution(weight, sizes, stride, dilation, call.argument(6, "groups", 1), pads)
 
 
-def _transposed_function(call: Call) -> TransposedConvolution:
+def call_transposed(call: Call) -> TransposedConvolution:
+    """Describe a call of one of `TRANSPOSED`.
+
+    Args:
+        call: The call.
+
+    Returns:
+        What it computes.
+    """
     weight, sizes, axes = _weight_and_sizes(call)
     names = ((3, "stride", 1), (7, "dilation", 1), (4, "padding", 0), (5, "output_padding", 0))
     stride, dilation, padding, extra = (_each(call.argument(*argument), axes) for argument in names)
@@ -169,12 +213,28 @@ def _transposed_function(call: Call) -> TransposedConvolution:
 
 
 def _weight_and_sizes(call: Call) -> tuple[Tensor, tuple[int, ...], int]:
-    value = call.only_signal()[0]
-    if value is not plain(call.args[0]):
+    weight = stored_weight(call)
+    sizes = _sizes(tuple(call.only_signal()[0].shape[1:]), weight)
+    return weight, sizes, len(sizes)
+
+
+def stored_weight(call: Call) -> Tensor:
+    """Take the weight of a call of a convolution or linear function.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The stored tensor.
+
+    Raises:
+        Refused: If anything but the first argument depends on the network's input.
+    """
+    first = call.args[0] if call.args else call.kwargs.get("input")
+    if call.only_signal()[0] is not plain(first):
         raise Refused("only its input may depend on the input of the network")
     weight: Tensor = call.argument(1, "weight")
-    sizes = _sizes(tuple(value.shape[1:]), weight)
-    return weight, sizes, len(sizes)
+    return weight
 
 
 def _sizes(shape: tuple[int, ...], weight: Tensor) -> tuple[int, ...]:
@@ -199,33 +259,22 @@ def _of_call(describe: Callable[[Call], Convolution | TransposedConvolution], si
 
 
 register_modules(
-    lambda module, shape: _module(module, shape).bound(),
+    lambda module, shape: module_convolution(module, shape).bound(),
     nn.Conv1d,
     nn.Conv2d,
     nn.Conv3d,
-    size_free=lambda module, shape: _module(module, shape).size_free(),
+    size_free=lambda module, shape: module_convolution(module, shape).size_free(),
 )
 register_modules(
-    lambda module, shape: _transposed_module(module, shape).bound(),
+    lambda module, shape: module_transposed(module, shape).bound(),
     nn.ConvTranspose1d,
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
-    size_free=lambda module, shape: _transposed_module(module, shape).size_free(),
+    size_free=lambda module, shape: module_transposed(module, shape).size_free(),
 )
 register_calls(
-    _of_call(_function, size_free=False),
-    F.conv1d,
-    F.conv2d,
-    F.conv3d,
-    torch.conv1d,
-    torch.conv2d,
-    torch.conv3d,
-    size_free=_of_call(_function, size_free=True),
+    _of_call(call_convolution, size_free=False), *CONVOLUTIONS, size_free=_of_call(call_convolution, size_free=True)
 )
 register_calls(
-    _of_call(_transposed_function, size_free=False),
-    F.conv_transpose1d,
-    F.conv_transpose2d,
-    F.conv_transpose3d,
-    size_free=_of_call(_transposed_function, size_free=True),
+    _of_call(call_transposed, size_free=False), *TRANSPOSED, size_free=_of_call(call_transposed, size_free=True)
 )

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onelip.bounds import activation_rules as activations
-from onelip.bounds import pooling_rules as pooling
 from onelip.bounds.affine_rules import channel_factors
-from onelip.bounds.registry import Call, Operand, Refused, known, largest, plain, register_calls
+from onelip.bounds.convolution_rules import stored_weight
+from onelip.bounds.registry import Call, Operand, Refused, known, largest, register_calls
 from onelip.linalg import Bound, divide_up, matrix_norm_bound, sqrt_up
 
 
@@ -42,12 +42,12 @@ def _spread(operand: Operand, result: Tensor) -> Bound:
 
 
 def _sum(call: Call) -> Bound:
-    alpha = call.kwargs.get("alpha", 1)
+    alpha = abs(float(call.kwargs.get("alpha", 1)))
     signals = call.signals()
     parts = [_spread(operand, call.result) for operand in signals]
-    if alpha != 1:
-        # Which signal alpha multiplies does not matter if each is counted with the larger factor.
-        parts = [part.then(known(max(1.0, abs(float(alpha))), "alpha")) for part in parts]
+    second = call.args[1] if len(call.args) > 1 else call.kwargs.get("other")
+    if alpha != 1 and signals[-1] is second:
+        parts[-1] = parts[-1].then(known(alpha, "alpha"))
     total = parts[0]
     for part in parts[1:]:
         total = total.plus(part)
@@ -107,15 +107,8 @@ def _matrix_product(call: Call) -> Bound:
     return before.then(matrix_norm_bound(matrix)).then(_copies(value, value))
 
 
-def _weight(call: Call) -> Tensor:
-    if call.only_signal()[0] is not plain(call.args[0]):
-        raise Refused("only its input may depend on the input of the network")
-    weight: Tensor = call.argument(1, "weight")
-    return weight
-
-
 def _linear(call: Call, value: Tensor) -> Bound:
-    return matrix_norm_bound(_weight(call))
+    return matrix_norm_bound(stored_weight(call))
 
 
 def _batch_norm(call: Call, value: Tensor) -> Bound:
@@ -130,42 +123,13 @@ def _dropout(call: Call, value: Tensor) -> Bound:
     return known(1.0, "exact")
 
 
-def _sizes(value: Tensor) -> tuple[int, int]:
-    return value.shape[-2], value.shape[-1]
-
-
-def _avg_pool(call: Call, value: Tensor) -> Bound:
-    names = ("stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-    defaults = (None, 0, False, True, None)
-    rest = [call.argument(i + 2, name, default) for i, (name, default) in enumerate(zip(names, defaults, strict=True))]
-    return pooling.avg_pool_bound(_sizes(value), call.argument(1, "kernel_size"), *rest)
-
-
-def _max_pool(call: Call, value: Tensor) -> Bound:
-    options = (call.argument(1, "kernel_size"), call.argument(2, "stride"), call.argument(4, "dilation", 1))
-    return pooling.max_pool_bound(*options)
-
-
-def _pad(call: Call, value: Tensor) -> Bound:
-    pads = tuple(call.argument(1, "pad"))
-    return pooling.pad_bound(tuple(value.shape[1:]), pads, call.argument(2, "mode", "constant"))
-
-
-def _interpolate(call: Call, value: Tensor) -> Bound:
-    if call.argument(3, "mode", "nearest") != "nearest":
-        raise Refused("only mode='nearest' is bounded")
-    return pooling.nearest_bound(tuple(value.shape[2:]), tuple(call.result.shape[2:]))
-
-
 def _reduced_entries(value: Tensor, result: Any) -> int:
     return max(1, value.numel() // max(1, result.numel()))
 
 
 def _reduces_batch(call: Call, value: Tensor) -> None:
     dims = call.argument(1, "dim")
-    axes = range(value.dim()) if dims is None else [dims] if isinstance(dims, int) else dims
-    if any(axis % value.dim() == 0 for axis in axes):
-        raise Refused("reducing along axis 0 mixes the samples of a batch")
+    _within_samples(value, range(value.dim()) if dims is None else dims)
 
 
 def _mean(call: Call, value: Tensor) -> Bound:
@@ -185,6 +149,13 @@ def _index(call: Call) -> Bound:
     return source.bound
 
 
+def _attribute(call: Call) -> Bound:
+    source, name = call.args[:2]
+    if source.bound is None or name not in ("values", "mT"):
+        raise Refused(f"attribute {name!r} of a value that depends on the input is not bounded")
+    return source.bound
+
+
 def _copies_nothing(index: Any) -> bool:
     if isinstance(index, tuple):
         return all(map(_copies_nothing, index))
@@ -198,57 +169,112 @@ def _expanded(call: Call, value: Tensor) -> Bound:
     return _copies(value, call.result)
 
 
-def _slope(call: Call, value: Tensor) -> Bound:
-    return activations.slope_constant(float(call.argument(1, "negative_slope", 0.01)))
+def _prelu(call: Call, value: Tensor) -> Bound:
+    return activations.slope_constant(largest(call.argument(1, "weight")))
+
+
+def _along(call: Call) -> Bound:
+    # Sorting, turning and taking extrema never stretch, but must stay within a sample.
+    dims = call.argument(1, "dim", call.argument(1, "dims"))
+    if len(call.signals()) > 1 or isinstance(dims, Tensor):
+        return _elementwise_pair(call)
+    value, before = call.only_signal()
+    _within_samples(value, range(value.dim()) if dims is None else dims)
+    return before
+
+
+def _sorted(call: Call) -> Bound:
+    value, before = call.only_signal()
+    _within_samples(value, call.argument(1, "dim", -1))
+    return before
+
+
+def _rolled(call: Call) -> Bound:
+    value, before = call.only_signal()
+    dims = call.argument(2, "dims")
+    if dims is None:
+        raise Refused("without dims it mixes the samples of a batch")
+    _within_samples(value, dims)
+    return before
+
+
+def _softmax(own: Callable[[int], Bound]) -> Callable[[Call, Tensor], Bound]:
+    def rule(call: Call, value: Tensor) -> Bound:
+        dim = call.argument(1, "dim")
+        if dim is None:
+            raise Refused("without dim it acts along an axis that depends on the shape; name it")
+        _within_samples(value, dim)
+        return own(value.shape[dim])
+
+    return rule
+
+
+def _within_samples(value: Tensor, dims: Any) -> None:
+    axes = [dims] if isinstance(dims, int) else dims
+    if any(axis % value.dim() == 0 for axis in axes):
+        raise Refused("along axis 0 it mixes the samples of a batch")
 
 
 UNCHANGED = (
-    torch.relu, torch.relu_, F.relu, F.relu6, "relu", "relu_", torch.abs, "abs", torch.neg, operator.neg, "neg",
-    operator.pos, torch.tanh, F.tanh, "tanh", F.softplus, F.softsign, F.hardtanh, F.logsigmoid, F.tanhshrink,
-    torch.clamp, "clamp", "clamp_min", "clamp_max", torch.sin, torch.cos, torch.atan, "sin", "cos",
-    torch.flatten, "flatten", "reshape", torch.reshape, "view", "permute", torch.permute, "transpose", torch.transpose,
-    "movedim", torch.movedim, "contiguous", "clone", torch.clone, "squeeze", torch.squeeze, "unsqueeze",
-    torch.unsqueeze, "unflatten", "swapaxes", "flip", torch.flip, "roll", torch.roll, "narrow", torch.narrow, "chunk",
-    torch.chunk, "split", torch.split, "unbind", torch.unbind, F.pixel_shuffle, torch.pixel_shuffle,
-    F.pixel_unshuffle, torch.pixel_unshuffle, F.channel_shuffle, torch.sort, "sort", "amax", "amin", torch.amax,
-    torch.amin, "float", "double", "to", "type_as", F.celu, "diagonal",
+    torch.relu, torch.relu_, F.relu, F.relu6, "relu", "relu_", torch.abs, "abs", "abs_", torch.neg, operator.neg,
+    "neg", operator.pos, torch.tanh, F.tanh, "tanh", "tanh_", F.softsign, F.hardtanh, F.logsigmoid, F.tanhshrink,
+    torch.clamp, "clamp", "clamp_", torch.clip, "clip", torch.clamp_min, torch.clamp_max, "clamp_min", "clamp_max",
+    torch.sin, torch.cos, torch.atan, torch.arctan, "sin", "cos", "atan", "arctan", torch.flatten, "flatten",
+    "reshape", torch.reshape, "view", "permute", torch.permute, "transpose", torch.transpose, "movedim",
+    torch.movedim, "contiguous", "clone", torch.clone, "squeeze", torch.squeeze, "unsqueeze", torch.unsqueeze,
+    "unflatten", "swapaxes", torch.swapaxes, "narrow", torch.narrow, "chunk", torch.chunk, "split", torch.split,
+    "tensor_split", torch.tensor_split, "unbind", torch.unbind, F.pixel_shuffle, torch.pixel_shuffle,
+    F.pixel_unshuffle, torch.pixel_unshuffle, F.channel_shuffle, "float", "double", "to", "type_as", "diagonal",
+)  # fmt: skip
+
+_WITHIN = (
+    torch.flip, "flip", "amax", "amin", torch.amax, torch.amin, torch.max, "max", torch.min, "min",
 )  # fmt: skip
 
 
 def _register() -> None:
     register_calls(_unchanged, *UNCHANGED)
-    register_calls(_sum, operator.add, operator.iadd, torch.add, "add", "add_", operator.sub, torch.sub, "sub", "sub_")
+    register_calls(_along, *_WITHIN)
+    register_calls(_rolled, torch.roll, "roll")
+    register_calls(_sorted, torch.sort, "sort")
+    register_calls(_sum, operator.add, operator.iadd, torch.add, "add", "add_")
+    register_calls(_sum, operator.sub, operator.isub, torch.sub, torch.subtract, "sub", "sub_", "subtract")
     register_calls(_product, operator.mul, operator.imul, torch.mul, "mul", "mul_", torch.multiply, "multiply")
-    register_calls(_quotient, operator.truediv, torch.div, "div", "div_", torch.divide, torch.true_divide)
+    register_calls(_quotient, operator.truediv, operator.itruediv, torch.div, "div", "div_", torch.divide)
+    register_calls(_quotient, torch.true_divide, "divide", "true_divide")
     register_calls(_matrix_product, operator.matmul, torch.matmul, "matmul", torch.mm, "mm")
-    register_calls(_concatenation, torch.cat, torch.concat, torch.stack)
+    register_calls(_concatenation, torch.cat, torch.concat, torch.concatenate, torch.stack)
     register_calls(_elementwise_pair, torch.maximum, torch.minimum, "maximum", "minimum")
     register_calls(_index, operator.getitem)
-    register_calls(_scaled(known(activations.SIGMOID)), torch.sigmoid, F.sigmoid, "sigmoid")
+    register_calls(_attribute, getattr)
+    register_calls(_scaled(known(activations.SIGMOID)), torch.sigmoid, F.sigmoid, "sigmoid", "sigmoid_")
     register_calls(_scaled(known(activations.SILU)), F.silu)
     register_calls(_scaled(known(activations.MISH)), F.mish)
     register_calls(_scaled(known(activations.SELU)), F.selu, torch.selu)
-    register_calls(_scaled(known(activations.SOFTMAX)), torch.softmax, F.softmax, "softmax", F.softmin)
+    halves = _softmax(lambda _: known(activations.SOFTMAX))
+    register_calls(_scaled(halves), torch.softmax, F.softmax, "softmax", F.softmin)
+    register_calls(_scaled(_softmax(activations.log_softmax_constant)), F.log_softmax, "log_softmax", torch.log_softmax)
     register_calls(_scaled(known(activations.HARD_SWISH)), F.hardswish)
     register_calls(_scaled(known(activations.HARD_SIGMOID)), F.hardsigmoid)
     register_calls(_scaled(lambda c, _: activations.gelu_constant(c.kwargs.get("approximate", "none"))), F.gelu)
     register_calls(_scaled(lambda c, _: activations.slope_constant(c.argument(1, "alpha", 1.0))), F.elu)
-    register_calls(_scaled(_slope), F.leaky_relu)
-    register_calls(_scaled(_dropout), F.dropout, F.dropout2d, F.alpha_dropout)
+    register_calls(_scaled(lambda c, _: activations.celu_constant(c.argument(1, "alpha", 1.0))), F.celu, torch.celu)
+    register_calls(
+        _scaled(lambda c, _: activations.slope_constant(c.argument(1, "negative_slope", 0.01))), F.leaky_relu
+    )
+    register_calls(_scaled(_prelu), F.prelu, torch.prelu)
+    register_calls(
+        _scaled(lambda c, _: activations.softplus_constant(c.argument(1, "beta", 1), c.argument(2, "threshold", 20))),
+        F.softplus,
+    )
+    register_calls(_scaled(lambda c, _: activations.shrink_constant(c.argument(1, "lambd", 0.5))), F.softshrink)
+    register_calls(
+        _scaled(lambda c, _: activations.threshold_constant(c.argument(1, "threshold"), c.argument(2, "value"))),
+        F.threshold,
+    )
+    register_calls(_scaled(_dropout), F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)
     register_calls(_scaled(_linear), F.linear)
     register_calls(_scaled(_batch_norm), F.batch_norm)
-    register_calls(_scaled(_avg_pool), F.avg_pool2d)
-    register_calls(_scaled(_max_pool), F.max_pool2d, torch.max_pool2d)
-    register_calls(
-        _scaled(lambda c, v: pooling.adaptive_avg_bound(_sizes(v), c.argument(1, "output_size"))),
-        F.adaptive_avg_pool2d,
-    )
-    register_calls(
-        _scaled(lambda c, v: pooling.adaptive_max_bound(_sizes(v), c.argument(1, "output_size"))),
-        F.adaptive_max_pool2d,
-    )
-    register_calls(_scaled(_pad), F.pad)
-    register_calls(_scaled(_interpolate), F.interpolate)
     register_calls(_scaled(_mean), torch.mean, "mean")
     register_calls(_scaled(_total), torch.sum, "sum")
     register_calls(_scaled(_expanded), "expand", "repeat", "expand_as")

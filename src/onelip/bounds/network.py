@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +12,16 @@ from torch import Tensor, fx, nn
 from typing_extensions import override
 
 # Importing the rules enters them in the registry.
-from onelip.bounds import activation_rules, affine_rules, convolution_rules, function_rules, pooling_rules  # noqa: F401
+from onelip.bounds import (  # noqa: F401
+    activation_rules,
+    affine_rules,
+    convolution_rules,
+    function_rules,
+    pooling_functions,
+    pooling_rules,
+    refusals,
+    resize_rules,
+)
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Norm, Operand, Refused, call_rule, checked_norm, module_bound, plain
 from onelip.bounds.tracing import Traced, trace
@@ -109,13 +118,15 @@ class NodeFacts:
         own: Constant of the node alone; of the whole up to it for sums and concatenations.
         cumulative: Constant from the network's input to it.
         input_shape: Shape of one sample of its first input.
-        output_shape: Shape of one sample of its output.
+        output_shape: Shape of one sample of its output; () if it is not one tensor.
+        call: How it was called; tensors that depend on the input have the right shape and type, but no numbers.
     """
 
     own: Bound
     cumulative: Bound
     input_shape: Shape
     output_shape: Shape
+    call: Call | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -237,8 +248,22 @@ class _Propagation:
         if node.op == "get_attr":
             return Operand(operator.attrgetter(str(node.target))(self.module), None)
         self._check_module(node, Call(args, kwargs, None))
+        versions = self._versions()
         result = self._execute(node, plain(args), plain(kwargs))
+        self._check_unchanged(node, versions)
         return Operand(result, self._bound(node, Call(args, kwargs, result)))
+
+    def _versions(self) -> dict[fx.Node, int]:
+        values = ((node, operand.value) for node, operand in self._values.items())
+        return {node: value._version for node, value in values if isinstance(value, Tensor)}
+
+    def _check_unchanged(self, node: fx.Node, before: dict[fx.Node, int]) -> None:
+        # Views share the version of what they look into, so this sees a change through any of them.
+        after = self._versions()
+        for other, version in before.items():
+            if after[other] != version and any(u is not node and u not in self._values for u in other.users):
+                reason = f"it changes {other.name!r} in place, which is used again later"
+                raise UnknownLipschitzConstant(_name(node), self._kind(node), reason)
 
     def _check_module(self, node: fx.Node, call: Call) -> None:
         # Modules are bounded before they run: some refuse the one sample that is run here, with an error of their own.
@@ -271,8 +296,6 @@ class _Propagation:
 
     def _own_bound(self, node: fx.Node, call: Call) -> Bound:
         module = self.module.get_submodule(str(node.target))
-        if _foreign_hooks(module):
-            raise Refused("it has forward hooks, which may change what it computes")
         if len(call.args) + len(call.kwargs) > 1:
             raise Refused("it is called with more than its input, which may change what it computes")
         key = id(module), tuple(call.only_signal()[0].shape[1:])
@@ -280,6 +303,8 @@ class _Propagation:
             own = module_bound(module, key[1], self.norm, self.size_free)
             if own is None:
                 raise self._unknown(str(node.target), type(module).__name__)
+            if _foreign_hooks(module):
+                raise Refused("it has forward hooks, which may change what it computes")
             self._own[key] = own
         return self._own[key]
 
@@ -309,7 +334,9 @@ class _Propagation:
     def _record(self, node: fx.Node, own: Bound, total: Bound, call: Call) -> None:
         value = call.signals()[0].value
         shapes = [tuple(v.shape[1:]) if isinstance(v, Tensor) else () for v in (value, call.result)]
-        self.facts[node.name] = NodeFacts(own, total, shapes[0], shapes[1])
+        known: dict[int, Operand] = {}
+        light = Call(_light(call.args, known), _light(call.kwargs, known), _hollow(call.result))
+        self.facts[node.name] = NodeFacts(own, total, shapes[0], shapes[1], light)
 
     def _add_row(self, node: fx.Node) -> None:
         facts = self.facts[node.name]
@@ -324,6 +351,24 @@ class _Propagation:
 
 def _name(node: fx.Node) -> str:
     return str(node.target) if node.op == "call_module" else node.name
+
+
+def _hollow(value: Any) -> Any:
+    # The shape of a tensor without the memory.
+    if isinstance(value, Tensor):
+        return value.new_zeros(()).expand(value.shape)
+    return tuple(map(_hollow, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _light(value: Any, known: dict[int, Operand]) -> Any:
+    # One signal that is passed twice stays one.
+    if isinstance(value, Operand):
+        if value.bound is not None and id(value) not in known:
+            known[id(value)] = Operand(_hollow(value.value), value.bound)
+        return known.get(id(value), value)
+    if isinstance(value, dict):
+        return {key: _light(v, known) for key, v in value.items()}
+    return tuple(_light(v, known) for v in value) if isinstance(value, (list, tuple)) else value
 
 
 def _is_tensor(value: Any) -> bool:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onelip.linalg import EXACT_ONE, UNIT_ROUNDOFF, Bound, matrix_norm_bound, multiply_up, sqrt_up
+from onelip.linalg import EXACT_ONE, UNIT_ROUNDOFF, Bound, add_up, matrix_norm_bound, multiply_up, sqrt_up
 
 Pair = tuple[int, int]
+
+
+def per_axis(value: Any, n_axes: int) -> tuple[int, ...]:
+    """Write a torch argument as one number for each axis.
+
+    Args:
+        value: An int, or as many as there are axes, or one of them in a sequence.
+        n_axes: Number of axes.
+
+    Returns:
+        The numbers.
+    """
+    numbers = (value,) if isinstance(value, int) else tuple(int(v) for v in value)
+    return numbers * n_axes if len(numbers) == 1 else numbers
 
 
 def pair(value: int | Sequence[int]) -> Pair:
@@ -88,21 +103,25 @@ def sliding_matrix(size: int, kernel: int, stride: int, padding: int, n_windows:
     return matrix
 
 
-def separable_bound(vertical: Tensor, horizontal: Tensor, factor: float = 1.0) -> Bound:
-    """Bound the map that applies one matrix along the columns and one along the rows of an image.
+def separable_bound(*matrices: Tensor, factor: float = 1.0) -> Bound:
+    """Bound the map that applies one matrix along each of some axes.
+
+    With entries within 4 u of the exact ones, the exact matrix is within 4 u || |M| || of the stored one, and || |M| ||
+    is at most the root of the largest row sum times the largest column sum of |M|.
 
     Args:
-        vertical: `(h', h)`, every entry rounded at most four times.
-        horizontal: `(w', w)`, likewise.
+        *matrices: `(n', n)` for each axis, every entry rounded at most four times.
         factor: Proved constant of what follows.
 
     Returns:
         The product of the norms, rounded up.
     """
     value = factor
-    for matrix in (vertical, horizontal):
-        exact = multiply_up(matrix_norm_bound(matrix).value, 1 + 8 * UNIT_ROUNDOFF)
-        value = multiply_up(value, exact)
+    for matrix in matrices:
+        size = matrix.double().abs()
+        # Twice the 4 u, for the roundings of the sums.
+        off = 8 * UNIT_ROUNDOFF * math.sqrt(float(size.sum(0).max()) * float(size.sum(1).max()))
+        value = multiply_up(value, add_up(matrix_norm_bound(matrix).value, off))
     return Bound(value, True, "window matrix")
 
 
@@ -118,6 +137,42 @@ def max_repeats(kernel: int, stride: int, dilation: int) -> int:
         The largest count over all pixels, for lines of any length.
     """
     return max(sum((r - dilation * t) % stride == 0 for t in range(kernel)) for r in range(stride))
+
+
+def sliding_windows(
+    size: int, kernel: int, stride: int, padding: int, n_windows: int, dilation: int = 1
+) -> list[list[int]]:
+    """Pixels of each window of fixed size.
+
+    Args:
+        size: Pixels of the line.
+        kernel: Pixels in a window.
+        stride: Distance between windows.
+        padding: Pixels in front of the line that windows may cover.
+        n_windows: Number of windows.
+        dilation: Distance between the pixels of a window.
+
+    Returns:
+        The pixels of each that lie on the line.
+    """
+    starts = (i * stride - padding for i in range(n_windows))
+    return [[p for p in range(s, s + dilation * kernel, dilation) if 0 <= p < size] for s in starts]
+
+
+def shared(windows: Sequence[Sequence[int]]) -> int:
+    """Count the windows that one pixel is in, at most.
+
+    Args:
+        windows: Pixels of each.
+
+    Returns:
+        The largest count, at least 1.
+    """
+    counts: dict[int, int] = {}
+    for window in windows:
+        for pixel in window:
+            counts[pixel] = counts.get(pixel, 0) + 1
+    return max(counts.values(), default=1)
 
 
 def adaptive_ranges(size: int, n_windows: int) -> list[Pair]:
@@ -161,3 +216,21 @@ def adaptive_repeats(size: int, n_windows: int) -> int:
     """
     windows = adaptive_ranges(size, n_windows)
     return max(sum(start <= pixel < end for start, end in windows) for pixel in range(size))
+
+
+def unfold_repeats(sizes: Sequence[int], kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> int:
+    """Count the windows of torch's unfolding that one pixel is in, at most.
+
+    Args:
+        sizes: Height and width of the image.
+        kernel_size: As in `nn.Unfold`, and so on.
+        dilation: Distance between the pixels of a window.
+        padding: Zeros on either side.
+        stride: Distance between windows.
+
+    Returns:
+        The largest count, at least 1.
+    """
+    numbered = torch.arange(1, math.prod(sizes) + 1, dtype=torch.float64).reshape(1, 1, *sizes)
+    places = F.unfold(numbered, kernel_size, dilation, padding, stride).flatten().long()
+    return max(1, int(torch.bincount(places, minlength=2)[1:].max()))

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from onelip.bounds.network import Analysis, NodeFacts, analyse
 from onelip.bounds.registry import Norm
 from onelip.bounds.tracing import Traced, trace
-from onelip.bounds.windows import pair
-from onelip.certify import export_activations  # noqa: F401  (enters how activations are described)
+from onelip.certify import (  # noqa: F401  (each enters how some modules and functions are described)
+    export_activations,
+    export_arithmetic,
+    export_convolutions,
+    export_copies,
+    export_pooling,
+    export_resizing,
+)
+from onelip.certify.export_copies import part_operation
+from onelip.certify.export_functions import function_operation
 from onelip.certify.export_modules import Operation, module_operation, supported_modules
-from onelip.certify.export_pooling import adaptive_operation, sliding_ranges, window_operation
+from onelip.certify.forward import output_shape
 from onelip.certify.records import INPUT, Network, Node
+from onelip.linalg import EXACT_ONE, Bound
+
+_ELEMENTWISE = ("add", "subtract", "maximum", "minimum", "shift")
 
 
 class UncertifiableOperation(ValueError):  # noqa: N818  (reads as what it says)
@@ -68,7 +79,10 @@ def freeze(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") ->
     """
     traced = trace(model)
     analysis = analyse(traced, input_shape)
-    network = _Freezer(traced, analysis).network(input_shape)
+    freezer = _Freezer(traced, analysis)
+    network = freezer.network(input_shape)
+    # Steps on the way to a node of the graph have facts too.
+    analysis = Analysis(analysis.total, freezer.facts)
     return Frozen(network, analysis, analysis if norm == "l2" else analyse(traced, input_shape, norm))
 
 
@@ -79,13 +93,15 @@ class _Freezer:
         self.nodes: list[Node] = []
         # The name in the frozen network of every graph node that depends on the input.
         self.names: dict[fx.Node, str] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.tuples: dict[fx.Node, NodeFacts] = {}
+        self.facts: dict[str, NodeFacts] = {}
+        self.parts = 0
 
     def network(self, input_shape: tuple[int, ...]) -> Network:
         for node in self.graph.nodes:
             if node.op == "placeholder":
                 self.names[node] = INPUT
-                self.shapes[INPUT] = input_shape
+                self.facts[INPUT] = NodeFacts(EXACT_ONE, EXACT_ONE, input_shape, input_shape)
             elif node.op == "output":
                 return Network(input_shape, tuple(self.nodes), self.names[node.args[0]])
             elif node.name in self.analysis.nodes:
@@ -93,41 +109,65 @@ class _Freezer:
         raise UncertifiableOperation("output", "a graph without output")
 
     def _append(self, node: fx.Node, facts: NodeFacts) -> None:
-        operation = self._operation(node, facts)
-        inputs = tuple(self.names[n] for n in node.all_input_nodes if n in self.names)
-        if operation is None or not self._keeps_shape(operation, inputs, facts):
-            raise UncertifiableOperation(node.name, self._kind(node))
-        if operation.op == "identity":
-            self.names[node] = inputs[0]
+        if facts.call is not None and isinstance(facts.call.result, tuple):
+            # Its parts are taken out later, each by an operation of its own.
+            self.tuples[node] = facts
             return
+        operation = self._operation(node, facts)
+        if operation is None:
+            raise UncertifiableOperation(node.name, self._kind(node))
+        signals = self._signals(node)
+        if operation.op == "identity" and operation.sources is None:
+            self.names[node] = signals[0]
+            return
+        self.names[node] = self._emit(operation, node.name, signals, facts)
+
+    def _signals(self, node: fx.Node) -> list[str]:
+        # With repetitions, in the order of the arguments.
+        found: list[str] = []
+        for source in _graph_nodes((node.args, node.kwargs)):
+            if source in self.tuples:
+                found += self._signals(source)
+            elif source in self.names:
+                found.append(self.names[source])
+        return found
+
+    def _emit(self, operation: Operation, name: str, signals: list[str], facts: NodeFacts) -> str:
+        sources: tuple[Operation | int, ...] = operation.sources or tuple(range(len(signals)))
+        inputs = []
+        for source in sources:
+            if isinstance(source, int):
+                inputs.append(signals[source])
+            else:
+                # Steps on the way to a graph node are named after it.
+                self.parts += 1
+                inputs.append(self._emit(source, f"{name.partition('~')[0]}~{self.parts}", signals, facts))
+        constant = facts.own.value if operation.constant is None else operation.constant
         branch = None if operation.branch is None else freeze(*operation.branch).network
         tensors = {role: _stored(tensor) for role, tensor in operation.tensors.items()}
-        # A scale by 2 stands for x + x, whose facts are those of a sum.
-        own = abs(operation.attributes["factor"]) if operation.op == "scale" else facts.own.value
-        name = node.name
-        self.nodes.append(Node(name, operation.op, inputs, operation.attributes, tensors, own, branch))
-        self.names[node], self.shapes[name] = name, facts.output_shape
-
-    def _keeps_shape(self, operation: Operation, inputs: tuple[str, ...], facts: NodeFacts) -> bool:
-        # Broadcasting copies entries, which the operations of a certificate do not.
-        elementwise = operation.op in ("add", "subtract", "shift", "scale")
-        return not elementwise or all(self.shapes[name] == facts.output_shape for name in inputs)
+        node = Node(name, operation.op, tuple(inputs), operation.attributes, tensors, constant, branch)
+        before = [self.facts[i] for i in inputs]
+        if "~" in name:
+            shape = output_shape(node, [f.output_shape for f in before])
+            own = Bound(constant, facts.own.proved, "step")
+            total = reduce(Bound.plus, [f.cumulative for f in before]).then(own)
+            self.facts[name] = NodeFacts(own, total, before[0].output_shape, shape)
+        else:
+            self.facts[name] = replace(facts, call=None, input_shape=before[0].output_shape)
+        if operation.op in _ELEMENTWISE and any(f.output_shape != facts.output_shape for f in before):
+            # Broadcasting copies entries, which these operations do not.
+            raise UncertifiableOperation(name, operation.op)
+        self.nodes.append(node)
+        return name
 
     def _operation(self, node: fx.Node, facts: NodeFacts) -> Operation | None:
         if node.op == "call_module":
             module = self.root.get_submodule(str(node.target))
             return module_operation(module, facts.input_shape, facts.output_shape)
-        exporter = _FUNCTIONS.get(node.target)
-        if exporter is None:
-            return None
-        constants = [self._constant(a) for a in (*node.args, *node.kwargs.values())]
-        return exporter(node, facts, constants)
-
-    def _constant(self, argument: Any) -> Any:
-        # Numbers and stored tensors among a call's arguments; None for signals and whatever else.
-        if isinstance(argument, fx.Node) and argument.op == "get_attr":
-            return operator.attrgetter(str(argument.target))(self.root)
-        return argument if isinstance(argument, (int, float)) else None
+        source = node.args[0] if node.args else None
+        if node.target in (operator.getitem, getattr) and isinstance(source, fx.Node) and source in self.tuples:
+            return part_operation(source.target, self.tuples[source], node.args[1])
+        return function_operation(node.target, facts)
 
     def _kind(self, node: fx.Node) -> str:
         if node.op == "call_module":
@@ -141,109 +181,11 @@ def _stored(tensor: Tensor) -> Tensor:
     return wide.detach().to("cpu", copy=True).contiguous()
 
 
-FunctionExporter = Callable[[fx.Node, NodeFacts, list[Any]], Operation | None]
-
-
-def _reshaped(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation:
-    return Operation("reshape", {"shape": list(facts.output_shape)})
-
-
-def _simple(op: str) -> FunctionExporter:
-    return lambda node, facts, constants: Operation(op)
-
-
-def _add(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    if node.kwargs.get("alpha", 1) != 1 or len(node.args) != 2:
-        return None
-    if all(c is None for c in constants):
-        # x + x has one input node; multiplying by 2 says the same.
-        return Operation("add") if len(node.all_input_nodes) == 2 else Operation("scale", {"factor": 2.0})
-    number = next(c for c in constants if c is not None)
-    return Operation("shift", {}, {"value": _full(number, facts.output_shape)})
-
-
-def _subtract(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    if node.kwargs.get("alpha", 1) != 1 or len(node.args) != 2 or constants[0] is not None:
-        return None
-    if constants[1] is None:
-        return Operation("subtract") if len(node.all_input_nodes) == 2 else None
-    return Operation("shift", {}, {"value": -_full(constants[1], facts.output_shape)})
-
-
-def _full(number: Any, shape: tuple[int, ...]) -> Tensor:
-    tensor = torch.as_tensor(number, dtype=None if isinstance(number, Tensor) else torch.float64).detach()
-    # A stored tensor may carry a batch axis of length 1.
-    return tensor.expand(1, *shape)[0] if tensor.dim() > len(shape) else tensor.expand(shape)
-
-
-def _multiply(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    numbers = [c for c in constants if c is not None]
-    if len(numbers) != 1 or (isinstance(numbers[0], Tensor) and numbers[0].numel() != 1):
-        return None
-    return Operation("scale", {"factor": float(numbers[0])})
-
-
-def _negate(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation:
-    return Operation("scale", {"factor": -1.0})
-
-
-def _concatenate(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    parts: Any = node.args[0]
-    dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-    if not isinstance(dim, int) or len(parts) != len(node.all_input_nodes):
-        return None
-    return Operation("concatenate", {"axis": dim % (len(facts.output_shape) + 1) - 1})
-
-
-def _permute(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    order: Any = node.args[1:] if len(node.args) > 2 else node.args[1]
-    rank = len(facts.output_shape) + 1
-    axes = [axis % rank for axis in order]
-    return Operation("permute", {"axes": [a - 1 for a in axes[1:]]}) if axes[0] == 0 else None
-
-
-def _transpose(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    first, second = (c % (len(facts.output_shape) + 1) for c in constants[1:])
-    axes = list(range(len(facts.output_shape) + 1))
-    axes[first], axes[second] = second, first
-    return Operation("permute", {"axes": [a - 1 for a in axes[1:]]}) if axes[0] == 0 else None
-
-
-def _argument(node: fx.Node, position: int, name: str, default: Any) -> Any:
-    given = node.args[position] if len(node.args) > position else node.kwargs.get(name)
-    return default if given is None else given
-
-
-def _max_pool(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation | None:
-    kernel = pair(_argument(node, 1, "kernel_size", None))
-    stride = pair(_argument(node, 2, "stride", kernel))
-    padding = pair(_argument(node, 3, "padding", 0))
-    if pair(_argument(node, 4, "dilation", 1)) != (1, 1) or _argument(node, 6, "return_indices", False):
-        return None
-    axes = zip(facts.input_shape[-2:], kernel, stride, padding, facts.output_shape[-2:], strict=True)
-    rows, columns = (sliding_ranges(*axis) for axis in axes)
-    return window_operation("window_max", rows, columns, ([1.0] * len(rows), [1.0] * len(columns)))
-
-
-def _adaptive(op: str) -> FunctionExporter:
-    def export(node: fx.Node, facts: NodeFacts, constants: list[Any]) -> Operation:
-        return adaptive_operation(op, facts.input_shape, facts.output_shape[-2:])
-
-    return export
-
-
-_FUNCTIONS: dict[Any, FunctionExporter] = (
-    dict.fromkeys(("flatten", "reshape", "view", torch.flatten, torch.reshape, "unflatten", "squeeze"), _reshaped)
-    | dict.fromkeys(("contiguous", "clone", torch.clone), _simple("identity"))
-    | dict.fromkeys((torch.relu, F.relu, "relu", torch.relu_, "relu_"), _simple("relu"))
-    | dict.fromkeys((torch.abs, "abs"), _simple("abs"))
-    | dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), _add)
-    | dict.fromkeys((operator.sub, torch.sub, "sub"), _subtract)
-    | dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul"), _multiply)
-    | dict.fromkeys((operator.neg, torch.neg, "neg"), _negate)
-    | dict.fromkeys((torch.cat, torch.concat), _concatenate)
-    | dict.fromkeys(("permute", torch.permute), _permute)
-    | dict.fromkeys(("transpose", torch.transpose), _transpose)
-    | {F.max_pool2d: _max_pool, F.adaptive_avg_pool2d: _adaptive("window_sum")}
-    | {F.adaptive_max_pool2d: _adaptive("window_max")}
-)
+def _graph_nodes(arguments: Any) -> Iterator[fx.Node]:
+    if isinstance(arguments, fx.Node):
+        yield arguments
+    elif isinstance(arguments, dict):
+        yield from _graph_nodes(tuple(arguments.values()))
+    elif isinstance(arguments, (list, tuple)):
+        for argument in arguments:
+            yield from _graph_nodes(argument)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn, view_as_real
@@ -25,12 +25,27 @@ class Operation:
         attributes: JSON values.
         tensors: Stored numbers by role.
         branch: Module inside a skip connection, with the shape of its input.
+        sources: What it reads: numbers of signals of the call, or operations to do first; None for all signals.
+        constant: Proved constant of this operation; None for that of the whole call.
     """
 
     op: str
     attributes: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     branch: tuple[nn.Module, Shape] | None = None
+    sources: tuple[Operation | int, ...] | None = None
+    constant: float | None = None
+
+    def after(self, first: Operation | int) -> Operation:
+        """Do another operation first.
+
+        Args:
+            first: An operation, or the number of a signal.
+
+        Returns:
+            This operation of what that one gives.
+        """
+        return replace(self, sources=(first,))
 
 
 Exporter = Callable[[Any, Shape, Shape], Operation]
@@ -103,7 +118,7 @@ def _weights(module: Any) -> dict[str, Tensor]:
     return {"weight": module.weight} | _bias(module)
 
 
-@_exports(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+@_exports(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 def _identity(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("identity")
 
@@ -111,31 +126,6 @@ def _identity(module: Any, before: Shape, after: Shape) -> Operation:
 @_exports(nn.Linear)
 def _linear(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("linear", {}, _weights(module))
-
-
-@_exports(nn.Conv1d, nn.Conv2d)
-def _conv(module: Any, before: Shape, after: Shape) -> Operation:
-    sides = list(module._reversed_padding_repeated_twice)
-    attributes = {
-        "stride": list(module.stride),
-        "pads": sides[2:] + sides[:2],
-        "dilation": list(module.dilation),
-        "groups": module.groups,
-        "padding_mode": module.padding_mode,
-    }
-    return Operation("conv1d" if len(sides) == 2 else "conv2d", attributes, _weights(module))
-
-
-@_exports(nn.ConvTranspose2d)
-def _conv_transpose2d(module: Any, before: Shape, after: Shape) -> Operation:
-    attributes = {
-        "stride": list(module.stride),
-        "padding": list(module.padding),
-        "output_padding": list(module.output_padding),
-        "dilation": list(module.dilation),
-        "groups": module.groups,
-    }
-    return Operation("conv_transpose2d", attributes, _weights(module))
 
 
 def _geometry(a: ConvArguments) -> dict[str, Any]:
@@ -257,7 +247,7 @@ def _positional_code2d(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("shift", {}, {"value": module.code})
 
 
-@_exports(nn.BatchNorm1d, nn.BatchNorm2d)
+@_exports(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 def _batch_norm(module: Any, before: Shape, after: Shape) -> Operation:
     tensors = {"mean": module.running_mean, "variance": module.running_var}
     optional = {"weight": module.weight, "bias": module.bias}

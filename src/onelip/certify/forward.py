@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from onelip.certify.activation_forward import ACTIVATIONS
+from onelip.certify.copies_forward import COPIES
+from onelip.certify.elementwise_forward import ELEMENTWISE, SOFTMAX
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
 from onelip.certify.values import SLACK, TINY, Rule, Values, absolute_norm, exact, rounded, sample_norms, stored
-from onelip.certify.window_forward import window_max, window_norm, window_sum
+from onelip.certify.window_forward import WINDOWS
 from onelip.layers.circular import conv_transpose2d_circular
-from onelip.layers.conv_arguments import ConvArguments, circular_pad
+from onelip.layers.conv_arguments import ConvArguments
 from onelip.layers.gradient_residual import residual_conv2d, residual_linear
 from onelip.layers.sandwich_plain import sandwich_linear
 from onelip.linalg import gamma
@@ -57,6 +58,21 @@ def evaluate(network: Network, images: Tensor, watch: Watch | None = None) -> Va
                 if last[name] == i and name != network.output:
                     values.pop(name, None)
     return values[network.output]
+
+
+def output_shape(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Find the shape that an operation gives.
+
+    Args:
+        node: The operation.
+        shapes: Shape of one sample of each input.
+
+    Returns:
+        Shape of one sample of the output.
+    """
+    values = [torch.zeros(1, *shape, dtype=torch.float64) for shape in shapes]
+    with torch.no_grad():
+        return tuple(_RULES[node.op](node, values)[0].shape[1:])
 
 
 def _step(node: Node, inputs: list[Values]) -> Values:
@@ -100,33 +116,35 @@ def _grouped(weight: Tensor) -> int:
     return weight[0].numel()
 
 
-def _conv2d(node: Node, inputs: list[Tensor]) -> Values:
+_CONVOLUTIONS: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def _padded(x: Tensor, pads: list[int], mode: str) -> Tensor:
+    # Pads are (before, after) of the first axis, then of the next.
+    sides = list(zip(pads[::2], pads[1::2], strict=True))
+    if mode == "circular":
+        for axis, (before, after) in enumerate(sides, 2):
+            size = x.shape[axis]
+            x = x.index_select(axis, torch.arange(-before, size + after, device=x.device) % size)
+        return x
+    reversed_pads = [p for side in reversed(sides) for p in side]
+    return F.pad(x, reversed_pads, mode="constant" if mode == "zeros" else mode)
+
+
+def _conv(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = stored(node, "weight", x), _bias(node, x)
-    top, bottom, left, right = a["pads"]
-    pads, mode = (left, right, top, bottom), a["padding_mode"]
-    padded = (
-        circular_pad(x, pads) if mode == "circular" else F.pad(x, pads, mode="constant" if mode == "zeros" else mode)
-    )
-    y = F.conv2d(padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
+    padded = _padded(x, a["pads"], a["padding_mode"])
+    y = _CONVOLUTIONS[weight.dim() - 2](padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
     return _affine(padded, y, weight, bias, _grouped(weight))
 
 
-def _conv1d(node: Node, inputs: list[Tensor]) -> Values:
-    # Images of height 1.
-    a = node.attributes
-    one = {"stride": [1, *a["stride"]], "pads": [0, 0, *a["pads"]], "dilation": [1, *a["dilation"]]}
-    lifted = replace(
-        node, attributes={**a, **one}, tensors={**node.tensors, "weight": node.tensors["weight"][:, :, None]}
-    )
-    y, error = _conv2d(lifted, [inputs[0][:, :, None]])
-    return y[:, :, 0], error
-
-
-def _conv_transpose2d(node: Node, inputs: list[Tensor]) -> Values:
+def _conv_transpose(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = stored(node, "weight", x), _bias(node, x)
-    y = F.conv_transpose2d(x, weight, bias, a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
+    options = a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"]
+    y = _TRANSPOSED[weight.dim() - 2](x, weight, bias, *options)
     return _affine(x, y, weight, bias, len(weight) // a["groups"] * weight[0, 0].numel())
 
 
@@ -317,38 +335,49 @@ _BRANCHES: dict[str, Callable[[Node, Tensor, Tensor], Values]] = {
     "l2_norm_residual": _l2_norm_residual,
 }
 
-_RULES: dict[str, Rule] = ACTIVATIONS | {
-    "add": _add,
-    "batch_norm": _batch_norm,
-    "center": _center,
-    "channel_pad": _channel_pad,
-    "channel_shuffle": _channel_shuffle,
-    "circular_conv_transpose2d": _circular_conv_transpose2d,
-    "concatenate": lambda n, v: exact(torch.cat(v, n.attributes["axis"] + 1)),
-    "conv1d": _conv1d,
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
-    "frequency_conv2d": _frequency_conv2d,
-    "frequency_sandwich2d": _frequency_sandwich2d,
-    "gradient_residual1d": _gradient_residual1d,
-    "gradient_residual2d": _gradient_residual2d,
-    "linear": _linear,
-    "normalize": _normalize,
-    "permute": lambda n, v: exact(v[0].permute(0, *[a + 1 for a in n.attributes["axes"]])),
-    "pixel_shuffle": _shuffle,
-    "pixel_unshuffle": _unshuffle,
-    "reshape": lambda n, v: exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
-    "sandwich1d": _sandwich1d,
-    "scale": lambda n, v: rounded(v[0] * n.attributes["factor"], 1),
-    "shift": lambda n, v: rounded(v[0] + stored(n, "value", v[0]), 1),
-    "skew_series2d": _skew_series2d,
-    "slice": _slice,
-    "subtract": lambda n, v: rounded(v[0] - v[1], 1),
-    "window_max": window_max,
-    "window_norm": window_norm,
-    "window_sum": window_sum,
-    "zero_pad2d": _zero_pad2d,
-}
+_RULES: dict[str, Rule] = (
+    ACTIVATIONS
+    | COPIES
+    | ELEMENTWISE
+    | SOFTMAX
+    | WINDOWS
+    | {
+        "add": _add,
+        "batch_norm": _batch_norm,
+        "center": _center,
+        "channel_pad": _channel_pad,
+        "channel_shuffle": _channel_shuffle,
+        "circular_conv_transpose2d": _circular_conv_transpose2d,
+        "concatenate": lambda n, v: exact(torch.cat(v, n.attributes["axis"] + 1)),
+        "conv1d": _conv,
+        "conv2d": _conv,
+        "conv3d": _conv,
+        "conv_transpose1d": _conv_transpose,
+        "conv_transpose2d": _conv_transpose,
+        "conv_transpose3d": _conv_transpose,
+        "divide": lambda n, v: rounded(v[0] / stored(n, "value", v[0]), 1),
+        "frequency_conv2d": _frequency_conv2d,
+        "frequency_sandwich2d": _frequency_sandwich2d,
+        "gradient_residual1d": _gradient_residual1d,
+        "gradient_residual2d": _gradient_residual2d,
+        "linear": _linear,
+        "maximum": lambda n, v: exact(torch.maximum(v[0], v[1])),
+        "minimum": lambda n, v: exact(torch.minimum(v[0], v[1])),
+        "multiply": lambda n, v: rounded(v[0] * stored(n, "value", v[0]), 1),
+        "normalize": _normalize,
+        "permute": lambda n, v: exact(v[0].permute(0, *[a + 1 for a in n.attributes["axes"]])),
+        "pixel_shuffle": _shuffle,
+        "pixel_unshuffle": _unshuffle,
+        "reshape": lambda n, v: exact(v[0].reshape(len(v[0]), *n.attributes["shape"])),
+        "sandwich1d": _sandwich1d,
+        "scale": lambda n, v: rounded(v[0] * n.attributes["factor"], 1),
+        "shift": lambda n, v: rounded(v[0] + stored(n, "value", v[0]), 1),
+        "skew_series2d": _skew_series2d,
+        "slice": _slice,
+        "subtract": lambda n, v: rounded(v[0] - v[1], 1),
+        "zero_pad2d": _zero_pad2d,
+    }
+)
 
 OPERATIONS = tuple(sorted({*_RULES, *_BRANCHES}))
 """Names of all operations that a frozen network can have."""

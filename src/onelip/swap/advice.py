@@ -9,6 +9,7 @@ from torch import nn
 
 from onelip import layers
 from onelip.bounds.activation_rules import GELU, HARD_SWISH, MISH, SELU, SILU, TANH_GELU
+from onelip.bounds.refusals import reason
 from onelip.bounds.registry import has_module_rule
 from onelip.bounds.windows import max_repeats, pair
 
@@ -48,9 +49,11 @@ def advice(module: nn.Module) -> Advice | None:
         if isinstance(module, classes):
             return rule(module)
     if type(module).__module__.startswith("torch.nn"):
-        if isinstance(module, _CONTAINERS) or has_module_rule(module):
+        words = reason(type(module))
+        if words is None and (isinstance(module, _CONTAINERS) or has_module_rule(module)):
             return None
-        return "it has no known Lipschitz constant", "onelip.register_bound, if you can prove one"
+        because = "" if words is None else f": {words}"
+        return f"it has no known Lipschitz constant{because}", "onelip.register_bound, if you can prove one"
     own = [name for name, _ in module.named_parameters(recurse=False)]
     if own and not has_module_rule(module):
         named = ", ".join(own)

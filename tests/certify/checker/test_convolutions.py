@@ -73,6 +73,38 @@ def test_conv_transpose2d(stride, padding, output_padding, dilation, groups):
     assert (error > 0).all()
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular", "reflect", "replicate"])
+def test_conv3d(mode):
+    x, weight, bias = RNG.standard_normal((2, 4, 5, 4, 6)), RNG.standard_normal((6, 2, 2, 3, 1)), RNG.standard_normal(6)
+    options = {"stride": [1, 2, 1], "dilation": [2, 1, 1], "groups": 2, "pads": [1, 2, 0, 1, 3, 0]}
+    y, error = run("conv3d", weight, bias, x=x, padding_mode=mode, **options)
+    padded = F.pad(torch.from_numpy(x), (3, 0, 0, 1, 1, 2), mode="constant" if mode == "zeros" else mode)
+    expected = F.conv3d(padded, torch.from_numpy(weight), torch.from_numpy(bias), (1, 2, 1), 0, (2, 1, 1), 2)
+    assert np.allclose(y, expected, **CLOSE)
+    assert (np.linalg.norm((y - expected.numpy()).reshape(2, -1), axis=1) <= 2 * error).all()
+
+
+def test_transposed_lines_and_volumes():
+    x, weight = RNG.standard_normal((2, 4, 5)), RNG.standard_normal((4, 3, 3))
+    y, _ = run("conv_transpose1d", weight, x=x, stride=[2], dilation=[2], padding=[1], output_padding=[1], groups=2)
+    line = F.conv_transpose1d(torch.from_numpy(x), torch.from_numpy(weight), None, 2, 1, 1, 2, 2)
+    assert np.allclose(y, line, **CLOSE)
+    x, weight = RNG.standard_normal((2, 4, 3, 2, 3)), RNG.standard_normal((4, 3, 2, 1, 3))
+    options = {
+        "stride": [2, 1, 1],
+        "dilation": [1, 1, 2],
+        "padding": [0, 0, 1],
+        "output_padding": [1, 0, 0],
+        "groups": 1,
+    }
+    y, error = run("conv_transpose3d", weight, x=x, **options)
+    volume = F.conv_transpose3d(
+        torch.from_numpy(x), torch.from_numpy(weight), None, (2, 1, 1), (0, 0, 1), (1, 0, 0), 1, (1, 1, 2)
+    )
+    assert np.allclose(y, volume, **CLOSE)
+    assert (error > 0).all()
+
+
 def test_the_circular_transpose_is_an_adjoint():
     weight = RNG.standard_normal((4, 3, 3, 2))
     geometry = {"stride": [2, 1], "pads": [1, 1, 0, 1], "dilation": [1, 1], "groups": 1}

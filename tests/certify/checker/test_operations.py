@@ -56,6 +56,8 @@ def test_joins():
     assert np.allclose(total, 3 * X)
     assert (error > 0).all()
     assert not JOINS["subtract"](step("subtract"), [X, X])[0].any()
+    assert np.array_equal(JOINS["maximum"](step("maximum"), [X, -X])[0], np.abs(X))
+    assert np.array_equal(JOINS["minimum"](step("minimum"), [X, -X])[0], -np.abs(X))
     with pytest.raises(VerificationError, match="different shapes"):
         JOINS["add"](step("add"), [X, X[:, :1]])
 

@@ -5,7 +5,14 @@ import torch.nn.functional as F
 
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.network import Step
-from onelip.certify.checker.windows import overlap_constant, sum_constant, window_max, window_norm, window_sum
+from onelip.certify.checker.windows import (
+    matrices,
+    matrices_constant,
+    max_constant,
+    max_windows,
+    overlap_constant,
+    window_norm,
+)
 
 X = np.random.default_rng(0).standard_normal((2, 3, 6, 6))
 
@@ -20,23 +27,38 @@ def step(rows=((0, 2), (2, 4), (4, 6)), columns=((0, 3), (3, 6)), row_scales=Non
     return Step("s", "window", ("input",), attributes, {}, 1.0, None)
 
 
+def listed(axes, windows):
+    return Step("s", "max_windows", ("input",), {"axes": axes, "windows": windows}, {}, 1.0, None)
+
+
+def product(axes, *arrays):
+    return Step("s", "matrices", ("input",), {"axes": axes}, {f"matrix{k}": a for k, a in enumerate(arrays)}, 1.0, None)
+
+
 def test_against_torch():
     t = torch.from_numpy(X)
-    average = step(row_scales=[0.5] * 3, column_scales=[1 / 3] * 2)
-    assert np.allclose(window_sum(average, X)[0], F.avg_pool2d(t, (2, 3)), rtol=1e-13)
-    assert np.array_equal(window_max(step(), X)[0], F.max_pool2d(t, (2, 3)))
     assert np.allclose(window_norm(step(), X)[0], F.lp_pool2d(t, 2, (2, 3)), rtol=1e-13)
+    pool = listed([1, 2], [[[0, 1], [2, 3], [4, 5]], [[0, 1, 2], [3, 4, 5]]])
+    assert np.array_equal(max_windows(pool, X)[0], F.max_pool2d(t, (2, 3)))
+
+
+def test_products_along_axes():
+    first, second = np.random.default_rng(1).standard_normal((4, 3)), np.random.default_rng(2).standard_normal((2, 6))
+    y, error = matrices(product([0, 2], first, second), X)
+    assert np.allclose(y, np.einsum("ac,nchw,bw->nahb", first, X, second), rtol=1e-13)
+    assert (error > 0).all()
+    norm = np.linalg.norm(first, 2) * np.linalg.norm(second, 2)
+    assert norm <= matrices_constant(product([0, 2], first, second), X.shape) <= norm * (1 + 1e-9)
 
 
 def test_constants():
     shape = (1, 1, 6, 6)
-    assert sum_constant(step(), shape) == pytest.approx(6**0.5)
     assert overlap_constant(step(), shape) == 1
     overlapping = step(rows=[(0, 4), (2, 6)], row_scales=[-3.0, 0.5])
     assert overlap_constant(overlapping, shape) == pytest.approx(3 * 2**0.5)
-    matrix = np.zeros((2, 6))
-    matrix[0, :4], matrix[1, 2:] = -3, 0.5
-    assert sum_constant(overlapping, shape) == pytest.approx(np.linalg.norm(matrix, 2) * 3**0.5)
+    assert max_constant(listed([1, 2], [[[0, 1], [1, 2], [1]], [[0], [0]]]), shape) == pytest.approx(6**0.5)
+    # The same entry twice in one window counts once.
+    assert max_constant(listed([2], [[[0, 0, 0]]]), shape) == 1
 
 
 @pytest.mark.parametrize(
@@ -48,11 +70,26 @@ def test_constants():
 )  # fmt: skip
 def test_bad_windows(bad):
     with pytest.raises(VerificationError, match="'s'"):
-        window_sum(bad, X)
+        window_norm(bad, X)
 
 
-def test_an_empty_window_has_a_sum_but_no_maximum():
-    empty = step(rows=[(3, 3)])
-    assert not window_sum(empty, X)[0].any()
-    with pytest.raises(VerificationError, match="no maximum"):
-        window_max(empty, X)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        listed([1], [[[]]]), listed([1], [[]]), listed([1], [[[6]]]), listed([1], [[[-1]]]), listed([1], [[[0.0]]]),
+        listed([1, 1], [[[0]], [[0]]]), listed([3], [[[0]]]), listed([1], []), listed([], []),
+    ],
+)  # fmt: skip
+def test_bad_lists_of_windows(bad):
+    for function in (lambda: max_windows(bad, X), lambda: max_constant(bad, X.shape)):
+        with pytest.raises(VerificationError, match="'s'"):
+            function()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [product([0], np.ones((2, 4))), product([0, 0], np.eye(3), np.eye(3)), product([3], np.eye(3)), product([])],
+)
+def test_bad_matrices(bad):
+    with pytest.raises(VerificationError, match="'s'"):
+        matrices(bad, X)

@@ -7,14 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from onelip.certify.checker import windows
 from onelip.certify.checker.arithmetic import above, times
 from onelip.certify.checker.convolution_norms import padded_norm, transposed_norm
+from onelip.certify.checker.copies import COPY_CONSTANTS
+from onelip.certify.checker.elementwise import ELEMENTWISE_CONSTANTS
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import frequency_constant, series_constant
 from onelip.certify.checker.network import Array, Step
 from onelip.certify.checker.norms import conv_norm, matrix_norm
 from onelip.certify.checker.sandwich import sandwich_constant
+from onelip.certify.checker.scales import SCALE_CONSTANTS
+from onelip.certify.checker.windows import WINDOW_CONSTANTS
 
 Shape = tuple[int, ...]
 """Shape of a batch, with the number of samples in front."""
@@ -34,10 +37,12 @@ def step_constant(step: Step, shape: Shape, slack: float) -> float:
     Raises:
         VerificationError: If the operation is not known, or has no finite constant.
     """
-    rule = _RULES.get(step.op)
-    if rule is None:
+    if step.op in _OF_SHAPE:
+        value = _OF_SHAPE[step.op](step, shape)
+    elif step.op in _RULES:
+        value = _RULES[step.op](step, shape, step.claimed * (1 + slack))
+    else:
         raise VerificationError(f"op={step.op!r} of {step.name!r} is not known to this checker")
-    value = rule(step, shape, step.claimed * (1 + slack))
     if not value < math.inf:
         raise VerificationError(f"{step.op} {step.name!r} has no finite Lipschitz constant")
     return value
@@ -184,8 +189,8 @@ _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
     "skew_series2d": lambda step, _, claimed: series_constant(step, claimed),
     "slice": _one,
     "soft_huber": _one,
-    "window_max": lambda step, shape, _: windows.overlap_constant(step, shape),
-    "window_norm": lambda step, shape, _: windows.overlap_constant(step, shape),
-    "window_sum": lambda step, shape, _: windows.sum_constant(step, shape),
     "zero_pad2d": _one,
 }
+
+_OF_SHAPE = COPY_CONSTANTS | ELEMENTWISE_CONSTANTS | SCALE_CONSTANTS | WINDOW_CONSTANTS
+"""Constants that are proved without a claim."""

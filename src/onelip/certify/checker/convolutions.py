@@ -21,6 +21,9 @@ from onelip.certify.checker.operations import SLACK, Result, norms, require
 _COLUMN_ENTRIES = 2**22
 """Entries of patch matrices held at once."""
 
+_RANKS = {f"conv{kind}{n}d": n + 2 for kind in ("", "_transpose") for n in (1, 2, 3)}
+"""Axes of a batch of images."""
+
 
 def absolute_norm(weight: Array) -> float:
     """Bound the norm of the map whose weights are the absolute values of the given ones.
@@ -84,48 +87,52 @@ def linear(step: Step, x: Array) -> Result:
     return y, _affine_error(step, x, y, weight.shape[1])
 
 
+_NUMPY_MODES = {"zeros": "constant", "circular": "wrap", "reflect": "reflect", "replicate": "edge"}
+
+
 def padded(step: Step, x: Array) -> Array:
     """Pad images as a convolution does.
 
     Args:
-        step: Has `pads` and `padding_mode`.
-        x: `(N, C, H, W)`.
+        step: Has `pads`, (before, after) of the first axis, then of the next, and `padding_mode`.
+        x: `(N, C, ...)`.
 
     Returns:
         Padded images.
     """
-    top, bottom, left, right = step.wholes("pads", 0, 4)
-    mode = {"zeros": "constant", "circular": "wrap", "reflect": "reflect", "replicate": "edge"}.get(
-        step.attributes["padding_mode"]
-    )
-    require(mode is not None and x.ndim == 4, step, "padding mode or number of axes")
-    reach = x.shape[2] - 1, x.shape[3] - 1
-    fits = mode != "reflect" or (max(top, bottom) <= reach[0] and max(left, right) <= reach[1])
+    n_axes = x.ndim - 2
+    pads = step.wholes("pads", 0, 2 * n_axes)
+    sides = list(zip(pads[::2], pads[1::2], strict=True))
+    mode = _NUMPY_MODES.get(step.attributes["padding_mode"])
+    require(mode is not None and n_axes > 0, step, "padding mode or number of axes")
+    fits = mode != "reflect" or all(max(side) < n for side, n in zip(sides, x.shape[2:], strict=True))
     require(fits, step, "padding exceeds the image")
-    result: Array = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=mode)  # type: ignore[call-overload]
+    result: Array = np.pad(x, ((0, 0), (0, 0), *sides), mode=mode)  # type: ignore[call-overload]
     return result
 
 
 def _correlate(step: Step, x: Array, weight: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
     # Patches as rows of a matrix, a few samples at a time.
-    (s_h, s_w), (d_h, d_w) = stride, dilation
-    k_h, k_w = weight.shape[2:]
-    extent = d_h * (k_h - 1) + 1, d_w * (k_w - 1) + 1
-    require(x.shape[2] >= extent[0] and x.shape[3] >= extent[1], step, f"image {x.shape[2:]} smaller than kernel")
-    view = sliding_window_view(x, extent, axis=(2, 3))[:, :, ::s_h, ::s_w, ::d_h, ::d_w]
-    height, width = view.shape[2:4]
+    n_axes = x.ndim - 2
+    extent = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
+    fits = all(n >= e for n, e in zip(x.shape[2:], extent, strict=True))
+    require(fits, step, f"image {x.shape[2:]} smaller than kernel")
+    steps = tuple(slice(None, None, s) for s in (*stride, *dilation))
+    view = sliding_window_view(x, extent, axis=tuple(range(2, x.ndim)))[(slice(None), slice(None), *steps)]
+    sizes = view.shape[2 : 2 + n_axes]
     flat = weight.reshape(len(weight), -1).T
-    size = max(1, _COLUMN_ENTRIES // (height * width * len(flat)))
+    size = max(1, _COLUMN_ENTRIES // (math.prod(sizes) * len(flat)))
+    order = (0, *range(2, 2 + n_axes), 1, *range(2 + n_axes, 2 + 2 * n_axes))
     parts = []
     for start in range(0, len(x), size):
-        rows = view[start : start + size].transpose(0, 2, 3, 1, 4, 5).reshape(-1, len(flat))
-        parts.append((rows @ flat).reshape(-1, height, width, len(weight)).transpose(0, 3, 1, 2))
+        rows = view[start : start + size].transpose(order).reshape(-1, len(flat))
+        parts.append(np.moveaxis((rows @ flat).reshape(-1, *sizes, len(weight)), -1, 1))
     return np.concatenate(parts)
 
 
 def _grouped(step: Step, x: Array, weight: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
     groups = step.whole("groups", 1)
-    fits = weight.ndim == 4 and len(weight) % groups == 0 and weight.shape[1] * groups == x.shape[1]
+    fits = weight.ndim == x.ndim and len(weight) % groups == 0 and weight.shape[1] * groups == x.shape[1]
     require(fits, step, f"weight {weight.shape} in {groups} groups for input {x.shape}")
     inputs, weights = np.split(x, groups, 1), np.split(weight, groups, 0)
     outputs = [_correlate(step, a, w, stride, dilation) for a, w in zip(inputs, weights, strict=True)]
@@ -145,19 +152,20 @@ def padded_correlation(step: Step, x: Array) -> Array:
     return _grouped(step, padded(step, x), step.arrays["weight"], (1, 1), step.wholes("dilation", 1, 2))
 
 
-def conv2d(step: Step, x: Array) -> Result:
+def conv(step: Step, x: Array) -> Result:
     """Pad and correlate.
 
     Args:
-        step: Has weight `(out, in/groups, kh, kw)`.
-        x: `(N, in, H, W)`.
+        step: Has weight `(out, in/groups, k, ...)`.
+        x: `(N, in, ...)`.
 
     Returns:
-        `(N, out, H', W')`.
+        `(N, out, ...)`.
     """
-    image = padded(step, x)
     weight = step.arrays["weight"]
-    y = _grouped(step, image, weight, step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2))
+    require(weight.ndim == x.ndim == _RANKS[step.op], step, f"weight {weight.shape} for input {x.shape}")
+    image, n_axes = padded(step, x), x.ndim - 2
+    y = _grouped(step, image, weight, step.wholes("stride", 1, n_axes), step.wholes("dilation", 1, n_axes))
     y = with_bias(step, y)
     return y, _affine_error(step, image, y, weight[0].size)
 
@@ -181,42 +189,26 @@ def of_height_one(step: Step) -> Step:
     return replace(step, attributes={**step.attributes, **axes}, arrays={**step.arrays, "weight": weight[:, :, None]})
 
 
-def conv1d(step: Step, x: Array) -> Result:
-    """Pad and correlate signals.
-
-    Args:
-        step: Has weight `(out, in/groups, k)`.
-        x: `(N, in, L)`.
-
-    Returns:
-        `(N, out, L')`.
-    """
-    y, error = conv2d(of_height_one(step), x[:, :, None])
-    return y[:, :, 0], error
-
-
 def _adjoint(step: Step, x: Array, stride: tuple[int, ...]) -> Array:
     # Spread each pixel over the kernel's area: the adjoint of correlating without padding.
     weight, groups = step.arrays["weight"], step.whole("groups", 1)
-    require(weight.ndim == 4 and x.ndim == 4 and len(weight) == x.shape[1], step, f"weight {weight.shape}")
+    require(weight.ndim == x.ndim and len(weight) == x.shape[1], step, f"weight {weight.shape}")
     require(len(weight) % groups == 0, step, "groups do not divide the channels")
-    (s_h, s_w), (d_h, d_w) = stride, step.wholes("dilation", 1, 2)
-    (n, _, height, width), (k_h, k_w) = x.shape, weight.shape[2:]
-    size = (height - 1) * s_h + d_h * (k_h - 1) + 1, (width - 1) * s_w + d_w * (k_w - 1) + 1
-    y = np.zeros((n, groups, weight.shape[1], *size))
-    inputs = x.reshape(n, groups, -1, height * width)
+    dilation, sizes = step.wholes("dilation", 1, x.ndim - 2), x.shape[2:]
+    axes = list(zip(sizes, stride, dilation, weight.shape[2:], strict=True))
+    y = np.zeros((len(x), groups, weight.shape[1], *((n - 1) * s + d * (k - 1) + 1 for n, s, d, k in axes)))
+    inputs = x.reshape(len(x), groups, -1, math.prod(sizes))
     weights = weight.reshape(groups, -1, *weight.shape[1:])
-    for i, j in np.ndindex(k_h, k_w):
-        tap = weights[:, :, :, i, j].transpose(0, 2, 1) @ inputs
-        rows = slice(i * d_h, i * d_h + (height - 1) * s_h + 1, s_h)
-        columns = slice(j * d_w, j * d_w + (width - 1) * s_w + 1, s_w)
-        y[:, :, :, rows, columns] += tap.reshape(n, groups, -1, height, width)
-    return y.reshape(n, -1, *size)
+    for place in np.ndindex(*weight.shape[2:]):
+        tap = weights[(slice(None), slice(None), slice(None), *place)].transpose(0, 2, 1) @ inputs
+        reached = (slice(t * d, t * d + (n - 1) * s + 1, s) for t, (n, s, d, _) in zip(place, axes, strict=True))
+        y[(slice(None), slice(None), slice(None), *reached)] += tap.reshape(len(x), groups, -1, *sizes)
+    return y.reshape(len(x), -1, *y.shape[3:])
 
 
 def _adjoint_terms(step: Step) -> int:
     weight = step.arrays["weight"]
-    return len(weight) // step.whole("groups", 1) * weight.shape[2] * weight.shape[3]
+    return len(weight) // step.whole("groups", 1) * math.prod(weight.shape[2:])
 
 
 def two_products_error(step: Step, x: Array, y: Array, pixels: int) -> Array:
@@ -297,20 +289,23 @@ def _wrapped(step: Step, full: Array, size: tuple[int, ...]) -> Array:
     return y
 
 
-def conv_transpose2d(step: Step, x: Array) -> Result:
+def conv_transpose(step: Step, x: Array) -> Result:
     """Apply the adjoint of a zero-padded convolution.
 
     Args:
-        step: Has weight `(in, out/groups, kh, kw)`.
-        x: `(N, in, H, W)`.
+        step: Has weight `(in, out/groups, k, ...)`.
+        x: `(N, in, ...)`.
 
     Returns:
-        `(N, out, H', W')`.
+        `(N, out, ...)`.
     """
-    full = _adjoint(step, x, step.wholes("stride", 1, 2))
-    (p_h, p_w), (o_h, o_w) = step.wholes("padding", 0, 2), step.wholes("output_padding", 0, 2)
-    extended = np.pad(full, ((0, 0), (0, 0), (0, o_h), (0, o_w)))
-    y = extended[:, :, p_h : extended.shape[2] - p_h, p_w : extended.shape[3] - p_w]
+    require(x.ndim == _RANKS[step.op], step, f"input {x.shape}")
+    n_axes = x.ndim - 2
+    full = _adjoint(step, x, step.wholes("stride", 1, n_axes))
+    padding, extra = step.wholes("padding", 0, n_axes), step.wholes("output_padding", 0, n_axes)
+    extended = np.pad(full, ((0, 0), (0, 0), *((0, o) for o in extra)))
+    kept = (slice(p, n - p) for p, n in zip(padding, extended.shape[2:], strict=True))
+    y = extended[(slice(None), slice(None), *kept)]
     require(y.size > 0, step, "padding leaves no pixel")
     y = with_bias(step, y)
     return y, _affine_error(step, x, y, _adjoint_terms(step))
@@ -334,9 +329,12 @@ def circular_conv_transpose2d(step: Step, x: Array) -> Result:
 
 AFFINE: dict[str, Callable[[Step, Array], Result]] = {
     "circular_conv_transpose2d": circular_conv_transpose2d,
-    "conv1d": conv1d,
-    "conv2d": conv2d,
-    "conv_transpose2d": conv_transpose2d,
+    "conv1d": conv,
+    "conv2d": conv,
+    "conv3d": conv,
+    "conv_transpose1d": conv_transpose,
+    "conv_transpose2d": conv_transpose,
+    "conv_transpose3d": conv_transpose,
     "gradient_residual1d": gradient_residual1d,
     "gradient_residual2d": gradient_residual2d,
     "linear": linear,

@@ -11,18 +11,23 @@ from onelip.certify.checker.activations import ACTIVATIONS
 from onelip.certify.checker.arithmetic import above, plus, root, times
 from onelip.certify.checker.constants import step_constant
 from onelip.certify.checker.convolutions import AFFINE
+from onelip.certify.checker.copies import COPIES
+from onelip.certify.checker.elementwise import ELEMENTWISE
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.fourier import FOURIER
 from onelip.certify.checker.network import INPUT, Array, Graph, Step
 from onelip.certify.checker.operations import JOINS, RULES, SLACK, Result, exact, rounded
 from onelip.certify.checker.sandwich import SANDWICH
-from onelip.certify.checker.windows import window_max, window_norm, window_sum
+from onelip.certify.checker.scales import SCALES
+from onelip.certify.checker.windows import WINDOWS
 
 TINY = 2.0**-500
 """Added to each error bound for underflow."""
 
-_WINDOWS = {"window_max": window_max, "window_norm": window_norm, "window_sum": window_sum}
-_RULES = ACTIVATIONS | AFFINE | FOURIER | SANDWICH | RULES | _WINDOWS
+_RULES = ACTIVATIONS | AFFINE | COPIES | ELEMENTWISE | FOURIER | SANDWICH | SCALES | RULES | WINDOWS
+
+ROOTS = ("concatenate", "maximum", "minimum")
+"""Joins whose constant is the root of the sum of squares; |max(a, b) - max(c, d)| <= max(|a - c|, |b - d|)."""
 
 BRANCHES = ("concat_residual", "l2_norm_residual")
 
@@ -92,7 +97,7 @@ def measure(graph: Graph, slack: float) -> Measured:
 def _measure_step(measured: Measured, step: Step, inputs: list[Array], slack: float) -> None:
     before = [measured.cumulative[name] for name in step.inputs]
     if step.op in JOINS:
-        if step.op == "concatenate":
+        if step.op in ROOTS:
             measured.cumulative[step.name] = root(plus(*(times(b, b) for b in before)))
         else:
             measured.cumulative[step.name] = plus(*before)

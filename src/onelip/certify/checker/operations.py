@@ -359,9 +359,26 @@ def concatenate(step: Step, values: list[Array]) -> Result:
     return exact(np.concatenate(values, axis_of(step, values[0])))
 
 
+def extremum(step: Step, values: list[Array]) -> Result:
+    """Take the larger, or the smaller, of two signals entry by entry.
+
+    Args:
+        step: Its operation says which.
+        values: Two `(N, ...)` of one shape.
+
+    Returns:
+        The same shape.
+    """
+    _same_shapes(step, values)
+    require(len(values) == 2, step, "it takes two inputs")
+    return exact(np.maximum(*values) if step.op == "maximum" else np.minimum(*values))
+
+
 JOINS: dict[str, Callable[[Step, list[Array]], Result]] = {
     "add": add,
     "concatenate": concatenate,
+    "maximum": extremum,
+    "minimum": extremum,
     "subtract": subtract,
 }
 """Operations of several inputs."""
