@@ -21,7 +21,7 @@ from torch import Tensor
 from onelip.certify.activation_forward import ACTIVATIONS
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
-from onelip.certify.values import SLACK, TINY, Rule, Values, exact, rounded, sample_norms, stored
+from onelip.certify.values import SLACK, TINY, Rule, Values, exact, root, rounded, sample_norms, stored
 from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments, circular_pad
@@ -35,16 +35,18 @@ def evaluate(network: Network, images: Tensor) -> Values:
 
     Args:
         network: The network.
-        images: `(N, ...)` float64; its samples are exact.
+        images: `(N, ...)` float64, exact; float32 makes it compute in float32, without a bound of the error.
+            Gradients flow to images that require them.
 
     Returns:
-        The output, `(N, ...)` float64, and a proved bound `(N,)` of the l2 distance of each sample's output from that
-        in real arithmetic; infinite or NaN if the output is.
+        The output, `(N, ...)` of the type of `images`, and a proved bound `(N,)` of the l2 distance of each sample's
+        output from that in real arithmetic; infinite or NaN if the output is, or if it was not computed in float64.
     """
-    start = images, torch.zeros(len(images), dtype=torch.float64, device=images.device)
+    known = 0.0 if images.dtype == torch.float64 else math.inf
+    start = images, torch.full((len(images),), known, dtype=torch.float64, device=images.device)
     values: dict[str, Values] = {INPUT: start}
     last = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+    with torch.set_grad_enabled(images.requires_grad), torch.backends.cudnn.flags(enabled=False):
         for i, node in enumerate(network.nodes):
             values[node.name] = _step(node, [values[name] for name in node.inputs])
             for name in node.inputs:
@@ -300,7 +302,7 @@ def _concat_residual(node: Node, x: Tensor, error: Tensor) -> Values:
 
 def _l2_norm_residual(node: Node, x: Tensor, error: Tensor) -> Values:
     image, local = evaluate(_branch(node), x)
-    y, rounding = rounded(((x.square() + image.square()) / 2).sqrt(), 5)
+    y, rounding = rounded(root((x.square() + image.square()) / 2), 5)
     return y, (error * node.constant + local + rounding) * SLACK + TINY
 
 

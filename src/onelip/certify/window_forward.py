@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onelip.certify.records import Node
-from onelip.certify.values import SLACK, Values, rounded, sample_norms
+from onelip.certify.values import SLACK, Values, root, rounded, sample_norms
 from onelip.linalg import gamma
 
 
@@ -61,7 +61,7 @@ def window_norm(node: Node, inputs: list[Tensor]) -> Values:
     """
     x = inputs[0]
     rows, columns = _window_matrices(node, x, scaled=False)
-    y = (rows @ x.square() @ columns.mT).sqrt() * _outer_scales(node, x)
+    y = root(rows @ x.square() @ columns.mT) * _outer_scales(node, x)
     return rounded(y, x.shape[-1] + x.shape[-2] + 4)
 
 
