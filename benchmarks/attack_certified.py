@@ -13,6 +13,7 @@ the last chunk. Prints Markdown; exit code 1 if a certificate is contradicted. R
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onelip.attacks import apgd, l2_pgd
@@ -31,6 +33,7 @@ from onelip.attacks.pgd import evaluating, margins
 from onelip.experiments import evaluation
 from onelip.experiments.preparation import prepare
 from onelip.experiments.run_folder import open_run_folder
+from onelip.layers import MaxMin
 
 INSIDE = 1 - 1e-6
 """Share of the radius that is searched: float32 points round outward by parts in ten million."""
@@ -126,6 +129,71 @@ def chain(
     return counts
 
 
+class Pad(torch.autograd.Function):
+    """Circular padding whose gradient is summed in place, without a zero-filled copy for every side."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pads: list[int]) -> Tensor:
+        """Pad by (left, right, top, bottom)."""
+        ctx.pads = pads
+        return F.pad(x, pads, mode="circular")
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Add what wrapped around to where it came from."""
+        for dim, before, after in ((-1, *ctx.pads[:2]), (-2, *ctx.pads[2:])):
+            size = gradient.shape[dim] - before - after
+            kept = gradient.narrow(dim, before, size).clone()
+            kept.narrow(dim, size - before, before).add_(gradient.narrow(dim, 0, before))
+            kept.narrow(dim, 0, after).add_(gradient.narrow(dim, before + size, after))
+            gradient = kept
+        return gradient, None
+
+
+class PairSort(torch.autograd.Function):
+    """MaxMin on axis 1, which only remembers which of each pair was larger."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Take maxima, then minima."""
+        first, second = x.chunk(2, 1)
+        ctx.save_for_backward(first >= second)
+        return torch.cat([torch.maximum(first, second), torch.minimum(first, second)], 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Send each gradient to where its value came from."""
+        (kept,) = ctx.saved_tensors
+        high, low = gradient.chunk(2, 1)
+        return torch.cat([torch.where(kept, high, low), torch.where(kept, low, high)], 1)
+
+
+def quicken(model: nn.Module) -> nn.Module:
+    """Give circular convolutions and MaxMin of even channels faster gradients; the function stays the same.
+
+    Args:
+        model: A model of plain modules; changed in place.
+
+    Returns:
+        The model.
+    """
+    for module in model.modules():
+        if type(module) is nn.Conv2d and module.padding_mode == "circular":
+            module.forward = functools.partial(_convolve, module)
+        elif type(module) is MaxMin and module.dim == 1:
+            module.forward = functools.partial(_sort, module.forward)
+    return model
+
+
+def _convolve(m: nn.Conv2d, x: Tensor) -> Tensor:
+    padded = Pad.apply(x, m._reversed_padding_repeated_twice)
+    return F.conv2d(padded, m.weight, m.bias, m.stride, 0, m.dilation, m.groups)
+
+
+def _sort(otherwise: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return otherwise(x) if x.shape[1] % 2 else PairSort.apply(x)
+
+
 def fastest_format(model: nn.Module, x: Tensor) -> torch.memory_format:
     """Time a gradient step in both layouts of images.
 
@@ -162,7 +230,8 @@ def attack_run(path: str, options: argparse.Namespace) -> dict[str, Any]:
     folder = open_run_folder(path)
     config = folder.config()
     certified = evaluation.load_certified(prepare(config), folder)
-    judge, model, pixels = Judge(certified.certificate), certified.network, certified.samples.pixels()
+    judge, pixels = Judge(certified.certificate), certified.samples.pixels()
+    model = quicken(certified.network)
     positive = torch.nonzero(judge.radii > 0).flatten()[: options.images]
     chunks = torch.arange(int(positive[-1]) + 1).split(options.chunk)
     settings = {key: value for key, value in vars(options).items() if key != "runs"}
