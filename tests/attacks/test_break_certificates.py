@@ -94,3 +94,11 @@ def test_bad_arguments(linear):
         break_certificates(linear, neighbours=2)
     with pytest.raises(ValueError, match="restarts=0"):
         break_certificates(linear, restarts=0)
+
+
+def test_a_sample_that_is_itself_misclassified_is_found(linear):
+    # What float64 says of it, and how sure it is, is not asked.
+    labels = (linear.labels + 1) % 3
+    report = break_certificates(dataclasses.replace(linear, labels=labels, predictions=labels), samples=1, neighbours=3)
+    assert report.violations[0].attack == "the sample itself"
+    assert report.violations[0].distance == 0

@@ -73,3 +73,13 @@ def test_executed_programs_are_taken_at_their_word():
     fields = {f.name: getattr(certificate, f.name) for f in dataclasses.fields(certificate) if f.init}
     judge = Judge(Executed(**(fields | {"radii": certificate.radii * 2, "semantics": "executed-float64"})))
     assert judge.verdict(0, point(0.0), "me")[0] == "violation"
+
+
+def test_bounds_of_errors_are_not_believed_in_small_networks(monkeypatch):
+    # A bound of 0 for a margin whose sign float64 gets wrong.
+    certificate = dataclasses.replace(line(), radii=line().radii * 2)
+    judge = Judge(certificate)
+    assert judge.small
+    monkeypatch.setattr(judge, "margins", lambda points, labels: (torch.ones(1).double(), torch.zeros(1).double()))
+    assert judge.verdict(0, point(-0.25), "me")[0] == "violation"
+    assert judge.verdict(0, point(0.25), "me")[0] == "holds"

@@ -158,6 +158,9 @@ class _Search:
 
     def batch(self, index: Tensor) -> None:
         x, y, r = self.judge.pixels[index], self.judge.labels[index], self.judge.radii[index]
+        if self.judge.small:
+            for i in index.tolist():
+                self.note("the sample itself", i, self.judge.pixels[i])
         best, least = x.clone(), margins(self.model, x, y)
         for name, points in self.inside(x, y, r):
             leads = self.examine(name, index, points[:, None])[:, 0]
@@ -233,6 +236,9 @@ class _Search:
             points = points.double()
             leads = self.examine("floating-point neighbours", index, points)
             nearest = points[torch.arange(len(points)), leads.nan_to_num(nan=math.inf).argmin(1)]
+            if self.judge.small:
+                for i, point in zip(index.tolist(), nearest, strict=True):
+                    self.note("floating-point neighbours", i, point)
             self.differently(index, nearest)
 
     def gradient(self, points: Tensor, y: Tensor) -> Tensor:

@@ -15,10 +15,14 @@ from onelip.attacks.objectives import margin
 from onelip.certify import Certificate
 from onelip.certify.certification import to_pixels
 from onelip.certify.forward import evaluate
+from onelip.certify.records import named_tensors
 
 Verdict = Literal["holds", "outside", "undecided", "violation"]
 
 BATCH = 256
+
+SMALL = 100_000
+"""Numbers of a network times those of a sample, up to which bounds of errors are not believed either."""
 
 EXACT_INPUTS = 4096
 """Samples with more numbers than this are not evaluated without rounding."""
@@ -54,7 +58,8 @@ class Judge:
 
     A point within the certified radius (compared in rational arithmetic) is a violation if its margin is not positive:
     proved so by the float64 margin and the bound of its error, or, where that bound says nothing, by evaluation with
-    4096 bits. Where neither is possible the point is undecided. A certificate of the executed float64 program is also
+    4096 bits. Where neither is possible the point is undecided. In small networks the bound is not believed and the
+    margin always evaluated exactly. A certificate of the executed float64 program is also
     violated by a float64 margin that is not positive, as it is.
 
     Args:
@@ -74,6 +79,8 @@ class Judge:
                 self._exact = ExactNetwork(certificate.network)
             except NotExactlyComputableError:
                 self._exact = None
+        weights = sum(tensor.numel() for _, tensor in named_tensors(certificate.network))
+        self.small = self._exact is not None and weights * self.pixels[0].numel() <= SMALL
 
     def margins(self, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Evaluate points in float64.
@@ -110,11 +117,11 @@ class Judge:
         leads, doubts = self.margins(point[None], self.labels[index : index + 1])
         lead, doubt = float(leads[0]), float(doubts[0])
         if not (self.executed and not lead > 0):
-            if abs(lead) <= doubt or not np.isfinite(lead):
-                exact = self._exactly(point, label)
-                if exact is None:
-                    return "undecided", None
-                lead = exact
+            unsure = abs(lead) <= doubt or not np.isfinite(lead)
+            exact = self._exactly(point, label) if unsure or self.small else None
+            if unsure and exact is None:
+                return "undecided", None
+            lead = lead if exact is None else exact
             if lead > 0:
                 return "holds", None
         distance = float(distances(point[None], self.pixels[index : index + 1], self.norm)[0])

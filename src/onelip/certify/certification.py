@@ -15,7 +15,7 @@ from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
 from onelip.certify.head import find_head
 from onelip.certify.radius import certified_radii, pair_norms
-from onelip.certify.records import Network
+from onelip.certify.records import Network, named_tensors
 from onelip.layers import to_plain
 from onelip.layers.plain import evaluating
 
@@ -63,8 +63,8 @@ def certify(
         The certificate.
 
     Raises:
-        CertificationError: If the constant contains an estimate and `allow_estimates` is false, or the frozen network
-            is not the same function as the model.
+        CertificationError: If the constant contains an estimate and `allow_estimates` is false, the frozen network
+            is not the same function as the model, or one of its numbers is NaN or infinite.
         ValueError: If an argument is out of range, or the model has a part that cannot be certified.
     """
     stored, targets = _checked_images(images), _checked_labels(labels)
@@ -81,13 +81,15 @@ def certify(
             f"the Lipschitz constant {bound.method}; use layers with proved bounds, or allow_estimates=True for a "
             f"certificate that says it is not proved"
         )
+    _check_finite(frozen.network)
     _check_agreement(plain, frozen.network, pixels[:2])
     logits, errors = _evaluate(frozen.network, pixels, _device(plain), batch_size, progress)
     _check_logits(logits, targets)
     head = find_head(frozen)
     pairs = None if head.rows is None else pair_norms(head.rows)
     radii = certified_radii(logits, errors, torch.from_numpy(targets), head.constant, pairs)
-    predictions = torch.where(torch.isfinite(logits).all(1), logits.argmax(1), -1).numpy()
+    known = torch.isfinite(logits).all(1) & torch.isfinite(errors)
+    predictions = torch.where(known, logits.argmax(1), -1).numpy()
     return Certificate(
         network=frozen.network,
         bound=bound,
@@ -118,7 +120,8 @@ def to_pixels(stored: npt.NDArray[Any], scale: float) -> npt.NDArray[np.float32]
         ValueError: If `scale` is not a positive finite number in float32, or a pixel is NaN or infinite; the message
             has the index of its image.
     """
-    single = np.float32(scale)
+    with np.errstate(over="ignore"):
+        single = np.float32(scale)
     if not (single > 0 and np.isfinite(single)):
         raise ValueError(f"scale={scale} in certify must be positive and finite")
     pixels = stored.astype(np.float32) / single
@@ -185,6 +188,14 @@ def _evaluate(
         if progress is not None:
             progress(min(start + batch_size, len(pixels)), len(pixels))
     return torch.cat(logits), torch.cat(errors)
+
+
+def _check_finite(network: Network) -> None:
+    for name, tensor in named_tensors(network):
+        if not bool(torch.isfinite(tensor).all()):
+            raise CertificationError(
+                f"{name} of the model has a NaN or infinite entry, so nothing about it can be certified"
+            )
 
 
 def _check_agreement(plain: nn.Module, network: Network, pixels: npt.NDArray[np.float32]) -> None:

@@ -73,7 +73,8 @@ def _absolute_norm(weight: Tensor) -> float:
     # The entries of |W| outside of its two leading axes are taps, each of which meets a pixel at most once.
     size = weight.abs().flatten(2) if weight.dim() > 2 else weight.abs()[..., None]
     rows, columns = size.sum((1, 2)).max(), size.sum((0, 2)).max()
-    return math.sqrt(float(rows) * float(columns)) * SLACK
+    # Roots first: the product of the sums of tiny weights would be 0.
+    return math.nextafter(math.sqrt(float(rows)) * math.sqrt(float(columns)) * SLACK, math.inf)
 
 
 def _bias_norm(bias: Tensor | None, pixels: int) -> float:
@@ -182,11 +183,18 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     return y, error
 
 
+def _largest_norm(spectrum: Tensor) -> float:
+    # Frobenius norms, of entries near 1: squares of tiny ones would be 0.
+    size = float(spectrum.abs().max())
+    scale = 2.0 ** math.frexp(size)[1] if 0 < size < math.inf else 1.0
+    return math.nextafter(float(torch.linalg.matrix_norm(spectrum / scale).max()) * scale * SLACK, math.inf)
+
+
 def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
     spectrum = torch.view_as_complex(stored(node, "spectrum", x))
     y = frequency_forward(x, spectrum, _bias(node, x))
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_norm(spectrum)
     size = x.shape[-2], x.shape[-1]
     relative = frequency_error(size, largest, node.constant, spectrum.shape[-1])
     return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
@@ -207,7 +215,7 @@ def _frequency_sandwich2d(node: Node, inputs: list[Tensor]) -> Values:
     y = 2 * frequency_forward(before.relu(), spectrum[..., :outputs].mH, None)
     # The constant is the square of the norm of [A B], which bounds those of A and B; the error of B x goes through A.
     own = math.sqrt(node.constant) * SLACK
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_norm(spectrum)
     relative = frequency_error((x.shape[-2], x.shape[-1]), largest, own, max(spectrum.shape[-2:]))
     first = sample_norms(x) * relative + sample_norms(before) * gamma(4)
     return y, 2 * (own * first + sample_norms(before) * relative) * SLACK + sample_norms(y) * gamma(4)

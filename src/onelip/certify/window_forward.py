@@ -40,7 +40,7 @@ def window_sum(node: Node, inputs: list[Tensor]) -> Values:
     absolute = 1.0
     for matrix in (rows, columns):
         sums = matrix.abs()
-        absolute *= math.sqrt(float(sums.sum(0).max()) * float(sums.sum(1).max())) * SLACK
+        absolute *= math.sqrt(float(sums.sum(0).max())) * math.sqrt(float(sums.sum(1).max())) * SLACK
     return y, sample_norms(x) * (absolute * gamma(x.shape[-1] + x.shape[-2] + 4))
 
 

@@ -232,5 +232,7 @@ def _pair_norms(rows: Array) -> Array:
     for i, row in enumerate(scaled):
         difference = scaled - row
         lengths = np.sqrt((difference * difference).sum(1)) * (1 + (rows.shape[1] + 8) * 2.0**-52) + 2.0**-520
-        result[i] = np.where((rows != rows[i]).any(1), np.ldexp(lengths, exponent), 0.0)
+        # Subnormal numbers round by more than the relative slack.
+        above = np.nextafter(np.ldexp(lengths, exponent), np.inf)
+        result[i] = np.where((rows != rows[i]).any(1), above, 0.0)
     return result

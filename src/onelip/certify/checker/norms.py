@@ -42,7 +42,7 @@ def matrix_norm(w: Array, claimed: float | None = None) -> float:
     # || |W|^T |W| || <= ||W||_F^2, and computed and exact Gram matrix differ by at most gamma_n |W|^T |W|.
     error = times(gamma(max(w.shape) + 4), frobenius)
     if claimed is not None:
-        target = math.ldexp(claimed, -exponent) if claimed < math.inf else best
+        target = _target(claimed, exponent, best)
         if target >= best:
             return _unscaled(best, exponent)
         g = _gram(w)
@@ -55,6 +55,14 @@ def matrix_norm(w: Array, claimed: float | None = None) -> float:
         if all_below(g, s):
             return _unscaled(min(best, root(plus(s, error))), exponent)
     return _unscaled(best, exponent)
+
+
+def _target(claimed: float, exponent: int, best: float) -> float:
+    # Claims of a whole residual may be far above the norm of the weight in it.
+    try:
+        return math.ldexp(claimed, -exponent) if claimed < math.inf else best
+    except OverflowError:
+        return best
 
 
 def _gram(w: Array) -> Array:
@@ -86,7 +94,7 @@ def conv_norm(kernel: Array, stride: tuple[int, ...], dilation: tuple[int, ...],
     kernel, exponent = _scaled(kernel)
     parts = kernel.reshape(groups, -1, *kernel.shape[1:])
     best = max(_tap_sum(part) for part in parts)
-    target = math.ldexp(claimed, -exponent) if claimed < math.inf else best
+    target = _target(claimed, exponent, best)
     if target >= best:
         return _unscaled(best, exponent)
     if all(_group_below(part, stride, dilation, target) for part in parts):

@@ -60,7 +60,7 @@ def window_sum(step: Step, x: Array) -> Result:
     size = 1.0
     for matrix in (rows, columns):
         absolute = np.abs(matrix)
-        size *= math.sqrt(float(absolute.sum(0).max()) * float(absolute.sum(1).max())) * SLACK
+        size *= math.sqrt(float(absolute.sum(0).max())) * math.sqrt(float(absolute.sum(1).max())) * SLACK
     return y, norms(x) * (size * gamma(x.shape[-1] + x.shape[-2] + 4))
 
 
