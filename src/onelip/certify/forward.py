@@ -186,8 +186,8 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
 def _largest_norm(spectrum: Tensor) -> float:
     # Frobenius norms, of entries near 1: squares of tiny ones would be 0.
     size = float(spectrum.abs().max())
-    scale = 2.0 ** math.frexp(size)[1] if 0 < size < math.inf else 1.0
-    return math.nextafter(float(torch.linalg.matrix_norm(spectrum / scale).max()) * scale * SLACK, math.inf)
+    scale = 2.0 ** max(-1000, math.frexp(size)[1]) if 0 < size < 2.0**1000 else 1.0
+    return float(torch.linalg.matrix_norm(spectrum / scale).max()) * scale * SLACK
 
 
 def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
