@@ -79,11 +79,17 @@ def attack(
     steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps of each restart.")] = None,
     restarts: Annotated[int | None, typer.Option(min=1, help="Random starts for each image.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="How many of the certified images to attack.")] = None,
+    kind: Annotated[str, typer.Option("--attack", help="pgd, apgd-ce, apgd-t, or break.")] = "pgd",
 ) -> None:
-    """Attack a run's certified network by projected gradient descent; options default to the run's configuration."""
+    """Attack a run's certified network; options default to the run's configuration.
+
+    pgd is projected gradient descent, apgd-ce and apgd-t are APGD on cross-entropy and targeted; they search balls of
+    fixed radii and write attack.json. break tries everything to contradict the certificate, inside of each image's own
+    radius, and writes break.json. Exit code 1, and the number of the image, if a certified answer is changed.
+    """
     from onelip.experiments import commands
 
-    commands.attack(run_folder, radii=radii, steps=steps, restarts=restarts, samples=samples)
+    commands.attack(run_folder, radii=radii, steps=steps, restarts=restarts, samples=samples, kind=kind)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from onelip.attacks.ball import project, random_in_ball, row_norm
+from onelip.attacks.ball import checked_balls, distances, project, random_in_ball, row_norm, steepest
 
 SLACK = 1e-6
 
@@ -52,3 +52,45 @@ def test_random_points_fill_the_ball_uniformly():
     assert float(norms.max()) <= 2.0 * (1 + SLACK)
     # P(norm < r/2) = (1/2)^3; three standard errors of 20,000 draws.
     assert float((norms < 1.0).float().mean()) == pytest.approx(0.125, abs=3 * (0.125 * 0.875 / 20_000) ** 0.5)
+
+
+NORMS = ["l2", "linf"]
+NOWHERE = (-torch.inf, torch.inf)
+
+
+def _lengths(offset, norm):
+    return torch.linalg.vector_norm(offset.flatten(1), 2 if norm == "l2" else torch.inf, dim=1)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.floats(1e-9, 2.0), st.sampled_from(NORMS), st.booleans())
+def test_balls_hold_what_they_project_and_draw(seed, radius, norm, boxed):
+    g = torch.Generator().manual_seed(seed)
+    origin = torch.rand(5, 3, 4, generator=g)
+    balls = checked_balls(origin, radius, norm, (0.0, 1.0) if boxed else NOWHERE)
+    far = origin + 2 * torch.randn(5, 3, 4, generator=g)
+    for point in (balls.project(far), balls.random(g)):
+        assert not boxed or bool((point >= 0).all() & (point <= 1).all())
+        assert bool((distances(point, origin, norm) <= radius * (1 + SLACK)).all())
+        assert torch.equal(distances(point, origin, norm), _lengths(point.double() - origin.double(), norm))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_points_without_a_box_go_straight_to_the_sphere(norm):
+    origin, far = torch.zeros(3, 4, dtype=torch.float64), 5 * torch.randn(3, 4, dtype=torch.float64)
+    projected = checked_balls(origin, 0.5, norm, NOWHERE).project(far)
+    nearest = 0.5 * far / far.norm(dim=1, keepdim=True) if norm == "l2" else far.clamp(-0.5, 0.5)
+    assert torch.allclose(projected, nearest, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-160, 1.0, 1e300])
+def test_steepest_steps_have_length_one_at_every_scale(scale):
+    gradient = torch.tensor([[3.0, 0.0], [0.0, -4.0], [0.0, 0.0]], dtype=torch.float64) * scale
+    for norm in NORMS:
+        assert torch.allclose(steepest(gradient, norm), torch.tensor([[1.0, 0], [0, -1], [0, 0]]).double())
+    assert torch.equal(steepest(torch.tensor([[torch.nan, 1.0], [torch.inf, 1.0]]), "l2"), torch.zeros(2, 2))
+
+
+def test_choosing_balls_keeps_their_radii():
+    balls = checked_balls(torch.zeros(3, 2), torch.tensor([1.0, 2.0, 3.0]), "linf", NOWHERE)
+    assert balls[torch.tensor([2, 0])].radius.flatten().tolist() == [3.0, 1.0]

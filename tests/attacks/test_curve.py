@@ -34,3 +34,21 @@ def test_a_broken_certificate_is_an_error(halfspace):
 def test_bad_arguments(halfspace):
     with pytest.raises(ValueError, match="batch_size=0"):
         attack_curve(*halfspace, RADII, batch_size=0)
+
+
+@pytest.mark.parametrize("attack", ["pgd", "apgd-ce", "apgd-t"])
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_every_attack_and_norm_gives_a_curve(attack, norm):
+    g = torch.Generator().manual_seed(0)
+    model, x = nn.Linear(5, 4), torch.rand(20, 5, generator=g)
+    y = model(x).argmax(1)
+    whole = attack_curve(
+        model, x, y, [0.0, 0.1, 2.0], attack=attack, norm=norm, steps=10, restarts=1, generator=g, box=(-9.0, 9.0)
+    )
+    assert whole.accuracy[0] == 1 > whole.accuracy[2]
+    assert whole.accuracy[1] >= whole.accuracy[2]
+
+
+def test_unknown_attacks_are_named(halfspace):
+    with pytest.raises(ValueError, match="attack='fgsm' in attack_curve must be one of pgd, apgd-ce, apgd-t"):
+        attack_curve(*halfspace, RADII, attack="fgsm")

@@ -1,8 +1,10 @@
 import pytest
 import torch
+from tests.attacks.digits import accuracy, trained
 from torch import nn
 
-from onelip.attacks import l2_pgd
+from onelip.attacks import l2_pgd, linf_pgd
+from onelip.attacks.ball import distances
 from onelip.attacks.pgd import margins
 
 
@@ -77,3 +79,45 @@ def test_samples_outside_the_box_are_refused(linear):
     model, x, y, _ = linear
     with pytest.raises(ValueError, match="outside box"):
         l2_pgd(model, 255 * x, y, 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
+@pytest.mark.parametrize(("norm", "radius"), [("l2", 0.3), ("l2", 0.7), ("linf", 0.04), ("linf", 0.1)])
+def test_is_as_strong_as_the_oracles(norm, radius):
+    import foolbox
+    import torchattacks
+
+    model, x, y = trained()
+    if norm == "l2":
+        oracle = torchattacks.PGDL2(model, eps=radius, alpha=radius / 8, steps=20, random_start=True)
+        second = foolbox.attacks.L2ProjectedGradientDescentAttack(steps=20)
+    else:
+        oracle = torchattacks.PGD(model, eps=radius, alpha=radius / 8, steps=20, random_start=True)
+        second = foolbox.attacks.LinfProjectedGradientDescentAttack(steps=20)
+    wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+    theirs = min(
+        robust(model, y, [oracle(x, y) for _ in range(3)]),
+        robust(model, y, [second(wrapped, x, y, epsilons=radius)[1] for _ in range(3)]),
+    )
+    search = l2_pgd if norm == "l2" else linf_pgd
+    ours = search(model, x, y, radius, steps=20, restarts=3)
+    assert 0.02 < theirs < 0.98, "oracles that break all or nothing compare nothing"
+    assert accuracy(model, ours, y) <= theirs + 0.02
+    assert bool((ours >= 0).all() & (ours <= 1).all())
+    assert bool((distances(ours, x, norm) <= radius * (1 + 1e-6)).all())
+
+
+def robust(model, y, attempts):
+    """Share of samples that stood every attempt."""
+    with torch.no_grad():
+        return float(torch.stack([model(x).argmax(1) == y for x in attempts]).all(0).float().mean())
+
+
+def test_linf_balls_have_radii_of_their_own(linear):
+    model, x, y, _ = linear
+    radii = torch.linspace(0, 0.3, len(x))
+    found = linf_pgd(model, x, y, radii, steps=5, restarts=2)
+    assert bool((distances(found, x, "linf") <= radii.double() * (1 + 1e-6)).all())
+    assert torch.equal(found[0], x[0])
+    with pytest.raises(ValueError, match="radius=-1"):
+        linf_pgd(model, x, y, -1.0)

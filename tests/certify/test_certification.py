@@ -1,6 +1,7 @@
 import copy
 import importlib
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tests.certify.networks import around, predictions, rich, samples, small
 from torch import nn
 
 from onelip import layers as L
-from onelip.attacks import l2_pgd
+from onelip.attacks import break_certificates, l2_pgd
 from onelip.bounds import lipschitz_bound
 from onelip.certify import CertificationError, certify, verify
 from onelip.certify.certification import to_pixels
@@ -150,10 +151,43 @@ def test_overflow_is_never_certified(value):
     model = nn.Linear(2, 2).double()
     with torch.no_grad():
         model.bias[1] = value
-    certificate = certify(model, torch.rand(3, 2), torch.tensor([0, 1, 0]))
+    with pytest.raises(CertificationError, match=r"_0\.bias of the model has a NaN or infinite entry"):
+        certify(model, torch.rand(3, 2), torch.tensor([0, 1, 0]))
+
+
+def test_answers_that_are_not_known_are_no_answers(tmp_path):
+    # Logits are numbers, but the bound of their error overflows.
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).double()
+    with torch.no_grad():
+        model[0].weight *= 1e200
+        model[1].weight *= 1e-200
+    certificate = certify(model, torch.ones(3, 2), torch.tensor([0, 1, 0]))
     assert certificate.radii.tolist() == [0, 0, 0]
     assert certificate.predictions.tolist() == [-1, -1, -1]
     assert certificate.accuracy == 0
+    assert verify(certificate.save(tmp_path)).ok
+
+
+def test_a_huge_scale_is_refused_without_a_warning():
+    with pytest.raises(ValueError, match=r"scale=1e\+39 in certify must be positive and finite"):
+        certify(small(), samples(n=1), torch.tensor([0]), scale=1e39)
+
+
+@pytest.mark.parametrize("scale", [1e-308, 1e-320])
+def test_subnormal_heads_are_no_accident(scale, tmp_path):
+    # The distances of rows are a few units of 2^-1074, whose inverse is no number.
+    torch.manual_seed(0)
+    model = nn.Sequential(*[nn.Linear(4, 4, bias=False) for _ in range(2)], nn.Linear(4, 3, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight *= 1e100
+        model[1].weight *= 1e110
+        model[2].weight.copy_(torch.randint(-9, 9, (3, 4)).double() * scale)
+    x = torch.rand(5, 4)
+    labels = predictions(model, x.double())
+    certificate = certify(model, x, labels)
+    assert verify(certificate.save(tmp_path)).ok
+    assert certificate.proved
+    assert break_certificates(certificate, restarts=1, steps=10, neighbours=3).ok
 
 
 class Guess(L.Scale):
@@ -337,3 +371,31 @@ def test_unknown_norms_and_semantics():
         certify(small(), x, y, semantics="float32")
     with pytest.raises(ValueError, match=r"GradientResidual2d .* in l_inf"):
         certify(rich(), x, y, norm="linf")
+
+
+def cancelling(seed: int) -> tuple[nn.Module, torch.Tensor, bool]:
+    """Logits (t, -t) with t what is left of a sum that cancels, and whether t > 0 in rational arithmetic."""
+    g = torch.Generator().manual_seed(seed)
+    w = torch.randn(6, generator=g, dtype=torch.float64)
+    x = (torch.rand(1, 6, generator=g) + 1) * 1e38
+    pixels = [Fraction(v) for v in x[0].tolist()]
+    rest = sum(Fraction(a) * b for a, b in zip(w[:-1].tolist(), pixels[:-1], strict=True))
+    w[-1] = float(-rest / pixels[-1])
+    model = nn.Sequential(nn.Linear(6, 2, bias=False), *[nn.Linear(2, 2, bias=False) for _ in range(2)]).double()
+    with torch.no_grad():
+        # The products of the sizes of the first weights underflow, those of weights and pixels do not.
+        model[0].weight.copy_(torch.stack([w, -w]) * 2.0**-565)
+        model[1].weight.copy_(torch.eye(2).double() * 2.0**333)
+        model[2].weight.copy_(torch.eye(2).double() * 2.0**160)
+    return model, x, rest + Fraction(float(w[-1])) * pixels[-1] > 0
+
+
+def test_tiny_weights_do_not_hide_the_rounding_of_large_pixels():
+    wrong = 0
+    for seed in range(60):
+        model, x, positive = cancelling(seed)
+        label = int(predictions(model, x.double())[0])
+        if (label == 0) != positive:
+            wrong += 1
+            assert certify(model, x, torch.tensor([label])).radii[0] == 0
+    assert wrong > 3, "float64 is right everywhere, so this test shows nothing"

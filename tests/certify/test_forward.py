@@ -1,9 +1,12 @@
+import copy
 from fractions import Fraction
 
+import pytest
 import torch
 from tests.certify.networks import around, rich, samples, small, volumes
 from torch import nn
 
+from onelip import layers as L
 from onelip.certify.export import freeze
 from onelip.certify.forward import OPERATIONS, evaluate
 
@@ -61,3 +64,25 @@ def test_every_operation_is_exercised():
     for model in (small(), rich(), around(), volumes()):
         seen |= {node.op for node in freeze(model, (2, 6, 6)).network.nodes}
     assert seen == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e-170, 1e-200])
+def test_bounds_of_errors_follow_the_scale_of_the_weights(scale):
+    # Pixels are large, so that nothing is small enough for the allowance for underflow.
+    torch.manual_seed(0)
+    layers = {
+        "linear": (nn.Linear(8, 8, bias=False), (8,)),
+        "conv": (nn.Conv2d(2, 3, 3, padding=1, bias=False), (2, 4, 4)),
+        "frequency": (L.FrequencyConv2d(torch.randn(4, 3, 1, 2, 2, dtype=torch.complex64), None, (4, 4)), (2, 4, 4)),
+    }
+    for layer, shape in layers.values():
+        layer = layer.to(torch.float64)
+        x = torch.rand(2, *shape, dtype=torch.float64) * 1e80
+        errors = []
+        for factor in (1.0, scale):
+            scaled = copy.deepcopy(layer)
+            with torch.no_grad():
+                for p in [*scaled.parameters(), *scaled.buffers()]:
+                    p.mul_(factor)
+            errors.append(evaluate(freeze(scaled, shape).network, x)[1] / factor)
+        assert torch.allclose(errors[0], errors[1], rtol=1e-6)

@@ -86,3 +86,13 @@ def test_pair_norms_of_equal_rows_are_exactly_zero():
     assert float(norms[0, 1]) == 0
     assert float(norms[0, 2]) >= 2.0**-40
     assert not pair_norms(torch.zeros(3, 2)).any()
+
+
+@pytest.mark.parametrize("unit", [5e-324, 2.0**-1060, 2.0**-1030, 2.0**-1010])
+def test_distances_of_subnormal_rows_round_up(unit):
+    # sqrt(2) and sqrt(5) units are not numbers there.
+    rows = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, -1.0]], dtype=torch.float64) * unit
+    units = pair_norms(rows) / unit
+    exact = torch.tensor([[0, 2, 5], [2, 0, 5], [5, 5, 0]], dtype=torch.float64).sqrt()
+    assert bool((units >= exact).all())
+    assert bool((units <= exact + 1.5 * 5e-324 / unit + 1e-12).all())

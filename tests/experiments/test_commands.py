@@ -1,11 +1,14 @@
 """The commands on a real, small run."""
 
+import dataclasses
 import json
 
 import pytest
 import torch
 
-from onelip.experiments import RunFolder, UserError, commands, inspection, latest_run, verification
+from onelip.certify import load_certificate
+from onelip.experiments import RunFolder, UserError, commands, evaluation, inspection, latest_run, verification
+from onelip.experiments.errors import CommandFailedError
 from onelip.experiments.recorder import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -68,6 +71,33 @@ def test_an_attack_with_other_options_renews_the_results(run):
     assert after["certified"] == before["certified"]
     with pytest.raises(UserError, match=r"attack\.radii\[0\]=-1\.0"):
         commands.attack(str(run.path), radii=[-1.0], steps=None, restarts=None, samples=None)
+
+
+def test_other_attacks_say_which_they_were(run):
+    options = {"steps": 3, "restarts": 1, "samples": 10}
+    commands.attack(str(run.path), radii=[0.1], kind="apgd-t", **options)
+    assert json.loads(run.attack_file.read_text())["attack"] == "apgd-t"
+    before = run.attack_file.read_bytes()
+    commands.attack(str(run.path), radii=None, kind="break", **options)
+    rows = json.loads(run.break_file.read_text())
+    assert (rows["attack"], rows["n_samples"], rows["violations"]) == ("break", 10, [])
+    assert run.attack_file.read_bytes() == before
+    with pytest.raises(UserError, match="--attack=fgsm must be one of pgd, apgd-ce, apgd-t, break"):
+        commands.attack(str(run.path), radii=None, kind="fgsm", **options)
+    with pytest.raises(UserError, match="--radius does not go with --attack=break"):
+        commands.attack(str(run.path), radii=[0.1], kind="break", **options)
+
+
+def test_a_certificate_that_is_broken_is_a_failure(run, monkeypatch):
+    def exaggerate(path):
+        certificate = load_certificate(path)
+        return dataclasses.replace(certificate, radii=certificate.radii * 20)
+
+    monkeypatch.setattr(evaluation, "load_certificate", exaggerate)
+    for kind in ("pgd", "break"):
+        with pytest.raises(CommandFailedError, match=r"sample \d+ is certified within") as failed:
+            commands.attack(str(run.path), radii=None, steps=10, restarts=1, samples=5, kind=kind)
+        assert failed.value.exit_code == 1
 
 
 def test_weights_that_are_not_certified_are_not_attacked(run):

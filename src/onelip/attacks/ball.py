@@ -1,12 +1,26 @@
-"""Geometry of the l2 ball inside a box of pixels."""
+"""Geometry of l2 and l-infinity balls inside a box of pixels."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+Norm = Literal["l2", "linf"]
+
+Box = tuple[float, float]
+
+WHOLE_SPACE: Box = (-math.inf, math.inf)
+"""The box of an attack on a certificate, whose claim does not end where images do."""
+
 _BISECTIONS = 20
 """Halvings of the multiplier in the projection: 2^-20 of its range; the point kept is the one inside."""
+
+_SHRINK = 1 - 2.0**-22
+"""Factor of the projection without a box, for the rounding of float32."""
 
 
 def row_norm(x: Tensor) -> Tensor:
@@ -19,6 +33,53 @@ def row_norm(x: Tensor) -> Tensor:
         (N, 1, ..., 1) norms, shaped to broadcast against `x`.
     """
     return x.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.dim() - 1))
+
+
+def row_max(x: Tensor) -> Tensor:
+    """Return the l-infinity norm of each sample.
+
+    Args:
+        x: (N, ...) samples.
+
+    Returns:
+        (N, 1, ..., 1) norms, shaped to broadcast against `x`.
+    """
+    return x.flatten(1).abs().amax(1).reshape(-1, *[1] * (x.dim() - 1))
+
+
+def distances(x: Tensor, origin: Tensor, norm: Norm) -> Tensor:
+    """Measure how far points are from their samples, in float64.
+
+    Args:
+        x: (N, ...) points.
+        origin: (N, ...) samples.
+        norm: Which norm.
+
+    Returns:
+        (N,) float64.
+    """
+    offset = x.double() - origin.double()
+    return (row_norm(offset) if norm == "l2" else row_max(offset)).flatten()
+
+
+def steepest(gradient: Tensor, norm: Norm) -> Tensor:
+    """Find the step of length 1 along which a function rises most.
+
+    Gradients are first divided by their largest entry, so that neither tiny nor huge ones are lost in squares.
+
+    Args:
+        gradient: (N, ...) gradients.
+        norm: Norm that measures the step.
+
+    Returns:
+        (N, ...): g / |g| for l2, the signs for l-infinity; 0 where the gradient is 0 or not finite.
+    """
+    if norm == "linf":
+        return gradient.nan_to_num(nan=0.0).sign()
+    largest = row_max(gradient)
+    # A subnormal number has no finite inverse, so divide.
+    scaled = torch.where((largest > 0) & largest.isfinite(), gradient / largest, 0.0)
+    return scaled / row_norm(scaled).clamp_min(0.5)
 
 
 def random_in_ball(x: Tensor, radius: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -37,11 +98,12 @@ def random_in_ball(x: Tensor, radius: Tensor, generator: torch.Generator | None)
     return noise / row_norm(noise).clamp_min(1e-30) * radius * uniform ** (1 / x[0].numel())
 
 
-def project(x: Tensor, origin: Tensor, radius: Tensor, box: tuple[float, float]) -> Tensor:
-    """Move points to their nearest ones in the ball around `origin` and in the box.
+def project(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
+    """Move points to their nearest ones in the l2 ball around `origin` and in the box.
 
     The nearest point of both is clamp(origin + t (x - origin)) for the largest t in [0, 1] that stays in the ball
-    (the optimality conditions of the projection give this form), found by bisection.
+    (the optimality conditions of the projection give this form), found by bisection; without a box, t is
+    radius / |x - origin|.
 
     Args:
         x: (N, ...) points.
@@ -57,6 +119,8 @@ def project(x: Tensor, origin: Tensor, radius: Tensor, box: tuple[float, float])
     def at(t: Tensor) -> Tensor:
         return (origin + t * offset).clamp(*box)
 
+    if box == WHOLE_SPACE:
+        return _scaled(offset, origin, radius)
     low, high = torch.zeros_like(radius), torch.ones_like(radius)
     low = torch.where(row_norm(at(high) - origin) <= radius, high, low)
     for _ in range(_BISECTIONS):
@@ -66,3 +130,107 @@ def project(x: Tensor, origin: Tensor, radius: Tensor, box: tuple[float, float])
         inside = row_norm(at(middle) - origin) <= radius
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return at(low)
+
+
+def _scaled(offset: Tensor, origin: Tensor, radius: Tensor) -> Tensor:
+    length = row_norm(offset)
+    share = torch.where(length <= radius, 1.0, radius / length * _SHRINK)
+    point = origin + share * offset
+    for k in range(2, _BISECTIONS):
+        # In a ball of a few ulp the coordinates round outward by a part of the radius.
+        outside = row_norm(point - origin) > radius
+        if not bool(outside.any()):
+            return point
+        share = torch.where(outside, share * (1 - 2.0 ** (k - _BISECTIONS)), share)
+        point = origin + share * offset
+    return torch.where(row_norm(point - origin) > radius, origin, point)
+
+
+def project_linf(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
+    """Move points to their nearest ones in the l-infinity ball around `origin` and in the box.
+
+    Args:
+        x: (N, ...) points.
+        origin: (N, ...) centres, inside the box.
+        radius: (N, 1, ..., 1) radii.
+        box: Least and largest pixel value.
+
+    Returns:
+        (N, ...) points with max |x - origin| <= radius, inside the box.
+    """
+    low, high = origin - radius, origin + radius
+    # The sums may round outward.
+    low = torch.where(origin - low > radius, torch.nextafter(low, origin), low)
+    high = torch.where(high - origin > radius, torch.nextafter(high, origin), high)
+    return torch.maximum(torch.minimum(x, high), low).clamp(*box)
+
+
+@dataclass(frozen=True, eq=False)
+class Balls:
+    """The ball around each sample of a batch, inside a box.
+
+    Attributes:
+        origin: (N, ...) samples, inside the box.
+        radius: (N, 1, ..., 1) radii.
+        norm: Norm of the balls.
+        box: Least and largest pixel value.
+    """
+
+    origin: Tensor
+    radius: Tensor
+    norm: Norm
+    box: Box
+
+    def __getitem__(self, index: Tensor) -> Balls:
+        return Balls(self.origin[index], self.radius[index], self.norm, self.box)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Move points into their balls, and into the box.
+
+        Args:
+            x: (N, ...) points.
+
+        Returns:
+            The nearest points that are in both.
+        """
+        return (project if self.norm == "l2" else project_linf)(x, self.origin, self.radius, self.box)
+
+    def random(self, generator: torch.Generator | None) -> Tensor:
+        """Draw points uniformly from the balls, and move them into the box.
+
+        Args:
+            generator: Source of randomness, or None for torch's own.
+
+        Returns:
+            (N, ...) points.
+        """
+        x = self.origin
+        if self.norm == "l2":
+            return self.project(x + random_in_ball(x, self.radius, generator))
+        uniform = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return self.project(x + (2 * uniform - 1) * self.radius)
+
+
+def checked_balls(x: Tensor, radius: float | Tensor, norm: Norm, box: Box) -> Balls:
+    """Make balls of an attack's arguments.
+
+    Args:
+        x: (N, ...) samples.
+        radius: One radius for all, or (N,).
+        norm: "l2" or "linf".
+        box: Least and largest pixel value.
+
+    Returns:
+        The balls.
+
+    Raises:
+        ValueError: If a radius is negative or NaN, the norm unknown, or a sample outside of the box.
+    """
+    if norm not in ("l2", "linf"):
+        raise ValueError(f"norm={norm!r} of an attack must be 'l2' or 'linf'")
+    if bool((x < box[0]).any() | (x > box[1]).any()):
+        raise ValueError(f"x has pixels outside box={box}; attack samples in the units that the model was given")
+    radii = torch.as_tensor(radius, dtype=x.dtype, device=x.device).expand(len(x))
+    if not bool((radii >= 0).all()):
+        raise ValueError(f"radius={radius} of an attack must be at least 0")
+    return Balls(x, radii.reshape(-1, *[1] * (x.dim() - 1)), norm, box)

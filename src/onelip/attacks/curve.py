@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from onelip.attacks.pgd import evaluating, l2_pgd, margins
+from onelip.attacks import ball
+from onelip.attacks.apgd import apgd
+from onelip.attacks.ball import Norm
+from onelip.attacks.pgd import evaluating, l2_pgd, linf_pgd, margins
 
 Progress = Callable[[int, int], None]
+
+AttackName = Literal["pgd", "apgd-ce", "apgd-t"]
 
 
 class CertificateViolatedError(RuntimeError):
@@ -61,6 +67,8 @@ def attack_curve(
     labels: Tensor,
     radii: Sequence[float],
     *,
+    attack: AttackName = "pgd",
+    norm: Norm = "l2",
     steps: int = 40,
     restarts: int = 5,
     box: tuple[float, float] = (0.0, 1.0),
@@ -75,7 +83,9 @@ def attack_curve(
         model: A classifier; left as it was.
         images: `(N, ...)` floating point.
         labels: `(N,)`.
-        radii: l2 radii >= 0 in any order.
+        radii: Radii >= 0 in any order.
+        attack: Projected gradient descent, APGD on cross-entropy, or targeted APGD.
+        norm: Norm of the balls.
         steps: Gradient steps per restart.
         restarts: Starting points per ball.
         box: Smallest and largest pixel.
@@ -89,13 +99,16 @@ def attack_curve(
 
     Raises:
         CertificateViolatedError: If a point is misclassified within its certified radius.
-        ValueError: If there is no image or no radius, or a radius is negative, or `batch_size` is below 1.
+        ValueError: If there is no image or no radius, a radius is negative, `batch_size` is below 1, or there is no
+            such attack.
     """
     if len(images) == 0 or batch_size < 1:
         raise ValueError(f"images={len(images)}, batch_size={batch_size} of an attack must both be at least 1")
     ordered = sorted(float(r) for r in radii)
     if not ordered or not ordered[0] >= 0:
         raise ValueError(f"radii={list(radii)} in attack_curve must hold at least one number >= 0, and no other")
+    search = _search(model, attack, norm)
+    effort: dict[str, Any] = {"steps": steps, "restarts": restarts, "box": box, "generator": generator}
     limits = None if certified is None else np.asarray(certified, dtype=np.float64)
     distances = np.full(len(images), np.inf)
     with evaluating(model):
@@ -106,12 +119,9 @@ def attack_curve(
                 index = np.flatnonzero(np.isinf(distances[start : start + len(x)]))
                 if radius > 0 and len(index):
                     chosen = torch.from_numpy(index).to(x.device)
-                    found = l2_pgd(
-                        model, x[chosen], y[chosen], radius,
-                        steps=steps, restarts=restarts, box=box, generator=generator,
-                    )  # fmt: skip
+                    found = search(x[chosen], y[chosen], radius, **effort)
                     # Float32 rounding may leave the ball by an ulp.
-                    reached = _distances(model, x[chosen], y[chosen], found)
+                    reached = _distances(model, x[chosen], y[chosen], found, norm)
                     reached[np.isfinite(reached)] = reached[np.isfinite(reached)].clip(max=radius)
                     distances[start + index] = reached
                     if limits is not None:
@@ -122,8 +132,16 @@ def attack_curve(
     return AttackCurve(tuple(ordered), accuracy, distances)
 
 
-def _distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor) -> npt.NDArray[np.float64]:
-    lengths = torch.linalg.vector_norm((found.double() - x.double()).flatten(1), dim=1)
+def _search(model: nn.Module, attack: AttackName, norm: Norm) -> Callable[..., Tensor]:
+    if attack not in get_args(AttackName):
+        raise ValueError(f"attack={attack!r} in attack_curve must be one of {', '.join(get_args(AttackName))}")
+    if attack == "pgd":
+        return functools.partial(l2_pgd if norm == "l2" else linf_pgd, model)
+    return functools.partial(apgd, model, norm=norm, loss="ce" if attack == "apgd-ce" else "targeted-dlr")
+
+
+def _distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, norm: Norm) -> npt.NDArray[np.float64]:
+    lengths = ball.distances(found, x, norm)
     return torch.where(margins(model, found, y) < 0, lengths, torch.inf).cpu().numpy()
 
 

@@ -102,7 +102,7 @@ def _search(
     index, found = index[hit], found[hit]
     if len(index) == 0:
         return
-    found = _walked(model, x[index], y[index], _pulled(model, x[index], y[index], found), box)
+    found = _walked(model, x[index], y[index], pulled_closer(model, x[index], y[index], found), box)
     lengths = row_norm(found - x[index]).flatten()
     better = lengths < distance[index]
     best[index[better]], distance[index[better]] = found[better], lengths[better]
@@ -127,14 +127,24 @@ def _walked(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, box: tuple[fl
         for overshoot in reversed(_OVERSHOOTS):
             beyond = (x + overshoot * step).clamp(*box)
             candidate = torch.where(_column(margins(model, beyond, y) < 0, x), beyond, candidate)
-        candidate = _pulled(model, x, y, candidate)
+        candidate = pulled_closer(model, x, y, candidate)
         nearer = row_norm(candidate - x) < row_norm(found - x)
         found = torch.where(nearer, candidate, found)
     return found
 
 
-def _pulled(model: nn.Module, x: Tensor, y: Tensor, found: Tensor) -> Tensor:
-    # Bisects the share t of the segment from x to `found`; at t = 1 the point is misclassified.
+def pulled_closer(model: nn.Module, x: Tensor, y: Tensor, found: Tensor) -> Tensor:
+    """Look for misclassified points nearer to their samples on the segments between them, by bisection.
+
+    Args:
+        model: A classifier.
+        x: `(N, ...)` samples.
+        y: `(N,)` labels.
+        found: `(N, ...)` misclassified points.
+
+    Returns:
+        `(N, ...)` misclassified points.
+    """
     low, high = torch.zeros(len(x), device=x.device, dtype=x.dtype), torch.ones(len(x), device=x.device, dtype=x.dtype)
     kept = found
     for _ in range(_BISECTIONS):

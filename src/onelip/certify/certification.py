@@ -18,7 +18,7 @@ from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
 from onelip.certify.head import find_head
 from onelip.certify.radius import class_radii, pair_slopes
-from onelip.certify.records import Network
+from onelip.certify.records import Network, named_tensors
 from onelip.layers import to_plain
 from onelip.layers.plain import evaluating
 
@@ -77,8 +77,8 @@ def certify(
         The certificate.
 
     Raises:
-        CertificationError: If the constant contains an estimate and `allow_estimates` is false, or the frozen network
-            is not the same function as the model.
+        CertificationError: If the constant contains an estimate and `allow_estimates` is false, the frozen network
+            is not the same function as the model, or one of its numbers is NaN or infinite.
         ValueError: If an argument is out of range, or the model has a part that cannot be certified.
     """
     stored, targets = _checked_images(images), _checked_labels(labels)
@@ -93,6 +93,7 @@ def certify(
             f"the Lipschitz constant {bound.method}; use layers with proved bounds, or allow_estimates=True for a "
             f"certificate that says it is not proved"
         )
+    _check_finite(frozen.network)
     _check_agreement(plain, frozen.network, pixels[:2])
     executed = growth_of(frozen.network) if semantics == EXECUTED else None
     network = frozen.network if executed is None else executed.network
@@ -103,6 +104,7 @@ def certify(
     growth = 0.0 if executed is None else error_growth(executed, kind)
     enough = errors if executed is None else executed_errors(errors, torch.from_numpy(pixels))
     radii = class_radii(logits, enough, torch.from_numpy(targets), slopes + 2 * growth).numpy()
+    known = torch.isfinite(logits).all(1) & torch.isfinite(errors)
     return Certificate(
         network=frozen.network,
         bound=bound,
@@ -110,7 +112,7 @@ def certify(
         images=stored,
         scale=float(scale),
         labels=targets,
-        predictions=torch.where(torch.isfinite(logits).all(1), logits.argmax(1), -1).numpy(),
+        predictions=torch.where(known, logits.argmax(1), -1).numpy(),
         radii=radii.min(1),
         class_radii=radii,
         pair_constants=slopes.numpy(),
@@ -137,7 +139,8 @@ def to_pixels(stored: npt.NDArray[Any], scale: float) -> npt.NDArray[np.float32]
         ValueError: If `scale` is not a positive finite number in float32, or a pixel is NaN or infinite; the message
             has the index of its image.
     """
-    single = np.float32(scale)
+    with np.errstate(over="ignore"):
+        single = np.float32(scale)
     if not (single > 0 and np.isfinite(single)):
         raise ValueError(f"scale={scale} in certify must be positive and finite")
     pixels = stored.astype(np.float32) / single
@@ -213,6 +216,14 @@ def _evaluate(
         if progress is not None:
             progress(min(start + batch_size, len(pixels)), len(pixels))
     return torch.cat(logits), torch.cat(errors)
+
+
+def _check_finite(network: Network) -> None:
+    for name, tensor in named_tensors(network):
+        if not bool(torch.isfinite(tensor).all()):
+            raise CertificationError(
+                f"{name} of the model has a NaN or infinite entry, so nothing about it can be certified"
+            )
 
 
 def _check_agreement(plain: nn.Module, network: Network, pixels: npt.NDArray[np.float32]) -> None:

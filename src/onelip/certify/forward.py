@@ -22,7 +22,7 @@ from onelip.certify.copies_forward import COPIES
 from onelip.certify.elementwise_forward import ELEMENTWISE, SOFTMAX
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
-from onelip.certify.values import SLACK, TINY, Rule, Values, absolute_norm, exact, rounded, sample_norms, stored
+from onelip.certify.values import SLACK, TINY, Rule, Values, absolute_norm, exact, root, rounded, sample_norms, stored
 from onelip.certify.window_forward import WINDOWS
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments
@@ -39,17 +39,19 @@ def evaluate(network: Network, images: Tensor, watch: Watch | None = None) -> Va
 
     Args:
         network: The network.
-        images: `(N, ...)` float64; its samples are exact.
+        images: `(N, ...)` float64, exact; float32 makes it compute in float32, without a bound of the error.
+            Gradients flow to images that require them.
         watch: Called with each node and its values, those inside of branches left out.
 
     Returns:
-        The output, `(N, ...)` float64, and a proved bound `(N,)` of the l2 distance of each sample's output from that
-        in real arithmetic; infinite or NaN if the output is.
+        The output, `(N, ...)` of the type of `images`, and a proved bound `(N,)` of the l2 distance of each sample's
+        output from that in real arithmetic; infinite or NaN if the output is, or if it was not computed in float64.
     """
-    start = images, torch.zeros(len(images), dtype=torch.float64, device=images.device)
+    known = 0.0 if images.dtype == torch.float64 else math.inf
+    start = images, torch.full((len(images),), known, dtype=torch.float64, device=images.device)
     values: dict[str, Values] = {INPUT: start}
     last = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+    with torch.set_grad_enabled(images.requires_grad), torch.backends.cudnn.flags(enabled=False):
         for i, node in enumerate(network.nodes):
             values[node.name] = _step(node, [values[name] for name in node.inputs])
             if watch is not None:
@@ -197,11 +199,18 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     return y, error
 
 
+def _largest_norm(spectrum: Tensor) -> float:
+    # Frobenius norms, of entries near 1: squares of tiny ones would be 0.
+    size = float(spectrum.abs().max())
+    scale = 2.0 ** max(-1000, math.frexp(size)[1]) if 0 < size < 2.0**1000 else 1.0
+    return float(torch.linalg.matrix_norm(spectrum / scale).max()) * scale * SLACK
+
+
 def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
     spectrum = torch.view_as_complex(stored(node, "spectrum", x))
     y = frequency_forward(x, spectrum, _bias(node, x))
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_norm(spectrum)
     size = x.shape[-2], x.shape[-1]
     relative = frequency_error(size, largest, node.constant, spectrum.shape[-1])
     return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
@@ -222,7 +231,7 @@ def _frequency_sandwich2d(node: Node, inputs: list[Tensor]) -> Values:
     y = 2 * frequency_forward(before.relu(), spectrum[..., :outputs].mH, None)
     # The constant is the square of the norm of [A B], which bounds those of A and B; the error of B x goes through A.
     own = math.sqrt(node.constant) * SLACK
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_norm(spectrum)
     relative = frequency_error((x.shape[-2], x.shape[-1]), largest, own, max(spectrum.shape[-2:]))
     first = sample_norms(x) * relative + sample_norms(before) * gamma(4)
     return y, 2 * (own * first + sample_norms(before) * relative) * SLACK + sample_norms(y) * gamma(4)
@@ -320,7 +329,7 @@ def _concat_residual(node: Node, x: Tensor, error: Tensor) -> Values:
 
 def _l2_norm_residual(node: Node, x: Tensor, error: Tensor) -> Values:
     image, local = evaluate(_branch(node), x)
-    y, rounding = rounded(((x.square() + image.square()) / 2).sqrt(), 5)
+    y, rounding = rounded(root((x.square() + image.square()) / 2), 5)
     return y, (error * node.constant + local + rounding) * SLACK + TINY
 
 

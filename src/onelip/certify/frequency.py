@@ -40,19 +40,20 @@ def frequency_forward(x: Tensor, spectrum: Tensor, bias: Tensor | None) -> Tenso
     """Apply the map.
 
     Args:
-        x: `(N, in, H, W)` float64.
-        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)` complex128.
+        x: `(N, in, H, W)`, float64 wherever errors are bounded.
+        spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`, complex of the same precision.
         bias: `(out,)` or None.
 
     Returns:
-        `(N, out, H, W)` float64.
+        `(N, out, H, W)` of the type of `x`.
     """
     height, width = x.shape[-2:]
     half, groups = spectrum.shape[1], spectrum.shape[2]
-    rows, columns = waves(height, height, x), waves(width, half, x)
-    coefficients = rows.mT @ (x.to(torch.complex128) @ columns)
+    kind = x.dtype.to_complex()
+    rows, columns = waves(height, height, x).to(kind), waves(width, half, x).to(kind)
+    coefficients = rows.mT @ (x.to(kind) @ columns)
     product = spectrum @ coefficients.permute(2, 3, 1, 0).unflatten(2, (groups, -1))
-    weights = torch.full((half,), 2.0, dtype=torch.float64, device=x.device)
+    weights = torch.full((half,), 2.0, dtype=x.dtype, device=x.device)
     weights[0] = 1.0
     if width % 2 == 0:
         weights[-1] = 1.0

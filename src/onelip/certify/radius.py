@@ -30,14 +30,16 @@ def pair_norms(weight: Tensor, norm: Norm = "l2") -> Tensor:
         `(n_classes, n_classes)` float64, rounded up; 0 exactly where rows are equal.
     """
     w = weight.detach().to("cpu", torch.float64)
-    # Powers of two keep squares from under- and overflow.
-    scale = 2.0 ** -math.frexp(float(w.abs().max()))[1] if bool(w.any()) else 1.0
+    # Powers of two keep squares from under- and overflow; 2^1000 makes the smallest number large enough.
+    scale = 2.0 ** min(-math.frexp(float(w.abs().max()))[1], 1000) if bool(w.any()) else 1.0
     w = w * scale
     norms = torch.stack([torch.linalg.vector_norm(w - row, 2 if norm == "l2" else 1, dim=1) for row in w])
     distinct = torch.stack([(w != row).any(1) for row in w])
     # Relative error of the differences, squares, sum and root; 2^-537 for squares that underflow.
     above = norms * (1 + gamma(w.shape[1] + 6)) + 2.0**-520
-    return torch.where(distinct, above / scale, 0.0)
+    # Subnormal quotients round by more than that, hence one step up.
+    quotients = above / scale
+    return torch.where(distinct, torch.nextafter(quotients, torch.full_like(quotients, math.inf)), 0.0)
 
 
 def pair_slopes(constant: float, n_classes: int, rows: Tensor | None = None, norm: Norm = "l2") -> Tensor:

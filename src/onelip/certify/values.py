@@ -48,7 +48,8 @@ def absolute_norm(weight: Tensor) -> float:
     # The entries of |W| outside of its two leading axes are taps, each of which meets a pixel at most once.
     size = weight.abs().flatten(2) if weight.dim() > 2 else weight.abs()[..., None]
     rows, columns = size.sum((1, 2)).max(), size.sum((0, 2)).max()
-    return math.sqrt(float(rows) * float(columns)) * SLACK
+    # Roots first: the product of the sums of tiny weights would be 0.
+    return math.nextafter(math.sqrt(float(rows)) * math.sqrt(float(columns)) * SLACK, math.inf)
 
 
 def exact(values: Tensor) -> Values:
@@ -77,15 +78,28 @@ def rounded(values: Tensor, roundings: int) -> Values:
     return values, sample_norms(values) * gamma(roundings + 1)
 
 
+def root(x: Tensor) -> Tensor:
+    """Take square roots, with a gradient of 0 instead of NaN at 0.
+
+    Args:
+        x: Numbers >= 0.
+
+    Returns:
+        Their roots, rounded once.
+    """
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), x)
+
+
 def stored(node: Node, role: str, like: Tensor) -> Tensor:
     """Get a node's stored numbers, to compute with.
 
     Args:
         node: The node.
         role: Their name.
-        like: A tensor on the device wanted.
+        like: A tensor of the device and type wanted.
 
     Returns:
-        They in float64.
+        They on that device, in that type.
     """
-    return node.tensors[role].to(like.device, torch.float64)
+    return node.tensors[role].to(like.device, like.dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onelip.certify.records import Node
-from onelip.certify.values import SLACK, Rule, Values, exact, rounded, sample_norms, stored
+from onelip.certify.values import SLACK, Rule, Values, exact, root, rounded, sample_norms, stored
 from onelip.linalg import gamma
 
 
@@ -41,7 +41,7 @@ def window_norm(node: Node, inputs: list[Tensor]) -> Values:
     """
     x = inputs[0]
     rows, columns = _window_matrices(node, x)
-    y = (rows @ x.square() @ columns.mT).sqrt() * _outer_scales(node, x)
+    y = root(rows @ x.square() @ columns.mT) * _outer_scales(node, x)
     return rounded(y, x.shape[-1] + x.shape[-2] + 4)
 
 
@@ -61,7 +61,7 @@ def matrices(node: Node, inputs: list[Tensor]) -> Values:
         y = (y.movedim(axis + 1, -1) @ matrix.mT).movedim(-1, axis + 1)
         absolute = matrix.abs()
         # || |M| || is at most the root of its largest row sum times its largest column sum.
-        size *= math.sqrt(float(absolute.sum(0).max()) * float(absolute.sum(1).max())) * SLACK
+        size *= math.sqrt(float(absolute.sum(0).max())) * math.sqrt(float(absolute.sum(1).max())) * SLACK
         terms += matrix.shape[1] + 1
     return y, sample_norms(x) * (size * gamma(terms))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 import onelip
-from onelip.attacks import attack_curve
+from onelip.attacks import AttackName, BreakReport, attack_curve, break_certificates
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
 from onelip.experiments.checkpoints import load_best_weights
@@ -97,7 +98,9 @@ def load_certified(experiment: Experiment, folder: RunFolder) -> Certified:
     return Certified(network, samples, certificate, epoch)
 
 
-def attack_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> dict[str, Any]:
+def attack_certified(
+    certified: Certified, options: Attack, seed: int, folder: RunFolder, attack: AttackName = "pgd"
+) -> dict[str, Any]:
     """Attack some of the certified images at every radius; write `attack.json`.
 
     Args:
@@ -105,6 +108,7 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
         options: Radii and effort.
         seed: Seed of the random starts.
         folder: The run's folder.
+        attack: What to attack by.
 
     Returns:
         What the file holds.
@@ -118,6 +122,7 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
             samples.pixels(),
             samples.labels,
             options.radii,
+            attack=attack,
             certified=radii,
             steps=options.steps,
             restarts=options.restarts,
@@ -125,6 +130,7 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
             progress=progress,
         )
     result = {
+        "attack": attack,
         "norm": "l2",
         "steps": options.steps,
         "restarts": options.restarts,
@@ -137,6 +143,34 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
     }
     write_json_atomically(folder.attack_file, result)
     return result
+
+
+def break_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> BreakReport:
+    """Do everything to contradict a run's certificate on some of its images; write `break.json`.
+
+    Args:
+        certified: What was certified.
+        options: How many certified images, steps and restarts.
+        seed: Seed of the random starts.
+        folder: The run's folder.
+
+    Returns:
+        What came of it.
+    """
+    with work_bar("breaking") as progress:
+        report = break_certificates(
+            certified.certificate,
+            samples=options.samples,
+            steps=options.steps,
+            restarts=options.restarts,
+            seed=seed,
+            progress=progress,
+        )
+    rows = {"attack": "break", "seed": seed, "steps": options.steps, "restarts": options.restarts, **asdict(report)}
+    # JSON has no infinity.
+    rows["least_gap"] = report.least_gap if math.isfinite(report.least_gap) else None
+    write_json_atomically(folder.break_file, rows)
+    return report
 
 
 def write_results(experiment: Experiment, folder: RunFolder, certified: Certified) -> None:

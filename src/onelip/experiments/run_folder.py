@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "certificate.json"
 
     @property
+    def break_file(self) -> Path:
+        """What came of trying to contradict the certificate."""
+        return self.path / "break.json"
+
+    @property
     def attack_file(self) -> Path:
         """Accuracy under attack."""
         return self.path / "attack.json"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from onelip.certify.checker.errors import VerificationError
-from onelip.certify.checker.fourier import FOURIER, frequency_constant, series_constant
+from onelip.certify.checker.fourier import FOURIER, frequency_constant, largest_matrix, series_constant
 from onelip.certify.checker.network import Step
 from onelip.layers import SkewSeries2d
 from onelip.layers.frequency import frequency_conv2d
@@ -90,3 +90,10 @@ def test_bad_coefficients(coefficients):
 def test_off_centre_padding_is_not_skew():
     shifted = series_constant(series(SKEW, 3.0, pads=[2, 0, 1, 1]), 1.0)
     assert shifted > 2 * series_constant(series(SKEW, 3.0), 1.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-170, 1e-300, 1e300])
+def test_largest_matrices_do_not_under_or_overflow(scale):
+    spectrum = scale * np.array([[[3.0, 4.0j]], [[1.0, 0.0]]])
+    assert largest_matrix(spectrum) == pytest.approx(5 * scale, rel=1e-6)
+    assert largest_matrix(spectrum) >= 5 * scale

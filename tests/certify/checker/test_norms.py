@@ -128,3 +128,10 @@ def test_claims_of_nearly_orthogonal_kernels_are_proved_again(noise):
     kernel[:, :, 1, 2] += q
     claimed = conv_norm_bound(torch.from_numpy(kernel)).value * (1 + CLAIM_SLACK)
     assert conv_norm(kernel, ONE, ONE, 1, claimed) <= claimed
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-320, 1e-310])
+def test_subnormal_weights_are_far_below_a_claim_of_one(size):
+    w = size * np.ones((2, 3))
+    assert matrix_norm(w, 1.0) < 1e-300
+    assert conv_norm(w.reshape(2, 3, 1, 1), ONE, ONE, 1, 1.0) < 1e-300

@@ -35,7 +35,9 @@ def absolute_norm(weight: Array) -> float:
         The root of the largest row sum times the largest column sum, rounded up.
     """
     taps = np.abs(weight).reshape(*weight.shape[:2], -1)
-    return math.sqrt(float(taps.sum((1, 2)).max()) * float(taps.sum((0, 2)).max())) * SLACK
+    # Roots first: the product of the sums of tiny weights would be 0.
+    roots = math.sqrt(float(taps.sum((1, 2)).max())) * math.sqrt(float(taps.sum((0, 2)).max()))
+    return math.nextafter(roots * SLACK, math.inf)
 
 
 def _bias_norm(step: Step, pixels: int) -> float:

@@ -253,5 +253,7 @@ def _pair_norms(rows: Array, sums: bool) -> Array:
         difference = scaled - row
         sizes = np.abs(difference).sum(1) if sums else np.sqrt((difference * difference).sum(1))
         lengths = sizes * (1 + (rows.shape[1] + 8) * 2.0**-52) + 2.0**-520
-        result[i] = np.where((rows != rows[i]).any(1), np.ldexp(lengths, exponent), 0.0)
+        # Subnormal numbers round by more than the relative slack.
+        above = np.nextafter(np.ldexp(lengths, exponent), np.inf)
+        result[i] = np.where((rows != rows[i]).any(1), above, 0.0)
     return result

@@ -80,7 +80,11 @@ def largest_matrix(spectrum: Complex) -> float:
     Returns:
         It, rounded up.
     """
-    return float(np.sqrt((np.abs(spectrum) ** 2).sum((-2, -1)).max())) * SLACK
+    # Of entries near 1: squares of tiny ones would be 0.
+    entries = np.abs(spectrum)
+    size = float(entries.max())
+    scale = 2.0 ** max(-1000, math.frexp(size)[1]) if 0 < size < 2.0**1000 else 1.0
+    return float(np.sqrt(((entries / scale) ** 2).sum((-2, -1)).max())) * scale * SLACK
 
 
 def relative_error(size: tuple[int, ...], largest: float, constant: float, terms: int) -> float:

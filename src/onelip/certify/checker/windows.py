@@ -116,7 +116,7 @@ def matrices(step: Step, x: Array) -> Result:
     for axis, matrix in _matrices(step, x.shape):
         y = np.moveaxis(np.moveaxis(y, axis, -1) @ matrix.T, -1, axis)
         absolute = np.abs(matrix)
-        size *= math.sqrt(float(absolute.sum(0).max()) * float(absolute.sum(1).max())) * SLACK
+        size *= math.sqrt(float(absolute.sum(0).max())) * math.sqrt(float(absolute.sum(1).max())) * SLACK
         terms += matrix.shape[1] + 1
     return y, norms(x) * (size * gamma(terms))
 

@@ -1,0 +1,215 @@
+"""Auto-PGD: projected gradient ascent with momentum that chooses its own step sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from onelip.attacks import objectives
+from onelip.attacks.ball import Balls, Box, Norm, checked_balls, steepest
+from onelip.attacks.objectives import Loss, Objective
+from onelip.attacks.pgd import check_counts, evaluating
+
+MOMENTUM = 0.75
+RISES = 0.75
+"""Share of steps between two checkpoints that must raise the loss, or the step size is halved."""
+
+FIRST, LESS, LEAST = 0.22, 0.03, 0.06
+"""Shares of the steps: the first period, how much shorter each next one is, and the shortest."""
+
+
+def apgd(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    radius: float | Tensor,
+    *,
+    norm: Norm = "l2",
+    loss: Loss = "ce",
+    n_targets: int = 9,
+    steps: int = 100,
+    restarts: int = 1,
+    box: Box = (0.0, 1.0),
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Search the ball around each sample for one that the model gets wrong, without a step size to choose.
+
+    With P the projection onto ball and box and s(g) the steepest step of length 1,
+    z = P(x_k + eta s(grad f(x_k))), x_(k+1) = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_(k-1))), eta = 2 radius at first.
+    At the published checkpoints eta is halved, and the search goes on from the best point so far, if less than 75 % of
+    the steps since the last checkpoint raised f, or if neither eta nor the best f has changed since then. The first
+    restart begins at the sample, the others uniformly in the ball; with loss="targeted-dlr" each of them runs once for
+    each of the `n_targets` other classes with the largest logits at the sample. Only samples that are still classified
+    rightly go on.
+
+    Args:
+        model: Classifier of (N, ...) samples; runs in eval mode, its mode and gradients are left as they were.
+        x: (N, ...) samples inside the box.
+        y: (N,) labels, int64.
+        radius: Radius of the balls in the units of `x`, one for all or (N,).
+        norm: Norm of the balls.
+        loss: What is climbed, see `onelip.attacks.objectives.objective`. Cross-entropy does not saturate here.
+        n_targets: Target classes of "targeted-dlr", as many as there are at most.
+        steps: Gradient steps of each run.
+        restarts: How often to start, at least 1.
+        box: Least and largest pixel value; (-inf, inf) for none.
+        generator: Source of randomness for the starts, or None for torch's own.
+
+    Returns:
+        (N, ...) samples within the radius and the box: adversarial where the search succeeded, else the one with the
+        smallest margin.
+
+    Raises:
+        ValueError: If an argument is out of range, `x` leaves the box, or there are too few classes for the loss.
+
+    Paper: Croce and Hein 2020, arXiv:2003.01690, algorithm 1.
+    """
+    check_counts(steps, restarts)
+    if n_targets < 1:
+        raise ValueError(f"n_targets={n_targets} of apgd must be at least 1")
+    balls = checked_balls(x, radius, norm, box)
+    with evaluating(model):
+        with torch.no_grad():
+            logits = model(x)
+        function = objectives.objective(loss, logits.shape[1])
+        result = _Result(x.clone(), objectives.margin(logits, y))
+        ranked = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
+        runs = min(n_targets, logits.shape[1] - 1) if loss == "targeted-dlr" else 1
+        for restart in range(restarts):
+            for k in range(runs):
+                index = torch.nonzero(~(result.margin < 0)).flatten()
+                if len(index):
+                    chosen = balls[index]
+                    start = chosen.random(generator) if restart else chosen.origin
+                    _run(_Climber(model, function, result), index, chosen, start, (y[index], ranked[index, k]), steps)
+    return result.point
+
+
+def checkpoints(steps: int) -> tuple[int, ...]:
+    """List after how many steps the step size is looked at.
+
+    w_j = ceil(p_j steps) with p_1 = 0.22 and p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06).
+
+    Args:
+        steps: Number of steps in all.
+
+    Returns:
+        Rising numbers up to `steps`.
+    """
+    before, share, numbers = 0.0, FIRST, []
+    while share <= 1:
+        numbers.append(math.ceil(share * steps - 1e-9))
+        before, share = share, share + max(share - before - LESS, LEAST)
+    return tuple(sorted({n for n in numbers if 0 < n <= steps}))
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """The point of the smallest margin for each sample so far; written in place."""
+
+    point: Tensor
+    margin: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Climber:
+    model: nn.Module
+    function: Objective
+    result: _Result
+
+    def look(self, point: Tensor, y: Tensor, target: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        # Value and gradient at a point, which is noted where it is the most nearly misclassified one so far.
+        with torch.enable_grad():
+            x = point.detach().requires_grad_()
+            logits = self.model(x)
+            value = self.function(logits, y, target)
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        margin = objectives.margin(logits.detach(), y)
+        better = margin < self.result.margin[index]
+        self.result.point[index[better]], self.result.margin[index[better]] = point[better], margin[better]
+        return value.detach(), gradient
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What a run knows of the samples that it is still at; every field has a leading axis of them."""
+
+    index: Tensor
+    balls: Balls
+    y: Tensor
+    target: Tensor
+    step: Tensor
+    point: Tensor
+    previous: Tensor
+    value: Tensor
+    gradient: Tensor
+    top_point: Tensor
+    top_value: Tensor
+    top_gradient: Tensor
+    rises: Tensor
+    last_top: Tensor
+    halved: Tensor
+
+    def __getitem__(self, index: Tensor) -> _State:
+        return _State(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def _run(
+    climber: _Climber, index: Tensor, balls: Balls, start: Tensor, classes: tuple[Tensor, Tensor], steps: int
+) -> None:
+    y, target = classes
+    value, gradient = climber.look(start, y, target, index)
+    here, zeros = (start, value, gradient), torch.zeros_like(y)
+    state = _State(
+        index, balls, y, target, 2 * balls.radius, start, start, value, gradient, *here, zeros, value, zeros.bool()
+    )
+    last, looks = 0, checkpoints(steps)
+    for k in range(1, steps + 1):
+        state = _stepped(climber, state, MOMENTUM if k > 1 else 1.0)
+        if k in looks:
+            state = _adapted(state, k - last)
+            last = k
+            right = ~(climber.result.margin[state.index] < 0)
+            state = state if bool(right.all()) else state[right]
+        if bool((climber.result.margin[state.index] < 0).all()):
+            return
+
+
+def _stepped(climber: _Climber, s: _State, momentum: float) -> _State:
+    ahead = s.balls.project(s.point + s.step * steepest(s.gradient, s.balls.norm))
+    point = ahead
+    if momentum < 1:
+        point = s.balls.project(s.point + momentum * (ahead - s.point) + (1 - momentum) * (s.point - s.previous))
+    value, gradient = climber.look(point, s.y, s.target, s.index)
+    higher = value > s.top_value
+    column = higher.reshape(s.step.shape)
+    return replace(
+        s,
+        point=point,
+        previous=s.point,
+        value=value,
+        gradient=gradient,
+        top_point=torch.where(column, point, s.top_point),
+        top_value=torch.where(higher, value, s.top_value),
+        top_gradient=torch.where(column, gradient, s.top_gradient),
+        rises=s.rises + (value > s.value),
+    )
+
+
+def _adapted(s: _State, period: int) -> _State:
+    # Where the values are not numbers nothing rises, and the search goes back to the last point where they were.
+    stuck = (s.rises < RISES * period) | (~s.halved & (s.top_value == s.last_top))
+    column = stuck.reshape(s.step.shape)
+    return replace(
+        s,
+        step=torch.where(column, s.step / 2, s.step),
+        point=torch.where(column, s.top_point, s.point),
+        value=torch.where(stuck, s.top_value, s.value),
+        gradient=torch.where(column, s.top_gradient, s.gradient),
+        rises=torch.zeros_like(s.rises),
+        last_top=s.top_value,
+        halved=stuck,
+    )

@@ -1,0 +1,95 @@
+"""What attacks climb: functions of the logits that grow as the label loses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Loss = Literal["ce", "dlr", "margin", "targeted-dlr"]
+
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From logits (N, K), labels (N,) and target classes (N,) to (N,) values, to be made large."""
+
+
+def margin(logits: Tensor, y: Tensor) -> Tensor:
+    """Measure the lead of the label over the best other class.
+
+    Args:
+        logits: (N, K).
+        y: (N,) labels.
+
+    Returns:
+        (N,) z_y - max_{j != y} z_j.
+    """
+    return _of(logits, y) - _others(logits, y).amax(1)
+
+
+def _of(logits: Tensor, y: Tensor) -> Tensor:
+    return logits.gather(1, y[:, None])[:, 0]
+
+
+def _others(logits: Tensor, y: Tensor) -> Tensor:
+    return logits.scatter(1, y[:, None], -torch.inf)
+
+
+def _negative_margin(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    return -margin(logits, y)
+
+
+def _cross_entropy(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    # Cross-entropy is log(1 + exp(u)) with this u, which grows with it but neither saturates nor loses its gradient
+    # where the label leads by far. Steps depend on directions and on the order of values alone, which are the same.
+    return torch.logsumexp(_others(logits, y), 1) - _of(logits, y)
+
+
+def _quotient(lead: Tensor, spread: Tensor) -> Tensor:
+    # The spread is 0 where the best classes tie.
+    return -lead / spread.clamp_min(torch.finfo(lead.dtype).tiny)
+
+
+def _dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    top = logits.topk(3, 1).values
+    return _quotient(margin(logits, y), top[:, 0] - top[:, 2])
+
+
+def _targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    top = logits.topk(4, 1).values
+    return _quotient(_of(logits, y) - _of(logits, target), top[:, 0] - (top[:, 2] + top[:, 3]) / 2)
+
+
+_OBJECTIVES: dict[Loss, tuple[Objective, int]] = {
+    "ce": (_cross_entropy, 2),
+    "dlr": (_dlr, 3),
+    "margin": (_negative_margin, 2),
+    "targeted-dlr": (_targeted_dlr, 4),
+}
+
+
+def objective(loss: Loss, n_classes: int) -> Objective:
+    """Choose what an attack climbs.
+
+    "ce" is cross-entropy, "margin" max_{j != y} z_j - z_y. "dlr" divides the latter by the difference of the largest
+    and the third logit, "targeted-dlr" z_t - z_y by that of the largest and the mean of the third and the fourth, so
+    that neither depends on the scale or the offset of the logits.
+
+    Args:
+        loss: Name of the loss.
+        n_classes: Number of logits.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: If there is no such loss, or too few classes for it.
+
+    Paper: Croce and Hein 2020, arXiv:2003.01690, equations 6 and 7.
+    """
+    if loss not in _OBJECTIVES:
+        raise ValueError(f"loss={loss!r} of an attack must be one of {', '.join(_OBJECTIVES)}")
+    function, least = _OBJECTIVES[loss]
+    if n_classes < least:
+        raise ValueError(f"loss={loss!r} needs at least {least} classes, not {n_classes}; use loss='margin'")
+    return function
