@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onelip.certify.certificate import Certificate, now
 from onelip.certify.export import freeze
-from onelip.certify.forward import evaluate
+from onelip.certify.forward import evaluate, prepare
 from onelip.certify.head import find_head
 from onelip.certify.radius import certified_radii, pair_norms
 from onelip.certify.records import Network
@@ -40,7 +40,7 @@ def certify(
     labels: Tensor | npt.NDArray[Any],
     *,
     scale: float = 1.0,
-    batch_size: int = 256,
+    batch_size: int = 64,
     allow_estimates: bool = False,
     progress: Progress | None = None,
 ) -> Certificate:
@@ -172,6 +172,7 @@ def _evaluate(
     network: Network, pixels: npt.NDArray[np.float32], device: torch.device, batch_size: int, progress: Progress | None
 ) -> tuple[Tensor, Tensor]:
     logits, errors = [], []
+    network = prepare(network, device)
     for start in range(0, len(pixels), batch_size):
         batch = torch.from_numpy(pixels[start : start + batch_size]).to(device, torch.float64)
         values, error = evaluate(network, batch)

@@ -19,13 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onelip.certify.activation_forward import ACTIVATIONS
+from onelip.certify.convolve import adjoint_weight, convolve
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
 from onelip.certify.values import SLACK, TINY, Rule, Values, exact, rounded, sample_norms, stored
 from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments, circular_pad
-from onelip.layers.gradient_residual import residual_conv2d, residual_linear
+from onelip.layers.gradient_residual import residual_linear
 from onelip.layers.sandwich_plain import sandwich_linear
 from onelip.linalg import gamma
 
@@ -51,6 +52,24 @@ def evaluate(network: Network, images: Tensor) -> Values:
                 if last[name] == i and name != network.output:
                     values.pop(name, None)
     return values[network.output]
+
+
+def prepare(network: Network, device: torch.device) -> Network:
+    """Convert the stored numbers once, for many batches.
+
+    Args:
+        network: The network.
+        device: Where it is to be evaluated.
+
+    Returns:
+        The same network, with float64 numbers on the device.
+    """
+    nodes = []
+    for node in network.nodes:
+        tensors = {role: tensor.to(device, torch.float64) for role, tensor in node.tensors.items()}
+        branch = None if node.branch is None else prepare(node.branch, device)
+        nodes.append(replace(node, tensors=tensors, branch=branch))
+    return replace(network, nodes=tuple(nodes))
 
 
 def _step(node: Node, inputs: list[Values]) -> Values:
@@ -109,7 +128,8 @@ def _conv2d(node: Node, inputs: list[Tensor]) -> Values:
     padded = (
         circular_pad(x, pads) if mode == "circular" else F.pad(x, pads, mode="constant" if mode == "zeros" else mode)
     )
-    y = F.conv2d(padded, weight, bias, a["stride"], 0, a["dilation"], a["groups"])
+    (s_h, s_w), (d_h, d_w) = a["stride"], a["dilation"]
+    y = convolve(padded, weight, bias, (s_h, s_w), (d_h, d_w), a["groups"])
     return _affine(padded, y, weight, bias, _grouped(weight))
 
 
@@ -154,7 +174,11 @@ def _gradient_residual2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = stored(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, weight.shape[1] * a["groups"], len(weight), [1, 1], a["padding_mode"])
-    return _gradient_residual(x, residual_conv2d(x, weight, bias, arguments), weight, bias, x[0, 0].numel())
+    hidden = convolve(arguments.pad(x), weight, bias, (1, 1), arguments.dilation, arguments.groups).relu_()
+    left, right, top, bottom = arguments.pads
+    back = replace(arguments, pads=(right, left, bottom, top)).pad(hidden)
+    adjoint = convolve(back, adjoint_weight(weight, arguments.groups), None, (1, 1), arguments.dilation, a["groups"])
+    return _gradient_residual(x, torch.sub(x, adjoint, alpha=2), weight, bias, x[0, 0].numel())
 
 
 def _gradient_residual1d(node: Node, inputs: list[Tensor]) -> Values:
@@ -172,7 +196,8 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     y, error = rounded(x * a["coefficients"][-1], 1)
     for coefficient in reversed(a["coefficients"][:-1]):
         local = sample_norms(y) * (absolute * gamma(terms)) + sample_norms(x) * (abs(coefficient) * gamma(4))
-        y = F.conv2d(arguments.pad(y), weight, None, 1, 0, arguments.dilation, arguments.groups) + coefficient * x
+        y = convolve(arguments.pad(y), weight, None, (1, 1), arguments.dilation, arguments.groups)
+        y.add_(x, alpha=coefficient)
         error = (error * a["norm"] + local + sample_norms(y) * gamma(4)) * SLACK
     if bias is not None:
         y, last = rounded(y + bias[:, None, None], 1)
@@ -180,11 +205,16 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     return y, error
 
 
+def _largest_frobenius(spectrum: Tensor) -> float:
+    # Of the pairs of real numbers: three times faster than of complex ones.
+    return math.sqrt(float(torch.view_as_real(spectrum).square().sum((-3, -2, -1)).max())) * SLACK
+
+
 def _frequency_conv2d(node: Node, inputs: list[Tensor]) -> Values:
     x = inputs[0]
     spectrum = torch.view_as_complex(stored(node, "spectrum", x))
     y = frequency_forward(x, spectrum, _bias(node, x))
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_frobenius(spectrum)
     size = x.shape[-2], x.shape[-1]
     relative = frequency_error(size, largest, node.constant, spectrum.shape[-1])
     return y, sample_norms(x) * relative + sample_norms(y) * gamma(4)
@@ -205,7 +235,7 @@ def _frequency_sandwich2d(node: Node, inputs: list[Tensor]) -> Values:
     y = 2 * frequency_forward(before.relu(), spectrum[..., :outputs].mH, None)
     # The constant is the square of the norm of [A B], which bounds those of A and B; the error of B x goes through A.
     own = math.sqrt(node.constant) * SLACK
-    largest = float(torch.linalg.matrix_norm(spectrum).max()) * SLACK
+    largest = _largest_frobenius(spectrum)
     relative = frequency_error((x.shape[-2], x.shape[-1]), largest, own, max(spectrum.shape[-2:]))
     first = sample_norms(x) * relative + sample_norms(before) * gamma(4)
     return y, 2 * (own * first + sample_norms(before) * relative) * SLACK + sample_norms(y) * gamma(4)
