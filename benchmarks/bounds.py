@@ -27,6 +27,7 @@ from kernel_references import METHODS, Case, fft_svd, power_iteration
 from onelip import layers
 from onelip.certify.checker.constants import step_constant
 from onelip.certify.checker.network import Step
+from onelip.certify.checker.verification import CONSTANT_TOLERANCE
 from onelip.certify.export import freeze
 from onelip.linalg import conv_norm_bound
 
@@ -97,7 +98,7 @@ def checked(case: Case, claimed: float) -> float:
     node = freeze(nn.Sequential(_conv(case)), shape).network.nodes[0]
     arrays = {role: np.asarray(tensor.numpy(), dtype=np.float64) for role, tensor in node.tensors.items()}
     step = Step(node.name, node.op, node.inputs, node.attributes, arrays, claimed, None)
-    return step_constant(step, (1, *shape), 1e-3)
+    return step_constant(step, (1, *shape), CONSTANT_TOLERANCE)
 
 
 def kernel_tables(table: Callable[..., Row], quick: bool) -> None:

@@ -25,7 +25,7 @@ _CLOSE = 1e-6
 _CLOSER = 2e-8
 """The same for cheap ones."""
 
-_CHEAP = 2e9
+_CHEAP = 1e10
 """Operations (batch q^3) of a cheap proof."""
 
 _AT_ONCE = 4
@@ -67,9 +67,10 @@ def complex_norm_bound(w: Tensor) -> Bound:
     pairs = pairs.reshape(-1, *pairs.shape[-3:])
     # The power of two by which the largest entry is scaled; exact for all others.
     _, exponent = power_of_two_scale(peak.double()[None])
+    close = _CLOSER if len(pairs) * min(w.shape[-2:]) ** 3 <= _CHEAP else _CLOSE
     value, method = 0.0, "Frobenius"
     for stacked in _parts(pairs, exponent):
-        found, how = _batch_bound(stacked, value)
+        found, how = _batch_bound(stacked, value, close)
         value, method = max((value, method), (found, how))
     return scaled_bound(sqrt_up(value), exponent, method)
 
@@ -94,8 +95,7 @@ def _hermitian_gram(stacked: Tensor) -> tuple[Tensor, Tensor, float]:
     return gram(stacked), product - product.mT, error
 
 
-def _batch_bound(stacked: Tensor, at_least: float) -> tuple[float, str]:
-    q = stacked.shape[-1]
+def _batch_bound(stacked: Tensor, at_least: float, close: float) -> tuple[float, str]:
     real, imaginary, error = _hermitian_gram(stacked)
     center = real.diagonal(dim1=-2, dim2=-1).mean(-1)
     lower = float(center.max())
@@ -107,8 +107,7 @@ def _batch_bound(stacked: Tensor, at_least: float) -> tuple[float, str]:
         (float(frobenius_squared_up(stacked).max()), "Frobenius"),
         (_about(center, spread, error), "residual"),
     ]
-    cheap = len(stacked) * q**3 <= _CHEAP
-    if min(proofs)[0] <= max(at_least, lower * (1 + (_CLOSER if cheap else _CLOSE))):
+    if min(proofs)[0] <= max(at_least, lower * (1 + close)):
         return min(proofs)
     if min(proofs)[0] <= lower * 1.01:
         proofs.append((_about(center, _norms(off, spread), error), "squared residual"))
