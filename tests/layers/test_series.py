@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelip.layers import SkewSeries2d
-from onelip.layers.series import general_series_norm, skew_series_norm
+from onelip.layers import SkewSeries2d, SOCConv2d
+from onelip.layers.series import general_series_norm, skew_series_norm, unit_reach
 from onelip.linalg import transpose
 
 EXP = tuple(1 / math.factorial(j) for j in range(7))
@@ -65,3 +65,24 @@ def test_refusals() -> None:
         SkewSeries2d(torch.zeros(2, 3, 3, 3), None, EXP)
     with pytest.raises(ValueError, match="at least two coefficients"):
         SkewSeries2d(torch.zeros(2, 2, 3, 3), None, (1.0,))
+
+
+def test_reach_of_the_exponential_is_where_its_truncation_exceeds_one() -> None:
+    coefficients = [0.99999 * c for c in EXP]
+    reach = unit_reach(coefficients)
+    angles = np.linspace(0, 2, 200001)
+    sizes = np.abs(sum(c * (1j * angles) ** j for j, c in enumerate(coefficients)))
+    first = angles[np.argmax(sizes > 1)]
+    # Negative terms are dropped from the bound.
+    assert first - 0.01 <= reach <= first + 1e-5
+    assert skew_series_norm(coefficients, reach) <= 1 < skew_series_norm(coefficients, reach + 2e-9)
+    assert unit_reach([1.5, 1.0]) == 0.0
+
+
+def test_wide_skew_kernels_are_proved_to_be_at_most_one() -> None:
+    torch.manual_seed(0)
+    layer = SOCConv2d(40, 40, 3, padding=1).eval()
+    plain = layer.to_plain()
+    bound = plain.lipschitz_bound()
+    assert bound.proved
+    assert 1 - 2e-5 <= bound.value <= 1

@@ -15,7 +15,7 @@ from onelip.certify.certificate import Certificate, now
 from onelip.certify.checker.files import EXECUTED, SEMANTICS
 from onelip.certify.executed import error_growth, executed_errors, growth_of
 from onelip.certify.export import freeze
-from onelip.certify.forward import evaluate
+from onelip.certify.forward import evaluate, prepare
 from onelip.certify.head import find_head
 from onelip.certify.radius import class_radii, pair_slopes
 from onelip.certify.records import Network, named_tensors
@@ -45,7 +45,7 @@ def certify(
     scale: float = 1.0,
     norm: str = "l2",
     semantics: str = "real",
-    batch_size: int = 256,
+    batch_size: int = 64,
     allow_estimates: bool = False,
     progress: Progress | None = None,
 ) -> Certificate:
@@ -203,6 +203,7 @@ def _evaluate(
     network: Network, pixels: npt.NDArray[np.float32], device: torch.device, batch_size: int, progress: Progress | None
 ) -> tuple[Tensor, Tensor]:
     logits, errors = [], []
+    network = prepare(network, device)
     for start in range(0, len(pixels), batch_size):
         batch = torch.from_numpy(pixels[start : start + batch_size]).to(device, torch.float64)
         values, error = evaluate(network, batch)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.conv_arguments import Pair
 from onelip.layers.leaf import plain_copy
-from onelip.linalg import Bound, full_precision, matrix_norm_bound
+from onelip.linalg import Bound, complex_norm_bound, full_precision
 
 
 def frequency_conv2d(x: Tensor, spectrum: Tensor, bias: Tensor | None) -> Tensor:
@@ -92,17 +92,13 @@ def _taps_by_phase(taps: int, origin: int, stride: int, dilation: int, size: int
 def spectrum_bound(spectrum: Tensor) -> Bound:
     """Prove the norm of the map with these stored matrices: the largest norm of a matrix.
 
-    A complex matrix A + iB has the singular values of the real [[A, -B], [B, A]].
-
     Args:
         spectrum: `(H, W//2 + 1, groups, out/groups, in/groups)`, complex.
 
     Returns:
         The proved bound of the map in real arithmetic.
     """
-    real, imaginary = spectrum.real, spectrum.imag
-    blocks = torch.cat([torch.cat([real, -imaginary], -1), torch.cat([imaginary, real], -1)], -2)
-    found = matrix_norm_bound(blocks.flatten(0, 2))
+    found = complex_norm_bound(spectrum)
     return Bound(found.value, found.proved, f"per frequency, {found.method}")
 
 

@@ -107,7 +107,8 @@ class GradientResidual2d(ConstrainedModule):
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
         a = self.arguments
-        return residual_bound(conv_norm_bound(self.weight.detach(), dilation=a.dilation, groups=a.groups))
+        weight = self.weight.detach()
+        return residual_bound(conv_norm_bound(weight, dilation=a.dilation, groups=a.groups, at_least=1.0))
 
     @override
     def to_plain(self) -> nn.Module:
@@ -260,7 +261,8 @@ class GradientResidualConv2d(ExplicitWeight):
 
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
-        return residual_bound(conv_norm_bound(self.eval_weight(), dilation=self.dilation, groups=self.groups))
+        weight = self.eval_weight()
+        return residual_bound(conv_norm_bound(weight, dilation=self.dilation, groups=self.groups, at_least=1.0))
 
     @override
     def to_plain(self) -> nn.Module:

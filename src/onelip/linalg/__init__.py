@@ -1,6 +1,7 @@
 """Linear algebra on tensors: orthogonalisation, proved norms, kernel algebra. No modules, no input or output."""
 
 from onelip.linalg.bound import EXACT_ONE, Bound
+from onelip.linalg.complex_norms import complex_norm_bound
 from onelip.linalg.convolution import (
     autocorrelation,
     compose,
@@ -43,6 +44,7 @@ __all__ = [
     "bjorck",
     "cayley",
     "cholesky",
+    "complex_norm_bound",
     "compose",
     "conv_norm_at",
     "conv_norm_bound",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from onelip.linalg.bound import Bound
+from onelip.linalg.gram import gram
 from onelip.linalg.positive import top_eigenvalue_bound
 from onelip.linalg.rounding import UNIT_ROUNDOFF, add_up, divide_up, gamma, multiply_up, sqrt_up, up
 
@@ -161,9 +162,8 @@ def spectral_norms_up(x: Tensor, squarings: int = 2) -> Tensor:
     # Exactly a power of two, so that the scaling is exact.
     scale = norm / torch.frexp(norm).mantissa
     y = x / scale[..., None, None]
-    gram = y.mT @ y
     error = gamma(x.shape[-2] + 2) * frobenius_squared_up(y)
-    squared = (spectral_norms_up(gram, squarings - 1) + error) * (1 + 8 * UNIT_ROUNDOFF)
+    squared = (spectral_norms_up(gram(y), squarings - 1) + error) * (1 + 8 * UNIT_ROUNDOFF)
     return squared.sqrt() * scale * (1 + 8 * UNIT_ROUNDOFF)
 
 
@@ -177,7 +177,7 @@ def _batch_bound(x: Tensor) -> tuple[float, str]:
     method = "Frobenius" if bool((frobenius <= sums).all()) else "row-column sums"
     if q == 1:
         return sqrt_up(float(cheap.max())), method
-    g = x.mT @ x
+    g = gram(x)
     # One term more than needed, to cover underflow.
     error = multiply_up(gamma(p + 1), float(frobenius.max()))
     center = g.diagonal(dim1=-2, dim2=-1).mean(-1)

@@ -198,3 +198,24 @@ def test_wide_kernels_within_three_per_cent() -> None:
     kernel = torch.randn(96, 80, 3, 3)
     top = float(conv_singular_values(kernel, (16, 16))[0])
     assert np.float64(top) * (1 - 1e-12) <= conv_norm_bound(kernel).value <= top * 1.04
+
+
+@pytest.mark.parametrize("room", [1.02, 1.1, 1.5])
+@pytest.mark.parametrize("case", [{}, {"groups": 2}, {"stride": (2, 2)}, {"dilation": (2, 1)}])
+def test_a_wanted_bound_is_met_from_a_little_below_and_never_undercut(case: dict, room: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    kernel = torch.randn(8, 8 // case.get("groups", 1), 3, 3, generator=generator, dtype=torch.float64)
+    options = {"stride": (1, 1), "dilation": (1, 1), "groups": 1} | case
+    top = _supremum(kernel, **options)
+    found = conv_norm_bound(kernel, **options, at_least=top * room)
+    assert top * (1 - 1e-12) <= found.value <= top * room
+    # A wanted bound below the norm changes nothing.
+    below = conv_norm_bound(kernel, **options, at_least=top * 0.98)
+    assert top * (1 - 1e-12) <= below.value <= top * (1 + SUPREMUM_GAP)
+
+
+@pytest.mark.parametrize("slack", [1e-4, 1e-2])
+def test_slack_loosens_the_bound_by_no_more(slack: float) -> None:
+    kernel = torch.randn(8, 8, 3, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    top = _supremum(kernel, (1, 1), (1, 1), 1)
+    assert top * (1 - 1e-12) <= conv_norm_bound(kernel, slack=slack).value <= top * (1 + slack + SUPREMUM_GAP)

@@ -34,8 +34,8 @@ _PER_DEGREE = 6
 _PER_DEGREE_IF_FLAT = 8
 """The same where A is known to be nearly constant, and will be split no further: r = 0.077."""
 
-_SLACK = 1e-6
-"""How far above the estimated supremum, relatively, the proof is tried."""
+SLACK = 1e-6
+"""How far above the estimated supremum, relatively, the proof is tried unless the caller is content with less."""
 
 _FLAT_SLACK = 4e-5
 """The same where A is known to be nearly constant: another level costs four times as much, all over the plane."""
@@ -117,6 +117,22 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What answer is wanted; a proof of a larger one is much cheaper.
+
+    Attributes:
+        at_least: A smaller answer is of no use: the target that the search starts from, if positive.
+        slack: Relative excess over the supremum that does no harm.
+    """
+
+    at_least: float = 0.0
+    slack: float = SLACK
+
+
+CLOSEST = Aim()
+
+
+@dataclass(frozen=True)
 class _Excess:
     """Bounds of what p exceeds its bilinear interpolant by on cells of one size: the smaller one holds.
 
@@ -152,11 +168,11 @@ class _Excess:
 class _Search:
     """Branch and bound with a target s that rises to just above the largest eigenvalue met so far."""
 
-    def __init__(self, frequencies: Frequencies, known: Range, ceiling: float) -> None:
+    def __init__(self, frequencies: Frequencies, known: Range, ceiling: float, aim: Aim) -> None:
         self.frequencies = frequencies
         self.known = known
         self.ceiling = ceiling
-        self.target = 0.0
+        self.target, self.slack = aim.at_least, aim.slack
         self.spent = 0
         start = torch.Generator().manual_seed(0)
         self.block = torch.randn(1, frequencies.size, min(frequencies.size, 6), dtype=torch.complex128, generator=start)
@@ -167,7 +183,9 @@ class _Search:
         cells = _cover(self.frequencies, _PER_DEGREE_IF_FLAT if flat else _PER_DEGREE)
         passed = torch.empty(0, dtype=torch.int64)
         excess = self._excess(cells)
-        hopeless = self._start(cells.points(cells.corners().unique()), cells.counts, excess)
+        hopeless = torch.zeros(0, dtype=torch.bool)
+        if self.target == 0.0:
+            hopeless = self._start(cells.points(cells.corners().unique()), cells.counts, excess)
         least, most = (operations / (self.frequencies.size**3 + _PER_MATRIX) for operations in _OPERATIONS)
         budget = min(max(_SPLITS * len(cells.lower), least), most)
         while self.target < self.ceiling:
@@ -182,7 +200,7 @@ class _Search:
                 return self.target
             # At worst, where all neighbours are split as well, a cell adds four corners.
             enough = self.spent + 4 * len(cells.lower) > budget
-            if enough or excess.below(self.target) < (_FLAT_SLACK if flat else _SLACK / 4) * self.target:
+            if enough or excess.below(self.target) < (_FLAT_SLACK if flat else self.slack / 4) * self.target:
                 return self._proved(left, cells.counts, excess)
             points = cells.points(passed) * torch.tensor(cells.steps)
             cells = cells.split()
@@ -242,7 +260,7 @@ class _Search:
 
     def _raise(self, matrices: Tensor) -> None:
         top, self.block = _top_estimate(matrices, self.block, self.known.low, self.target)
-        self.target = max(self.target, top * (1 + _SLACK) + 2 * self.frequencies.error)
+        self.target = max(self.target, top * (1 + self.slack) + 2 * self.frequencies.error)
 
     def _proved(self, points: Tensor, counts: tuple[int, int], excess: _Excess) -> float:
         # The stored matrices at all other corners of the cells that are not done are below the target.
@@ -252,25 +270,26 @@ class _Search:
         return max(self.target, excess.above(add_up(top, self.frequencies.error)))
 
 
-def top_bound(frequencies: Frequencies, known: Range, ceiling: float = math.inf) -> float:
+def top_bound(frequencies: Frequencies, known: Range, ceiling: float = math.inf, aim: Aim = CLOSEST) -> float:
     """Prove an upper bound of the top eigenvalue of A(w) over all frequencies.
 
     Args:
         frequencies: A.
         known: The narrower this range is, the fewer cells need to be split.
         ceiling: Another bound; once the supremum is seen not to be below it by more than 1e-6, the search ends.
+        aim: What is wanted of the answer.
 
     Returns:
-        `ceiling`, or the bound, rounded up, for exactly the stored taps: about 1e-6 above the supremum, relatively,
-        but up to r (M - low) where more cells are near the supremum than the budget of factorisations can split.
+        `ceiling`, or the bound, rounded up, for exactly the stored taps: within the slack of the supremum, but
+        up to r (M - low) above it where more cells are near it than the budget of factorisations can split.
 
     Cost: about 300 Cholesky factorisations for 3x3 kernels where few frequencies are near the top, at most about 3000
     (more for small and fewer for large matrices).
     """
     if any(frequencies.reach):
-        return _Search(frequencies, known, ceiling).run()
+        return _Search(frequencies, known, ceiling, aim).run()
     points = torch.arange(frequencies.groups)[:, None] * torch.tensor([1, 0, 0])
-    top = 0.0
+    top = max(0.0, aim.at_least - frequencies.error)
     for part in frequencies.parts(points):
         top = top_eigenvalue_bound(frequencies.matrices(part, (1, 1)), top)
     return add_up(top, frequencies.error)
@@ -323,7 +342,7 @@ def _top_estimate(matrices: Tensor, block: Tensor, low: float, target: float) ->
         values, rotation = torch.linalg.eigh(vectors.mH @ (matrices @ vectors))
         vectors = vectors @ rotation
         top = float(values[:, -1].max())
-        if top - last < _SLACK / 10 * top:
+        if top - last < SLACK / 10 * top:
             break
         last = top
     best = int(values[:, -1].argmax())

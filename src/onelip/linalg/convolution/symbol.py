@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from onelip.linalg.convolution.frequencies import Frequencies
-from onelip.linalg.convolution.refinement import Range, low_bound, top_bound
+from onelip.linalg.convolution.refinement import CLOSEST, Aim, Range, low_bound, top_bound
 from onelip.linalg.norms import spectral_norms_up, sum_up
 from onelip.linalg.rounding import UNIT_ROUNDOFF
 
@@ -45,11 +46,17 @@ class Symbol:
         Returns:
             The least and the largest bound over the groups, rounded outward, for exactly the stored taps.
         """
+        return self._interval
+
+    @cached_property
+    def _interval(self) -> tuple[float, float]:
         centers = self._centers()
         lags = self.taps.permute(0, 3, 4, 1, 2).flatten(1, 2).clone()
         middle = lags.shape[1] // 2
         lags[:, middle].diagonal(dim1=-2, dim2=-1).sub_(centers[:, None])
-        norms = spectral_norms_up(lags).sum(-1)
+        # A_l and A_(-l) have the same norm.
+        half = spectral_norms_up(lags[:, : middle + 1])
+        norms = 2 * half[:, :middle].sum(-1) + half[:, middle]
         # Terms beyond the lags': the rounding of the differences on the diagonal, and of the last sum.
         high = sum_up(centers + norms, lags.shape[1] + 4)
         # high >= c + R rounded, so c - R >= 2 c - high, but for the rounding of this difference.
@@ -78,13 +85,20 @@ class Symbol:
             q = (q / q.amax(-2, keepdim=True)).clamp(min=1e-12)
         return float(sum_up(best, terms).max())
 
-    def frequency_bound(self, negative: float, nearly_isometric: bool, ceiling: float = math.inf) -> float:
+    def frequency_bound(
+        self,
+        negative: float,
+        nearly_isometric: bool,
+        ceiling: float = math.inf,
+        aim: Aim = CLOSEST,
+    ) -> float:
         """Bound the top eigenvalue by its values at the corners of cells of frequencies, see `refinement`.
 
         Args:
             negative: A(w) >= -negative I is known, as A is a Gram matrix up to rounding.
             nearly_isometric: The eigenvalues are within a few per cent, so that their lower end is worth proving.
             ceiling: Another bound, returned where this proof cannot be much below.
+            aim: What is wanted of the answer.
 
         Returns:
             The bound, rounded up, for exactly the stored taps.
@@ -93,7 +107,9 @@ class Symbol:
         low = max(-negative, self.residual_interval()[0])
         if nearly_isometric:
             low = low_bound(frequencies, self.residual_interval()[1], low)
-        return top_bound(frequencies, Range(low, self._curvature()), ceiling)
+        # Curvatures help where A is nearly constant, which is not where an aim is far from it.
+        known = Range(low) if aim.at_least > 0.0 else Range(low, self._curvature())
+        return top_bound(frequencies, known, ceiling, aim)
 
     def _curvature(self) -> tuple[float, float]:
         # Sum over lags of l_h^2 ||A_l|| and of l_w^2 ||A_l||, rounded up; A_l and A_(-l) have the same norm.
