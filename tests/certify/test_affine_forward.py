@@ -26,7 +26,8 @@ def test_the_error_of_products_is_bounded_at_every_scale(scale, offset):
     bias = torch.randn(5, generator=g, dtype=torch.float64) * offset
     node = Node("n", "linear", ("input",), {}, {"weight": weight, "bias": bias})
     y, error = AFFINE["linear"](node, [x])
-    off = [abs(Fraction(v) - e) for v, e in zip(y[0].tolist(), exact_sums(weight, x[0], bias), strict=True)]
+    sums = exact_sums(weight.tolist(), x[0].tolist(), bias.tolist())
+    off = [abs(Fraction(v) - e) for v, e in zip(y[0].tolist(), sums, strict=True)]
     # Underflow is charged to the step, not to the operation.
     assert sum(d * d for d in off) <= (Fraction(float(error)) + Fraction(2) ** -500) ** 2
     assert 0 < float(error) < 1e-10 * (1 + offset)
