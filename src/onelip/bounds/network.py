@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from typing_extensions import override
 from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
+from onelip.bounds.segments import Segment, tightened_segments
 from onelip.bounds.tracing import Traced, trace
 from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound, full_precision
@@ -53,16 +55,23 @@ class NetworkBound:
         bound: The constant; proved if every part is.
         layers: One row for each module and each function that can stretch or joins signals, in order of execution.
         input_shape: Shape of one input sample that the bound is for.
+        tightened: A smaller constant, with each run of dense layers bounded as a whole; None if none was proved.
     """
 
     bound: Bound
     layers: tuple[LayerBound, ...]
     input_shape: Shape
+    tightened: Bound | None = None
 
     @property
     def value(self) -> float:
-        """The constant, dimensionless."""
+        """The constant that is the product over the parts, dimensionless."""
         return self.bound.value
+
+    @property
+    def best(self) -> Bound:
+        """The smaller of `bound` and `tightened`."""
+        return self.bound if self.tightened is None else self.tightened
 
     @property
     def proved(self) -> bool:
@@ -95,7 +104,8 @@ class NetworkBound:
         ]
         status = "proved" if self.proved else "ESTIMATE, not proved"
         total = f"Lipschitz constant (l2) <= {self.value:.9g} ({status}) for inputs {_shape_text(self.input_shape)}"
-        return "\n".join([line.rstrip() for line in lines] + [total])
+        tightened = [] if self.tightened is None else [_tightened_text(self.tightened, self.value)]
+        return "\n".join([line.rstrip() for line in lines] + [total, *tightened])
 
 
 @dataclass(frozen=True)
@@ -122,46 +132,62 @@ class Analysis:
     Attributes:
         total: The constant.
         nodes: Facts by node name, for nodes that depend on the input.
+        segments: Runs of dense layers whose constant as a whole is below the product.
+        tightened: Constant from the input to each node by its name, with these in place of products.
     """
 
     total: NetworkBound
     nodes: dict[str, NodeFacts]
+    segments: tuple[Segment, ...] = ()
+    tightened: dict[str, Bound] = field(default_factory=dict)
+
+
+def _tightened_text(bound: Bound, product: float) -> str:
+    share = f", {bound.value / product:.4g} of that" if 0 < product < math.inf else ""
+    status = "proved" if bound.proved else "ESTIMATE, not proved"
+    return f"with runs of dense layers as a whole      <= {bound.value:.9g} ({status}{share})"
 
 
 def _shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
-def lipschitz_bound(model: nn.Module, input_shape: Iterable[int]) -> NetworkBound:
+def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], *, search_steps: int = 20) -> NetworkBound:
     """Bound the l2 Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
     functions of the network's input, a concatenation takes the root of the sum of their squares; every operation
-    rounds up. The model keeps its mode and its state.
+    rounds up. Beside it, each run of two `nn.Linear` or more with activations between is bounded as a whole, which
+    gives `tightened` where it is smaller. The model keeps its mode and its state.
 
     Args:
         model: Any module that torch.fx can trace.
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
+        search_steps: Gradient steps towards the smallest tightened constant; 0 for a closed form.
 
     Returns:
         The constant with one row for each part.
 
     Raises:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
-        ValueError: If `input_shape` is not a sequence of positive integers, or a weight is NaN or infinite.
+        ValueError: If `input_shape` is not a sequence of positive integers, `search_steps` is negative, or a weight is
+            NaN or infinite.
     """
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    return analyse(trace(model), shape).total
+    if not isinstance(search_steps, int) or search_steps < 0:
+        raise ValueError(f"search_steps={search_steps!r} in lipschitz_bound must be an integer >= 0")
+    return analyse(trace(model), shape, search_steps).total
 
 
-def analyse(traced: Traced, input_shape: Shape) -> Analysis:
+def analyse(traced: Traced, input_shape: Shape, search_steps: int = 0) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
+        search_steps: Gradient steps of the search for tightened constants.
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -170,15 +196,41 @@ def analyse(traced: Traced, input_shape: Shape) -> Analysis:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
+        sample = _sample(traced.root, input_shape)
         propagation = _Propagation(traced)
-        propagation.run(_sample(traced.root, input_shape))
-    total = propagation.output
-    if total is None:
-        raise UnknownLipschitzConstant("output", "network", "its output is not one tensor that depends on the input")
+        propagation.run(sample)
+        total = propagation.output
+        if total is None:
+            raise UnknownLipschitzConstant(
+                "output", "network", "its output is not one tensor that depends on the input"
+            )
+        shapes = {name: (facts.input_shape, facts.output_shape) for name, facts in propagation.facts.items()}
+        segments = tightened_segments(traced.root, traced.graph, shapes, search_steps)
+        segments = tuple(s for s in segments if _shortens(s, propagation.facts))
+        shorter = propagation.with_shortcuts(segments, sample) if segments else propagation
     estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
     method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
-    network = NetworkBound(Bound(total.value, total.proved, method), tuple(propagation.rows), input_shape)
-    return Analysis(network, propagation.facts)
+    network = NetworkBound(
+        Bound(total.value, total.proved, method),
+        tuple(propagation.rows),
+        input_shape,
+        _tightened(total, shorter.output, method),
+    )
+    cumulative = {name: facts.cumulative for name, facts in shorter.facts.items()}
+    return Analysis(network, propagation.facts, segments, cumulative)
+
+
+def _shortens(segment: Segment, facts: dict[str, NodeFacts]) -> bool:
+    product = EXACT_ONE
+    for name in segment.nodes:
+        product = product.then(facts[name].own)
+    return segment.bound.value < product.value
+
+
+def _tightened(total: Bound, shorter: Bound | None, method: str) -> Bound | None:
+    if shorter is None or not shorter.value < total.value:
+        return None
+    return Bound(shorter.value, shorter.proved, "ellipsoids" if total.proved else method)
 
 
 def _sample(model: nn.Module, shape: Shape) -> Tensor:
@@ -192,14 +244,21 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced) -> None:
-        self.module = traced.root
-        self.graph = traced.graph
+    def __init__(self, traced: Traced, segments: tuple[Segment, ...] = ()) -> None:
+        self.traced, self.module, self.graph = traced, traced.root, traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
         self.output: Bound | None = None
         self._values: dict[fx.Node, Operand] = {}
         self._own: dict[tuple[int, Shape], Bound] = {}
+        self._shortcuts = {segment.nodes[-1]: segment for segment in segments}
+
+    def with_shortcuts(self, segments: tuple[Segment, ...], sample: Tensor) -> _Propagation:
+        other = _Propagation(self.traced, segments)
+        # Constants of modules are not proved twice.
+        other._own = self._own
+        other.run(sample)
+        return other
 
     def run(self, sample: Tensor) -> None:
         for node in self.graph.nodes:
@@ -268,7 +327,7 @@ class _Propagation:
 
     def _of_module(self, node: fx.Node, call: Call) -> Bound:
         own = self._own_bound(node, call)
-        total = call.only_signal()[1].then(own)
+        total = self._shortened(node, call.only_signal()[1].then(own))
         self._record(node, own, total, call)
         self._add_row(node)
         return total
@@ -280,10 +339,18 @@ class _Propagation:
         total = rule(call)
         joins = len(call.signals()) > 1
         own = total if joins else _ratio(call, rule)
+        total = self._shortened(node, total)
         self._record(node, own, total, call)
         if joins or own.value != 1.0:
             self._add_row(node)
         return total
+
+    def _shortened(self, node: fx.Node, total: Bound) -> Bound:
+        segment = self._shortcuts.get(node.name)
+        if segment is None:
+            return total
+        before = EXACT_ONE if segment.source is None else self.facts[segment.source].cumulative
+        return min(total, before.then(segment.bound), key=lambda bound: bound.value)
 
     def _record(self, node: fx.Node, own: Bound, total: Bound, call: Call) -> None:
         value = call.signals()[0].value
