@@ -5,15 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelip.certify import LARGEST_RADIUS, certified_radii, pair_norms
+from onelip.certify import LARGEST_RADIUS, certified_radii, class_radii, pair_norms, pair_slopes
 from onelip.certify.radius import SHAVE
 
 ZERO = torch.zeros(1, dtype=torch.float64)
 
 
-def radius(logits, label=0, error=0.0, constant=1.0, pairs=None):
+def radius(logits, label=0, error=0.0, constant=1.0, slopes=None):
     z = torch.tensor([logits], dtype=torch.float64)
-    return float(certified_radii(z, ZERO + error, torch.tensor([label]), constant, pairs)[0])
+    slopes = pair_slopes(constant, len(logits)) if slopes is None else slopes
+    return float(certified_radii(z, ZERO + error, torch.tensor([label]), slopes)[0])
 
 
 def test_by_hand():
@@ -21,8 +22,31 @@ def test_by_hand():
     assert radius([2.0, 1.0, 0.0], constant=4.0) == pytest.approx(SHAVE / math.sqrt(32), rel=1e-12)
     assert radius([2.0, 1.0, 0.0], error=0.1) == pytest.approx(SHAVE * 0.6 / math.sqrt(2), rel=1e-12)
     assert radius([2.0, 1.0, 0.0], label=1) == 0
-    pairs = torch.tensor([[0.0, 1.0, 10.0], [1.0, 0.0, 1.0], [10.0, 1.0, 0.0]], dtype=torch.float64)
-    assert radius([2.0, 1.0, 0.0], pairs=pairs) == pytest.approx(0.2 * SHAVE, rel=1e-12)
+    slopes = torch.tensor([[0.0, 1.0, 10.0], [1.0, 0.0, 1.0], [10.0, 1.0, 0.0]], dtype=torch.float64)
+    assert radius([2.0, 1.0, 0.0], slopes=slopes) == pytest.approx(0.2 * SHAVE, rel=1e-12)
+
+
+def test_each_class_has_a_radius_of_its_own():
+    z = torch.tensor([[3.0, 1.0, 0.0], [0.0, 1.0, -1.0]], dtype=torch.float64)
+    radii = class_radii(z, torch.zeros(2), torch.tensor([0, 0]), pair_slopes(2.0, 3))
+    expected = torch.tensor(
+        [[LARGEST_RADIUS, 1 / math.sqrt(2), 1.5 / math.sqrt(2)], [LARGEST_RADIUS, 0.0, 0.5 / math.sqrt(2)]]
+    )
+    torch.testing.assert_close(radii, expected.double(), rtol=3e-6, atol=0)
+    assert torch.equal(
+        radii.min(1).values, certified_radii(z, torch.zeros(2), torch.tensor([0, 0]), pair_slopes(2.0, 3))
+    )
+
+
+@given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
+def test_pair_slopes_by_hand(seed, constant):
+    rows = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    exact = (rows[:, None] - rows).norm(dim=-1) * constant
+    slopes = pair_slopes(constant, 4, rows)
+    assert bool((slopes >= exact).all())
+    torch.testing.assert_close(slopes, exact, rtol=1e-13, atol=0)
+    torch.testing.assert_close(pair_slopes(constant, 2)[0, 1].item(), constant * math.sqrt(2), rtol=1e-13, atol=0)
+    assert not pair_slopes(0.0, 4, rows).any()
 
 
 @pytest.mark.parametrize("logits", [[1.0, 1.0], [math.nan, 0.0], [math.inf, 0.0], [0.0, -math.inf], [-1.0, 0.0]])
@@ -37,8 +61,8 @@ def test_broken_bounds_certify_nothing(error, constant):
 
 def test_infinite_radii_are_capped():
     assert radius([1.0, 0.0], constant=0.0) == LARGEST_RADIUS
-    assert radius([1.0, 0.0], pairs=torch.zeros(2, 2, dtype=torch.float64)) == LARGEST_RADIUS
-    assert radius([1.0, 1.0], pairs=torch.zeros(2, 2, dtype=torch.float64)) == 0
+    assert radius([1.0, 0.0], slopes=torch.zeros(2, 2, dtype=torch.float64)) == LARGEST_RADIUS
+    assert radius([1.0, 1.0], slopes=torch.zeros(2, 2, dtype=torch.float64)) == 0
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))

@@ -217,7 +217,7 @@ def _slope(call: Call, value: Tensor) -> Bound:
     return activations.slope_constant(float(call.argument(1, "negative_slope", 0.01)))
 
 
-_UNCHANGED = (
+UNCHANGED = (
     torch.relu, torch.relu_, F.relu, F.relu6, "relu", "relu_", torch.abs, "abs", torch.neg, operator.neg, "neg",
     operator.pos, torch.tanh, F.tanh, "tanh", F.softplus, F.softsign, F.hardtanh, F.logsigmoid, F.tanhshrink,
     torch.clamp, "clamp", "clamp_min", "clamp_max", torch.sin, torch.cos, torch.atan, "sin", "cos",
@@ -231,7 +231,7 @@ _UNCHANGED = (
 
 
 def _register() -> None:
-    register_calls(_unchanged, *_UNCHANGED)
+    register_calls(_unchanged, *UNCHANGED)
     register_calls(_sum, operator.add, operator.iadd, torch.add, "add", "add_", operator.sub, torch.sub, "sub", "sub_")
     register_calls(_product, operator.mul, operator.imul, torch.mul, "mul", "mul_", torch.multiply, "multiply")
     register_calls(_quotient, operator.truediv, torch.div, "div", "div_", torch.divide, torch.true_divide)

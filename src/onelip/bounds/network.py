@@ -2,110 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from typing_extensions import override
 
 # Importing the rules enters them in the registry.
 from onelip.bounds import activation_rules, affine_rules, function_rules, pooling_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
-from onelip.bounds.registry import Call, Operand, Refused, call_rule, module_bound, plain
+from onelip.bounds.network_bound import LayerBound, NetworkBound, Shape
+from onelip.bounds.registry import Call, Norm, Operand, Refused, call_rule, checked_norm, module_bound, plain
 from onelip.bounds.segments import Segment, tightened_segments
 from onelip.bounds.tracing import Traced, trace
 from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound, full_precision
 
-Shape = tuple[int, ...]
-
 _SIZE_QUERIES = frozenset({"size", "dim", "numel", "shape", "ndim", "dtype", "device", "stride"})
-
-
-@dataclass(frozen=True)
-class LayerBound:
-    """One row of a network's audit.
-
-    Attributes:
-        name: Name of the module or graph node.
-        kind: Class of the module or name of the function.
-        bound: Constant of this part. For sums and concatenations, of the whole up to and including it.
-        cumulative: Constant from the network's input to this part's output.
-        input_shape: Shape of one input sample (of the first input, if there are several).
-        output_shape: Shape of one output sample.
-    """
-
-    name: str
-    kind: str
-    bound: Bound
-    cumulative: Bound
-    input_shape: Shape
-    output_shape: Shape
-
-
-@dataclass(frozen=True)
-class NetworkBound:
-    """The Lipschitz constant of a network, in the l2 norm, with the parts it is made of.
-
-    Attributes:
-        bound: The constant; proved if every part is.
-        layers: One row for each module and each function that can stretch or joins signals, in order of execution.
-        input_shape: Shape of one input sample that the bound is for.
-        tightened: A smaller constant, with each run of dense layers bounded as a whole; None if none was proved.
-    """
-
-    bound: Bound
-    layers: tuple[LayerBound, ...]
-    input_shape: Shape
-    tightened: Bound | None = None
-
-    @property
-    def value(self) -> float:
-        """The constant that is the product over the parts, dimensionless."""
-        return self.bound.value
-
-    @property
-    def best(self) -> Bound:
-        """The smaller of `bound` and `tightened`."""
-        return self.bound if self.tightened is None else self.tightened
-
-    @property
-    def proved(self) -> bool:
-        """Is it an upper bound of the real-arithmetic constant of the stored numbers?"""
-        return self.bound.proved
-
-    @property
-    def method(self) -> str:
-        """How it was obtained."""
-        return self.bound.method
-
-    @override
-    def __str__(self) -> str:
-        rows = [
-            (
-                layer.name,
-                layer.kind,
-                f"{layer.bound.value:.9g}",
-                "proved" if layer.bound.proved else "ESTIMATE",
-                layer.bound.method,
-                f"{layer.cumulative.value:.9g}",
-                f"{_shape_text(layer.input_shape)} -> {_shape_text(layer.output_shape)}",
-            )
-            for layer in self.layers
-        ]
-        header = ("name", "kind", "constant", "status", "method", "from input", "shape")
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)
-        ]
-        status = "proved" if self.proved else "ESTIMATE, not proved"
-        total = f"Lipschitz constant (l2) <= {self.value:.9g} ({status}) for inputs {_shape_text(self.input_shape)}"
-        tightened = [] if self.tightened is None else [_tightened_text(self.tightened, self.value)]
-        return "\n".join([line.rstrip() for line in lines] + [total, *tightened])
 
 
 @dataclass(frozen=True)
@@ -133,36 +48,28 @@ class Analysis:
         total: The constant.
         nodes: Facts by node name, for nodes that depend on the input.
         segments: Runs of dense layers whose constant as a whole is below the product.
-        tightened: Constant from the input to each node by its name, with these in place of products.
     """
 
     total: NetworkBound
     nodes: dict[str, NodeFacts]
     segments: tuple[Segment, ...] = ()
-    tightened: dict[str, Bound] = field(default_factory=dict)
 
 
-def _tightened_text(bound: Bound, product: float) -> str:
-    share = f", {bound.value / product:.4g} of that" if 0 < product < math.inf else ""
-    status = "proved" if bound.proved else "ESTIMATE, not proved"
-    return f"with runs of dense layers as a whole      <= {bound.value:.9g} ({status}{share})"
-
-
-def _shape_text(shape: Shape) -> str:
-    return "x".join(map(str, shape)) if shape else "scalar"
-
-
-def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], *, search_steps: int = 20) -> NetworkBound:
-    """Bound the l2 Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
+def lipschitz_bound(
+    model: nn.Module, input_shape: Iterable[int], norm: Norm = "l2", *, search_steps: int = 20
+) -> NetworkBound:
+    """Bound the Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
-    functions of the network's input, a concatenation takes the root of the sum of their squares; every operation
-    rounds up. Beside it, each run of two `nn.Linear` or more with activations between is bounded as a whole, which
-    gives `tightened` where it is smaller. The model keeps its mode and its state.
+    functions of the network's input, a concatenation takes the root of the sum of their squares, or the largest in
+    l_inf; every operation rounds up. Beside that, in l2, each run of two `nn.Linear` or more with activations between
+    is bounded as a whole, which gives `tightened` where it is smaller. The model keeps its mode and its state.
 
     Args:
         model: Any module that torch.fx can trace.
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
+        norm: "l2" or "linf", in which both input and output are measured. In l_inf layers with a `linf_bound` count as
+            that, dense layers and convolutions as their largest row sum; layers of other methods have no rule there.
         search_steps: Gradient steps towards the smallest tightened constant; 0 for a closed form.
 
     Returns:
@@ -170,24 +77,25 @@ def lipschitz_bound(model: nn.Module, input_shape: Iterable[int], *, search_step
 
     Raises:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
-        ValueError: If `input_shape` is not a sequence of positive integers, `search_steps` is negative, or a weight is
-            NaN or infinite.
+        ValueError: If `input_shape` is not a sequence of positive integers, `norm` is unknown, `search_steps` is
+            negative, or a weight is NaN or infinite.
     """
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
     if not isinstance(search_steps, int) or search_steps < 0:
         raise ValueError(f"search_steps={search_steps!r} in lipschitz_bound must be an integer >= 0")
-    return analyse(trace(model), shape, search_steps).total
+    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound"), search_steps).total
 
 
-def analyse(traced: Traced, input_shape: Shape, search_steps: int = 0) -> Analysis:
+def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", search_steps: int | None = None) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
-        search_steps: Gradient steps of the search for tightened constants.
+        norm: In which input and output are measured.
+        search_steps: Gradient steps of the search for tightened constants, in l2; None for the product alone.
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -197,40 +105,23 @@ def analyse(traced: Traced, input_shape: Shape, search_steps: int = 0) -> Analys
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
         sample = _sample(traced.root, input_shape)
-        propagation = _Propagation(traced)
+        propagation = _Propagation(traced, norm)
         propagation.run(sample)
         total = propagation.output
         if total is None:
             raise UnknownLipschitzConstant(
                 "output", "network", "its output is not one tensor that depends on the input"
             )
-        shapes = {name: (facts.input_shape, facts.output_shape) for name, facts in propagation.facts.items()}
-        segments = tightened_segments(traced.root, traced.graph, shapes, search_steps)
-        segments = tuple(s for s in segments if _shortens(s, propagation.facts))
+        segments = () if search_steps is None or norm != "l2" else propagation.segments(search_steps)
         shorter = propagation.with_shortcuts(segments, sample) if segments else propagation
     estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
     method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
-    network = NetworkBound(
-        Bound(total.value, total.proved, method),
-        tuple(propagation.rows),
-        input_shape,
-        _tightened(total, shorter.output, method),
-    )
-    cumulative = {name: facts.cumulative for name, facts in shorter.facts.items()}
-    return Analysis(network, propagation.facts, segments, cumulative)
-
-
-def _shortens(segment: Segment, facts: dict[str, NodeFacts]) -> bool:
-    product = EXACT_ONE
-    for name in segment.nodes:
-        product = product.then(facts[name].own)
-    return segment.bound.value < product.value
-
-
-def _tightened(total: Bound, shorter: Bound | None, method: str) -> Bound | None:
-    if shorter is None or not shorter.value < total.value:
-        return None
-    return Bound(shorter.value, shorter.proved, "ellipsoids" if total.proved else method)
+    bound, tightened = Bound(total.value, total.proved, method), shorter.output
+    if tightened is not None:
+        tightened = Bound(tightened.value, tightened.proved, "ellipsoids" if total.proved else method)
+        tightened = tightened if tightened.value < total.value else None
+    network = NetworkBound(bound, tuple(propagation.rows), input_shape, norm, tightened)
+    return Analysis(network, propagation.facts, segments)
 
 
 def _sample(model: nn.Module, shape: Shape) -> Tensor:
@@ -244,17 +135,23 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced, segments: tuple[Segment, ...] = ()) -> None:
+    def __init__(self, traced: Traced, norm: Norm, shortcuts: tuple[Segment, ...] = ()) -> None:
+        self.norm = norm
         self.traced, self.module, self.graph = traced, traced.root, traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
         self.output: Bound | None = None
         self._values: dict[fx.Node, Operand] = {}
         self._own: dict[tuple[int, Shape], Bound] = {}
-        self._shortcuts = {segment.nodes[-1]: segment for segment in segments}
+        self._shortcuts = {segment.nodes[-1]: segment for segment in shortcuts}
+
+    def segments(self, search_steps: int) -> tuple[Segment, ...]:
+        shapes = {name: (facts.input_shape, facts.output_shape) for name, facts in self.facts.items()}
+        own = {name: facts.own for name, facts in self.facts.items()}
+        return tightened_segments(self.module, self.graph, shapes, own, search_steps)
 
     def with_shortcuts(self, segments: tuple[Segment, ...], sample: Tensor) -> _Propagation:
-        other = _Propagation(self.traced, segments)
+        other = _Propagation(self.traced, self.norm, segments)
         # Constants of modules are not proved twice.
         other._own = self._own
         other.run(sample)
@@ -319,9 +216,9 @@ class _Propagation:
             raise Refused("it has forward hooks, which may change what it computes")
         key = id(module), tuple(call.only_signal()[0].shape[1:])
         if key not in self._own:
-            own = module_bound(module, key[1])
+            own = module_bound(module, key[1], self.norm)
             if own is None:
-                raise UnknownLipschitzConstant(str(node.target), type(module).__name__)
+                raise self._unknown(str(node.target), type(module).__name__)
             self._own[key] = own
         return self._own[key]
 
@@ -333,9 +230,9 @@ class _Propagation:
         return total
 
     def _of_call(self, node: fx.Node, call: Call) -> Bound:
-        rule = call_rule(node.target)
+        rule = call_rule(node.target, self.norm)
         if rule is None:
-            raise UnknownLipschitzConstant(node.name, self._kind(node))
+            raise self._unknown(node.name, self._kind(node))
         total = rule(call)
         joins = len(call.signals()) > 1
         own = total if joins else _ratio(call, rule)
@@ -344,6 +241,10 @@ class _Propagation:
         if joins or own.value != 1.0:
             self._add_row(node)
         return total
+
+    def _unknown(self, name: str, kind: str) -> UnknownLipschitzConstant:
+        reason = None if self.norm == "l2" else "it is not in the table of known constants in l_inf"
+        return UnknownLipschitzConstant(name, kind, reason, self.norm)
 
     def _shortened(self, node: fx.Node, total: Bound) -> Bound:
         segment = self._shortcuts.get(node.name)

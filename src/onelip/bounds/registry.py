@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from onelip.linalg import EXACT_ONE, Bound
+
+Norm = Literal["l2", "linf"]
+"""In which both the input and the output of a part are measured."""
+
+NORMS: tuple[Norm, ...] = ("l2", "linf")
 
 ModuleRule = Callable[[Any, tuple[int, ...]], Bound]
 FunctionRule = Callable[..., Bound]
@@ -85,8 +90,8 @@ class Call:
 
 CallRule = Callable[[Call], Bound]
 
-_MODULES: dict[type[nn.Module], ModuleRule] = {}
-_CALLS: dict[Any, CallRule] = {}
+_MODULES: dict[Norm, dict[type[nn.Module], ModuleRule]] = {"l2": {}, "linf": {}}
+_CALLS: dict[Norm, dict[Any, CallRule]] = {"l2": {}, "linf": {}}
 
 
 def _operands(values: Iterable[Any]) -> list[Operand]:
@@ -117,7 +122,26 @@ def plain(value: Any) -> Any:
     return value
 
 
-def register_bound(target: Callable[..., Any], rule: Callable[..., Bound]) -> None:
+def checked_norm(norm: str, owner: str) -> Norm:
+    """Refuse a norm that is not known.
+
+    Args:
+        norm: Its name.
+        owner: Whose argument it is.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: If it is neither "l2" nor "linf".
+    """
+    for known_norm in NORMS:
+        if norm == known_norm:
+            return known_norm
+    raise ValueError(f"norm={norm!r} in {owner} must be 'l2' or 'linf'")
+
+
+def register_bound(target: Callable[..., Any], rule: Callable[..., Bound], *, norm: Norm = "l2") -> None:
     """Give a module class or a function a Lipschitz constant, for every network from now on.
 
     Args:
@@ -126,14 +150,16 @@ def register_bound(target: Callable[..., Any], rule: Callable[..., Bound]) -> No
             that follow the tensor. `input_shape` excludes the batch axis. A later rule replaces an earlier one; a
             class's rule holds for subclasses that keep its `forward`.
         rule: Returns a `Bound`; set its `proved` only if it is.
+        norm: "l2" or "linf": the norm that the constant holds in.
 
     Raises:
-        ValueError: If `target` is neither a module class nor callable, or `rule` is not callable.
+        ValueError: If `target` is neither a module class nor callable, `rule` is not callable, or `norm` is unknown.
     """
     if not callable(target) or not callable(rule):
         raise ValueError(f"target={target!r} and rule={rule!r} in register_bound must both be callable")
+    checked_norm(norm, "register_bound")
     if isinstance(target, type) and issubclass(target, nn.Module):
-        _MODULES[target] = rule
+        _MODULES[norm][target] = rule
         return
 
     def of_call(call: Call) -> Bound:
@@ -142,49 +168,52 @@ def register_bound(target: Callable[..., Any], rule: Callable[..., Bound]) -> No
         own = rule(tuple(value.shape[1:]), *rest, **{k: plain(v) for k, v in call.kwargs.items()})
         return before.then(own)
 
-    _CALLS[target] = of_call
+    _CALLS[norm][target] = of_call
 
 
-def register_modules(rule: ModuleRule, *kinds: type[nn.Module]) -> None:
+def register_modules(rule: ModuleRule, *kinds: type[nn.Module], norm: Norm = "l2") -> None:
     """Enter one rule for several module classes.
 
     Args:
         rule: From the module and its input's shape to its constant.
         *kinds: The classes.
+        norm: In which the constant holds.
     """
     for kind in kinds:
-        register_bound(kind, rule)
+        register_bound(kind, rule, norm=norm)
 
 
-def register_calls(rule: CallRule, *targets: Any) -> None:
+def register_calls(rule: CallRule, *targets: Any, norm: Norm = "l2") -> None:
     """Enter the rule of functions (objects) and tensor methods (names).
 
     Args:
         rule: From the call to its constant as a function of the network's input.
         *targets: Functions or method names.
+        norm: In which the constant holds.
     """
     for target in targets:
-        _CALLS[target] = rule
+        _CALLS[norm][target] = rule
 
 
-def call_rule(target: Any) -> CallRule | None:
+def call_rule(target: Any, norm: Norm = "l2") -> CallRule | None:
     """Look up the rule of a function or tensor method.
 
     Args:
         target: A function, or a method's name.
+        norm: In which the constant is to hold.
 
     Returns:
         The rule, or None.
     """
     try:
-        return _CALLS.get(target)
+        return _CALLS[norm].get(target)
     except TypeError:  # an unhashable callable
         return None
 
 
-def _registered_class(module: nn.Module) -> type[nn.Module] | None:
+def _registered_class(module: nn.Module, norm: Norm) -> type[nn.Module] | None:
     for kind in type(module).__mro__:
-        if kind in _MODULES:
+        if kind in _MODULES[norm]:
             # A subclass that computes something else must not inherit the constant.
             return kind if type(module).forward is kind.forward else None
     return None
@@ -197,17 +226,18 @@ def has_module_rule(module: nn.Module) -> bool:
         module: Any module.
 
     Returns:
-        True if its class, or a base whose `forward` it keeps, is registered.
+        True if its class, or a base whose `forward` it keeps, is registered for any norm.
     """
-    return _registered_class(module) is not None
+    return any(_registered_class(module, norm) is not None for norm in NORMS)
 
 
-def module_bound(module: nn.Module, input_shape: tuple[int, ...]) -> Bound | None:
+def module_bound(module: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> Bound | None:
     """Bound one leaf module, as it behaves in eval mode.
 
     Args:
         module: The module.
         input_shape: Shape of one input sample.
+        norm: In which the constant is to hold.
 
     Returns:
         The bound, or None if its class has none.
@@ -215,15 +245,16 @@ def module_bound(module: nn.Module, input_shape: tuple[int, ...]) -> Bound | Non
     Raises:
         Refused: If it has no finite constant.
     """
-    kind = _registered_class(module)
+    kind = _registered_class(module, norm)
     if kind is not None:
-        return _MODULES[kind](module, input_shape)
-    own = getattr(module, "lipschitz_bound", None)
+        return _MODULES[norm][kind](module, input_shape)
+    method = "lipschitz_bound" if norm == "l2" else "linf_bound"
+    own = getattr(module, method, None)
     if own is None:
         return None
     bound = own(input_shape)
     if not isinstance(bound, Bound):
-        raise Refused(f"its lipschitz_bound returned {type(bound).__name__} instead of a Bound")
+        raise Refused(f"its {method} returned {type(bound).__name__} instead of a Bound")
     return bound
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from onelip.bounds.dense_links import Variants, dense_links, function_links
-from onelip.linalg import Bound
+from onelip.linalg import EXACT_ONE, Bound
 from onelip.linalg.chain_radii import choose_radii
 from onelip.linalg.dense_chain import Link, Matrix, Slopes, chain_image
 from onelip.linalg.ellipsoids import Ellipsoid, pair_widths, radius_bound
@@ -53,16 +53,20 @@ class _Run:
     variants: list[Variants]
 
 
-def tightened_segments(root: nn.Module, graph: fx.Graph, shapes: Shapes, steps: int) -> tuple[Segment, ...]:
+def tightened_segments(
+    root: nn.Module, graph: fx.Graph, shapes: Shapes, own: Mapping[str, Bound], steps: int
+) -> tuple[Segment, ...]:
     """Prove constants of all runs of dense layers, by ellipsoids whose radii are searched for.
 
     A run is a chain of two matrices or more with activations, factors, shifts by biases and reshapes between, in which
-    no intermediate result is used elsewhere. Runs whose proof fails or would take too long are left out.
+    no intermediate result is used elsewhere. Runs whose proof fails, would take too long or does not beat the product
+    of the constants of its nodes are left out.
 
     Args:
         root: The module that the graph's names are relative to.
         graph: The calls.
         shapes: Shapes by node.
+        own: Constant of each node by itself.
         steps: Gradient steps of the search.
 
     Returns:
@@ -71,7 +75,14 @@ def tightened_segments(root: nn.Module, graph: fx.Graph, shapes: Shapes, steps: 
     Paper: Xu and Sivaranjani 2024 (ECLipsE), NeurIPS; Pauli et al. 2024, for groups.
     """
     segments = (_proved(run, steps) for run in _runs(root, graph, shapes))
-    return tuple(segment for segment in segments if segment is not None)
+    return tuple(segment for segment in segments if segment is not None and _shortens(segment, own))
+
+
+def _shortens(segment: Segment, own: Mapping[str, Bound]) -> bool:
+    product = EXACT_ONE
+    for name in segment.nodes:
+        product = product.then(own[name])
+    return segment.bound.value < product.value
 
 
 def _runs(root: nn.Module, graph: fx.Graph, shapes: Shapes) -> list[_Run]:

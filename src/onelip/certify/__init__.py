@@ -4,7 +4,8 @@ from onelip.certify.certificate import Certificate, load_certificate
 from onelip.certify.certification import CertificationError, certify
 from onelip.certify.checker import Verification, VerificationError, verify
 from onelip.certify.export import UncertifiableOperation
-from onelip.certify.radius import LARGEST_RADIUS, certified_radii, pair_norms
+from onelip.certify.inference import run
+from onelip.certify.radius import LARGEST_RADIUS, certified_radii, class_radii, pair_norms, pair_slopes
 
 __all__ = [
     "LARGEST_RADIUS",
@@ -15,7 +16,10 @@ __all__ = [
     "VerificationError",
     "certified_radii",
     "certify",
+    "class_radii",
     "load_certificate",
     "pair_norms",
+    "pair_slopes",
+    "run",
     "verify",
 ]

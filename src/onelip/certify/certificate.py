@@ -18,6 +18,8 @@ from typing_extensions import override
 
 import onelip
 from onelip.bounds import LayerBound, NetworkBound
+from onelip.bounds.registry import Norm
+from onelip.certify.checker.claims import claim
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.files import (
     ARCHITECTURE,
@@ -30,42 +32,56 @@ from onelip.certify.checker.files import (
     read_files,
     unpack_arrays,
 )
-from onelip.certify.checker.verification import claim
 from onelip.certify.records import Network, from_json, named_tensors, to_json
 from onelip.linalg import Bound
 
 CERTIFICATE_FILE = "certificate.json"
-NAMED_RADII = (36 / 255, 72 / 255, 108 / 255, 0.25, 0.5, 1.0)
+NAMED_RADII: dict[Norm, tuple[float, ...]] = {
+    "l2": (36 / 255, 72 / 255, 108 / 255, 0.25, 0.5, 1.0),
+    "linf": (1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 0.1),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """Proved l2 radii within which the predictions of a network on given samples cannot change.
+    """Proved radii within which the predictions of a network on given samples cannot change.
 
-    The claim is about the real-arithmetic function of the stored numbers, at the stored samples.
+    The claim is about the function of the stored numbers at the stored samples: with semantics "real" in real
+    arithmetic, with "executed-float64" as `run`, or any other float64 evaluation of the frozen operations, computes it.
 
     Attributes:
         network: The frozen network.
-        bound: Its Lipschitz constant with an audit of its parts.
+        bound: Its Lipschitz constant, in the norm of the radii, with an audit of its parts.
+        runs: Runs of dense layers that are bounded as a whole, with the radii that prove it, as JSON values.
+        semantics: "real" or "executed-float64".
         images: `(N, ...)` uint8 stored values or float32.
         scale: Stored value of a pixel of 1; pixels are float32(images) / float32(scale).
         labels: `(N,)` int64.
         predictions: `(N,)` int64.
-        radii: `(N,)` float64, l2, in pixel units; 0 where the prediction is wrong. At most 1e12.
+        radii: `(N,)` float64, in pixel units; 0 where the prediction is wrong. At most 1e12. The least of each row of
+            `class_radii`.
+        class_radii: `(N, n_classes)` float64: within which each class cannot overtake the label; 1e12 for the label.
+        pair_constants: `(n_classes, n_classes)` float64 proved Lipschitz constants of all differences of logits.
+        growth: By how much the bound of the rounding error of each logit grows per unit of radius; 0 for "real".
         head: "linear" if the radii use the distances of pairs of rows of the last layer, else "global".
         head_constant: The constant that the radii divide by, without those distances (or sqrt 2).
         head_node: Name of the last layer, or of the output.
-        constants: Proved constant of every node, for the checker to aim at.
+        constants: Proved l2 constant of every node, for the checker to aim at.
         created: When, ISO 8601.
     """
 
     network: Network
     bound: NetworkBound
+    runs: list[dict[str, Any]]
+    semantics: str
     images: npt.NDArray[Any]
     scale: float
     labels: npt.NDArray[np.int64]
     predictions: npt.NDArray[np.int64]
     radii: npt.NDArray[np.float64]
+    class_radii: npt.NDArray[np.float64]
+    pair_constants: npt.NDArray[np.float64]
+    growth: float
     head: str
     head_constant: float
     head_node: str
@@ -78,6 +94,11 @@ class Certificate:
         return self.bound.proved
 
     @property
+    def norm(self) -> Norm:
+        """In which radii are measured, "l2" or "linf"."""
+        return self.bound.norm
+
+    @property
     def accuracy(self) -> float:
         """Share of samples whose prediction is the label, in [0, 1]."""
         return float((self.predictions == self.labels).mean())
@@ -86,7 +107,7 @@ class Certificate:
         """Share of samples that are classified rightly everywhere within a distance.
 
         Args:
-            radius: l2, in pixel units, >= 0.
+            radius: In pixel units and the norm of the certificate, >= 0.
 
         Returns:
             The share of radii that are greater, in [0, 1].
@@ -101,17 +122,31 @@ class Certificate:
     @property
     def claim(self) -> str:
         """The certificate in one sentence; it says if the constant is an estimate."""
-        return claim(self.proved, self.bound.value, self.predictions == self.labels, self.radii)
+        pixels = self.images.astype(np.float32) / np.float32(self.scale)
+        limits = float(pixels.min()), float(pixels.max())
+        right = self.predictions == self.labels
+        return claim(self.proved, self.bound.value, right, self.radii, limits, norm=self.norm, semantics=self.semantics)
 
     def summary(self) -> str:
         """Write a readable report.
 
         Returns:
-            The claim, the certified accuracies and the audit of the constant, one line each.
+            The claim, the certified accuracies, what comes nearest to the labels, and the audit of the constant.
         """
-        rows = [f"  radius {r:<8.6g} certified accuracy {self.certified_accuracy(r):.4f}" for r in NAMED_RADII]
+        named = NAMED_RADII[self.norm]
+        rows = [f"  radius {r:<8.6g} certified accuracy {self.certified_accuracy(r):.4f}" for r in named]
         head = f"radii from the {self.head} head at {self.head_node!r}, constant before it {self.head_constant:.9g}"
-        return "\n".join([self.claim, *rows, head, str(self.bound)])
+        return "\n".join([self.claim, *rows, *self._nearest(), head, str(self.bound)])
+
+    def _nearest(self) -> list[str]:
+        certified = self.radii > 0
+        if not certified.any():
+            return []
+        pairs = np.stack([self.labels, self.class_radii.argmin(1)], 1)[certified]
+        found, counts = np.unique(pairs, axis=0, return_counts=True)
+        label, other = found[counts.argmax()].tolist()
+        share = f"{counts.max()} of {certified.sum()} certified samples"
+        return [f"most often, class {other} is nearest to overtaking label {label} ({share})"]
 
     @override
     def __str__(self) -> str:
@@ -135,7 +170,14 @@ class Certificate:
         contents = {
             WEIGHTS: pack_tensors(dict(named_tensors(self.network))),
             ARCHITECTURE: json.dumps(to_json(self.network), indent=1).encode(),
-            SAMPLES: pack_arrays({"images": self.images, "labels": self.labels}),
+            SAMPLES: pack_arrays(
+                {
+                    "images": self.images,
+                    "labels": self.labels,
+                    "class_radii": np.ascontiguousarray(self.class_radii),
+                    "pair_constants": np.ascontiguousarray(self.pair_constants),
+                }
+            ),
         }
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
         body = self._to_json(hashes)
@@ -150,12 +192,17 @@ class Certificate:
             "format": CERTIFICATE_FORMAT,
             "created": self.created,
             "software": {"onelip": onelip.__version__, "torch": torch.__version__},
-            "semantics": "real",
-            "norm": "l2",
+            "semantics": self.semantics,
+            "norm": self.norm,
             "lipschitz": _bound_to_json(self.bound.bound),
+            "tightened": {
+                "constant": None if self.bound.tightened is None else _bound_to_json(self.bound.tightened),
+                "runs": self.runs,
+            },
             "layers": [_layer_to_json(layer) for layer in self.bound.layers],
             "constants": {name: value.hex() for name, value in self.constants.items()},
             "head": {"kind": self.head, "node": self.head_node, "constant": self.head_constant.hex()},
+            "growth": self.growth.hex(),
             "input": {
                 "shape": list(self.bound.input_shape),
                 "dtype": str(self.images.dtype),
@@ -163,7 +210,9 @@ class Certificate:
             },
             "samples": len(self.radii),
             "accuracy": self.accuracy,
-            "certified_accuracy": {f"{r:.6g}": self.certified_accuracy(float(f"{r:.6g}")) for r in NAMED_RADII},
+            "certified_accuracy": {
+                f"{r:.6g}": self.certified_accuracy(float(f"{r:.6g}")) for r in NAMED_RADII[self.norm]
+            },
             "labels": self.labels.tolist(),
             "predictions": self.predictions.tolist(),
             "radii": [radius.hex() for radius in self.radii.tolist()],
@@ -234,11 +283,16 @@ def load_certificate(path: str | Path) -> Certificate:
         return Certificate(
             network=from_json(parse_json(contents[ARCHITECTURE], ARCHITECTURE), tensors, constants),
             bound=_network_bound_from_json(values),
+            runs=values["tightened"]["runs"],
+            semantics=values["semantics"],
             images=samples["images"],
             scale=float.fromhex(values["input"]["scale"]),
             labels=samples["labels"],
             predictions=np.array(values["predictions"], dtype=np.int64),
             radii=np.array([float.fromhex(r) for r in values["radii"]], dtype=np.float64),
+            class_radii=samples["class_radii"],
+            pair_constants=samples["pair_constants"],
+            growth=float.fromhex(values["growth"]),
             head=values["head"]["kind"],
             head_constant=float.fromhex(values["head"]["constant"]),
             head_node=values["head"]["node"],
@@ -251,7 +305,9 @@ def load_certificate(path: str | Path) -> Certificate:
 
 def _network_bound_from_json(values: dict[str, Any]) -> NetworkBound:
     rows = tuple(map(_layer_from_json, values["layers"]))
-    return NetworkBound(_bound_from_json(values["lipschitz"]), rows, tuple(values["input"]["shape"]))
+    shape, tightened = tuple(values["input"]["shape"]), values["tightened"]["constant"]
+    smaller = None if tightened is None else _bound_from_json(tightened)
+    return NetworkBound(_bound_from_json(values["lipschitz"]), rows, shape, values["norm"], smaller)
 
 
 def now() -> str:

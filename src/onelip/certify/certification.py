@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from onelip.bounds.registry import checked_norm
 from onelip.certify.certificate import Certificate, now
+from onelip.certify.checker.files import EXECUTED, SEMANTICS
+from onelip.certify.executed import error_growth, executed_errors, growth_of
 from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
 from onelip.certify.head import find_head
-from onelip.certify.radius import certified_radii, pair_norms
+from onelip.certify.radius import class_radii, pair_slopes
 from onelip.certify.records import Network
+from onelip.certify.tightened import tightened
 from onelip.layers import to_plain
 from onelip.layers.plain import evaluating
 
@@ -40,23 +45,37 @@ def certify(
     labels: Tensor | npt.NDArray[Any],
     *,
     scale: float = 1.0,
+    norm: str = "l2",
+    semantics: str = "real",
     batch_size: int = 256,
     allow_estimates: bool = False,
+    search_steps: int = 20,
     progress: Progress | None = None,
 ) -> Certificate:
-    """Certify the predictions of a network in l2 balls around samples.
+    """Certify the predictions of a network in balls around samples.
 
     The model is rebuilt of plain modules, whose stored numbers are what the certificate is about; its Lipschitz
     constant is proved; logits are computed in float64 with a proved bound of their rounding error; radii are as in
-    `certified_radii`. The model itself is left alone.
+    `class_radii`. The model itself is left alone.
+
+    Two semantics. "real": the claim is about the function of the stored numbers in real arithmetic, of which every
+    program computes an approximation. "executed-float64": it is about what is computed, for every float64 input in the
+    ball and every float64 evaluation of the frozen operations with IEEE rounding, sums of products taken as such in
+    any order, fused or not (direct and matrix-product convolutions; neither Winograd's nor fast Fourier transforms),
+    as `onelip.certify.run` does it. Radii shrink by the rounding error in the whole ball; they become 0 where it could
+    change the prediction.
 
     Args:
         model: A classifier that maps `(N, ...)` images to `(N, n_classes)` logits.
         images: `(N, ...)` uint8, or floating point (stored as float32). Pixels are float32(images) / float32(scale).
         labels: `(N,)` integers.
         scale: Stored value of a pixel of 1, such as 255 for bytes.
+        norm: "l2", or "linf" for the largest change of a pixel; the latter needs layers with a rule in l_inf.
+        semantics: "real" or "executed-float64".
         batch_size: Samples evaluated at a time.
         allow_estimates: Accept constants that are estimates? The certificate then says so on its first line.
+        search_steps: Gradient steps towards the smallest constants of runs of dense layers, in l2, which radii are
+            divided by where they are below the products; 0 for a closed form.
         progress: Called as `progress(done, total)` with numbers of samples.
 
     Returns:
@@ -69,33 +88,40 @@ def certify(
     """
     stored, targets = _checked_images(images), _checked_labels(labels)
     pixels = to_pixels(stored, scale)
-    if len(stored) != len(targets):
-        raise ValueError(f"labels of length {len(targets)} in certify must be as many as the {len(stored)} images")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} in certify must be at least 1")
+    _check_options(stored, targets, semantics, batch_size)
+    kind = checked_norm(norm, "certify")
     plain = to_plain(model)
-    frozen = freeze(plain, tuple(stored.shape[1:]))
-    bound = frozen.analysis.total
+    frozen = freeze(plain, tuple(stored.shape[1:]), kind, search_steps)
+    bound = frozen.in_norm.total
     if not bound.proved and not allow_estimates:
         raise CertificationError(
             f"the Lipschitz constant {bound.method}; use layers with proved bounds, or allow_estimates=True for a "
             f"certificate that says it is not proved"
         )
     _check_agreement(plain, frozen.network, pixels[:2])
-    logits, errors = _evaluate(frozen.network, pixels, _device(plain), batch_size, progress)
+    executed = growth_of(frozen.network) if semantics == EXECUTED else None
+    network = frozen.network if executed is None else executed.network
+    logits, errors = _evaluate(network, pixels, _device(plain), batch_size, progress)
     _check_logits(logits, targets)
     head = find_head(frozen)
-    pairs = None if head.rows is None else pair_norms(head.rows)
-    radii = certified_radii(logits, errors, torch.from_numpy(targets), head.constant, pairs)
-    predictions = torch.where(torch.isfinite(logits).all(1), logits.argmax(1), -1).numpy()
+    shorter = tightened(frozen.network, frozen.in_norm.segments)
+    slopes = shorter.slopes(frozen.network, head, pair_slopes(head.constant, logits.shape[1], head.rows, kind))
+    growth = 0.0 if executed is None else error_growth(executed, kind)
+    enough = errors if executed is None else executed_errors(errors, torch.from_numpy(pixels))
+    radii = class_radii(logits, enough, torch.from_numpy(targets), slopes + 2 * growth).numpy()
     return Certificate(
         network=frozen.network,
-        bound=bound,
+        bound=replace(bound, tightened=shorter.below(bound.bound)),
+        runs=shorter.to_json(),
+        semantics=semantics,
         images=stored,
         scale=float(scale),
         labels=targets,
-        predictions=predictions,
-        radii=np.where(predictions == targets, radii.numpy(), 0.0),
+        predictions=torch.where(torch.isfinite(logits).all(1), logits.argmax(1), -1).numpy(),
+        radii=radii.min(1),
+        class_radii=radii,
+        pair_constants=slopes.numpy(),
+        growth=growth,
         head=head.kind,
         head_constant=head.constant,
         head_node=head.node,
@@ -152,6 +178,15 @@ def _checked_labels(labels: Tensor | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"labels of shape {array.shape} and {array.dtype} in certify must be (N,) integers")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _check_options(images: npt.NDArray[Any], labels: npt.NDArray[np.int64], semantics: str, batch_size: int) -> None:
+    if len(images) != len(labels):
+        raise ValueError(f"labels of length {len(labels)} in certify must be as many as the {len(images)} images")
+    if semantics not in SEMANTICS:
+        raise ValueError(f"semantics={semantics!r} in certify must be {' or '.join(map(repr, SEMANTICS))}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} in certify must be at least 1")
 
 
 def _check_logits(logits: Tensor, labels: npt.NDArray[np.int64]) -> None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from onelip.bounds.network import Analysis, NodeFacts, analyse
+from onelip.bounds.registry import Norm
 from onelip.bounds.tracing import Traced, trace
 from onelip.bounds.windows import pair
 from onelip.certify import export_activations  # noqa: F401  (enters how activations are described)
@@ -41,19 +42,25 @@ class Frozen:
 
     Attributes:
         network: The operations.
-        analysis: The proved constants.
+        analysis: The proved constants in l2, through which rounding errors are carried.
+        in_norm: Those in the norm of the certificate.
     """
 
     network: Network
     analysis: Analysis
+    in_norm: Analysis
 
 
-def freeze(model: nn.Module, input_shape: tuple[int, ...]) -> Frozen:
+def freeze(
+    model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2", search_steps: int | None = None
+) -> Frozen:
     """Turn a model of plain modules into a frozen network.
 
     Args:
         model: Its modules and functions must be among those that a certificate can hold.
         input_shape: Shape of one input sample.
+        norm: In which constants are wanted beside those in l2.
+        search_steps: Gradient steps of the search for tightened constants, in l2; None for products alone.
 
     Returns:
         The network and its constants.
@@ -63,7 +70,9 @@ def freeze(model: nn.Module, input_shape: tuple[int, ...]) -> Frozen:
         UnknownLipschitzConstant: If a part has no constant.
     """
     traced = trace(model)
-    return _Freezer(traced, analyse(traced, input_shape)).frozen(input_shape)
+    analysis = analyse(traced, input_shape, search_steps=search_steps if norm == "l2" else None)
+    network = _Freezer(traced, analysis).network(input_shape)
+    return Frozen(network, analysis, analysis if norm == "l2" else analyse(traced, input_shape, norm))
 
 
 class _Freezer:
@@ -75,14 +84,13 @@ class _Freezer:
         self.names: dict[fx.Node, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def frozen(self, input_shape: tuple[int, ...]) -> Frozen:
+    def network(self, input_shape: tuple[int, ...]) -> Network:
         for node in self.graph.nodes:
             if node.op == "placeholder":
                 self.names[node] = INPUT
                 self.shapes[INPUT] = input_shape
             elif node.op == "output":
-                network = Network(input_shape, tuple(self.nodes), self.names[node.args[0]])
-                return Frozen(network, self.analysis)
+                return Network(input_shape, tuple(self.nodes), self.names[node.args[0]])
             elif node.name in self.analysis.nodes:
                 self._append(node, self.analysis.nodes[node.name])
         raise UncertifiableOperation("output", "a graph without output")

@@ -21,7 +21,7 @@ from torch import Tensor
 from onelip.certify.activation_forward import ACTIVATIONS
 from onelip.certify.frequency import frequency_error, frequency_forward
 from onelip.certify.records import INPUT, Network, Node
-from onelip.certify.values import SLACK, TINY, Rule, Values, exact, rounded, sample_norms, stored
+from onelip.certify.values import SLACK, TINY, Rule, Values, absolute_norm, exact, rounded, sample_norms, stored
 from onelip.certify.window_forward import window_max, window_norm, window_sum
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.conv_arguments import ConvArguments, circular_pad
@@ -29,13 +29,17 @@ from onelip.layers.gradient_residual import residual_conv2d, residual_linear
 from onelip.layers.sandwich_plain import sandwich_linear
 from onelip.linalg import gamma
 
+Watch = Callable[[Node, Values], None]
+"""Sees each node and its values."""
 
-def evaluate(network: Network, images: Tensor) -> Values:
+
+def evaluate(network: Network, images: Tensor, watch: Watch | None = None) -> Values:
     """Run a batch through a frozen network.
 
     Args:
         network: The network.
         images: `(N, ...)` float64; its samples are exact.
+        watch: Called with each node and its values, those inside of branches left out.
 
     Returns:
         The output, `(N, ...)` float64, and a proved bound `(N,)` of the l2 distance of each sample's output from that
@@ -47,6 +51,8 @@ def evaluate(network: Network, images: Tensor) -> Values:
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
         for i, node in enumerate(network.nodes):
             values[node.name] = _step(node, [values[name] for name in node.inputs])
+            if watch is not None:
+                watch(node, values[node.name])
             for name in node.inputs:
                 if last[name] == i and name != network.output:
                     values.pop(name, None)
@@ -67,26 +73,19 @@ def _bias(node: Node, like: Tensor) -> Tensor | None:
     return stored(node, "bias", like) if "bias" in node.tensors else None
 
 
-def _absolute_norm(weight: Tensor) -> float:
-    # The entries of |W| outside of its two leading axes are taps, each of which meets a pixel at most once.
-    size = weight.abs().flatten(2) if weight.dim() > 2 else weight.abs()[..., None]
-    rows, columns = size.sum((1, 2)).max(), size.sum((0, 2)).max()
-    return math.sqrt(float(rows) * float(columns)) * SLACK
-
-
 def _bias_norm(bias: Tensor | None, pixels: int) -> float:
     return 0.0 if bias is None else float(torch.linalg.vector_norm(bias)) * math.sqrt(pixels) * SLACK
 
 
 def _affine(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, terms: int) -> Values:
     offset = _bias_norm(bias, 0 if bias is None else y[0].numel() // len(bias))
-    return y, (sample_norms(x) * _absolute_norm(weight) + offset) * gamma(terms + 3)
+    return y, (sample_norms(x) * absolute_norm(weight) + offset) * gamma(terms + 3)
 
 
 def _gradient_residual(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, pixels: int) -> Values:
     # Both products are off by at most gamma times |W| times the size of what they multiply, which for the second is at
     # most that of W x + b; the error of the first goes through the second.
-    absolute = _absolute_norm(weight)
+    absolute = absolute_norm(weight)
     hidden = sample_norms(x) * absolute + _bias_norm(bias, pixels)
     terms = max(weight.shape[:2]) * weight[0, 0].numel() + 3
     return y, 4 * absolute * hidden * gamma(terms) * SLACK + (sample_norms(x) + sample_norms(y)) * gamma(4)
@@ -168,7 +167,7 @@ def _skew_series2d(node: Node, inputs: list[Tensor]) -> Values:
     x, a = inputs[0], node.attributes
     weight, bias = stored(node, "weight", x), _bias(node, x)
     arguments = _arguments(node, len(weight), len(weight), [1, 1], a["padding_mode"])
-    absolute, terms = _absolute_norm(weight), weight[0].numel() + 3
+    absolute, terms = absolute_norm(weight), weight[0].numel() + 3
     y, error = rounded(x * a["coefficients"][-1], 1)
     for coefficient in reversed(a["coefficients"][:-1]):
         local = sample_norms(y) * (absolute * gamma(terms)) + sample_norms(x) * (abs(coefficient) * gamma(4))

@@ -33,12 +33,12 @@ def find_head(frozen: Frozen) -> Head:
     """Look back from the output through reshapes and slices of classes for a linear operation.
 
     Args:
-        frozen: A frozen network with its analysis.
+        frozen: A frozen network with its analysis in the norm of the certificate.
 
     Returns:
         Its head.
     """
-    network, facts = frozen.network, frozen.analysis.nodes
+    network, facts = frozen.network, frozen.in_norm.nodes
     keep = slice(0, None)
     name = network.output
     while name != INPUT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -33,6 +34,21 @@ def sample_norms(x: Tensor) -> Tensor:
         `(N,)`.
     """
     return torch.linalg.vector_norm(x.flatten(1), dim=1) * SLACK
+
+
+def absolute_norm(weight: Tensor) -> float:
+    """Bound the norm of the map whose weights are the sizes of the given ones.
+
+    Args:
+        weight: `(out, in)` or `(out, in/groups, ...)`, float64, or transposed.
+
+    Returns:
+        The root of the largest row sum times the largest column sum, rounded up.
+    """
+    # The entries of |W| outside of its two leading axes are taps, each of which meets a pixel at most once.
+    size = weight.abs().flatten(2) if weight.dim() > 2 else weight.abs()[..., None]
+    rows, columns = size.sum((1, 2)).max(), size.sum((0, 2)).max()
+    return math.sqrt(float(rows) * float(columns)) * SLACK
 
 
 def exact(values: Tensor) -> Values:

@@ -15,6 +15,7 @@ from torch import nn
 from onelip.certify import certify, verify
 from onelip.certify.checker.files import canonical
 from onelip.certify.checker.verification import CONSTANT_TOLERANCE
+from onelip.certify.forward import evaluate
 
 FILES = ("certificate.json", "architecture.json", "weights.safetensors", "samples.safetensors")
 
@@ -138,9 +139,9 @@ def larger(radii, factor=1 + 1e-5):
 
 
 FORGERIES = {
-    "inflated radii": (lambda v: claim(v, "radii", larger), "radius .* of sample 0 could not be proved"),
+    "inflated radii": (lambda v: claim(v, "radii", larger), "of sample 0 is not the least of its class_radii"),
     "radius of a wrong sample": (
-        lambda v: claim(v, "radii", lambda r: [*r[:3], (0.1).hex()]), "of sample 3 could not be proved",
+        lambda v: claim(v, "radii", lambda r: [*r[:3], (0.1).hex()]), "of sample 3 is not the least",
     ),
     "infinite radius": (lambda v: claim(v, "radii", lambda r: ["inf", *r[1:]]), "radii must be numbers"),
     "nan radius": (lambda v: claim(v, "radii", lambda r: ["nan", *r[1:]]), "not a number"),
@@ -168,13 +169,17 @@ FORGERIES = {
     "proved": (lambda v: v["lipschitz"].update(proved="yes"), "whether its constant is proved"),
     "head": (lambda v: v["head"].update(kind="global"), "head='global'"),
     "head constant": (lambda v: v["head"].update(constant=(0.1).hex()), "constant before the head"),
-    "scale": (lambda v: v["input"].update(scale=(0.01).hex()), "could not be proved|prediction of sample"),
+    "scale": (lambda v: v["input"].update(scale=(0.01).hex()), "samples with pixels from 0.125796 to 99.4701"),
     "no scale": (lambda v: v["input"].update(scale=(0.0).hex()), "must be positive"),
     "dtype": (lambda v: v["input"].update(dtype="uint8"), "does not fit the samples"),
     "samples": (lambda v: v.update(samples=5), "number of samples"),
-    "format": (lambda v: v.update(format="onelip-certificate-0"), "this checker knows"),
-    "semantics": (lambda v: v.update(semantics="float"), "this checker knows"),
-    "norm": (lambda v: v.update(norm="linf"), "this checker knows"),
+    "format": (lambda v: v.update(format="onelip-certificate-0"), "this checker knows 'onelip-certificate-2'"),
+    "old format": (lambda v: v.update(format="onelip-certificate-1"), "of an earlier version, .*; write it anew"),
+    "semantics": (lambda v: v.update(semantics="float"), "knows 'real' and 'executed-float64'"),
+    "other semantics": (lambda v: v.update(semantics="executed-float64"), "must read .*what any float64 evaluation"),
+    "norm": (lambda v: v.update(norm="l1"), "knows 'l2' and 'linf'"),
+    "other norm": (lambda v: v.update(norm="linf"), "must read 'PROVED: linf"),
+    "growth": (lambda v: v.update(growth=(0.5).hex()), "growth of rounding errors in real arithmetic is 0.5"),
     "no key": (lambda v: v.pop("radii"), "lacks the key 'radii'"),
     "new key": (lambda v: v.update(note="trust me"), "unknown key 'note'"),
     "wrong type": (lambda v: v.update(radii={}), "wrong type dict"),
@@ -188,6 +193,81 @@ def test_forged_claims_with_right_hashes_are_refused(folder, name):
     reseal(folder, change)
     with pytest.raises(ValueError, match=words):
         raise ValueError(refused(folder))
+
+
+def in_samples(name, edit):
+    return {"samples": lambda values: values.update({name: edit(values[name].copy())})}
+
+
+def put(index, value):
+    def edit(array):
+        array[index] = value
+        return array
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "words"),
+    [
+        ("class_radii", put((0, 2), 5.0), "sample 0 against class 2 could not be proved|not the least"),
+        ("class_radii", put((0, slice(None)), 1.0), "of the labels themselves"),
+        ("class_radii", put((0, 1), -1.0), "radii must be numbers"),
+        ("class_radii", put((0, 1), 2e12), "radii must be numbers"),
+        ("class_radii", lambda a: a[:, :3].copy(), r"must be \(4, 4\) float64"),
+        ("class_radii", lambda a: a.astype(np.float32), r"must be \(4, 4\) float64"),
+        ("pair_constants", lambda a: a * 0.999, "pair constant .* of classes 0 and 1 could not be proved"),
+        ("pair_constants", lambda a: a[:3].copy(), "square of float64"),
+        ("pair_constants", lambda a: a[:3, :3].copy(), "class_radii of float64"),
+    ],
+)
+def test_forged_classes_are_refused(folder, name, edit, words):
+    reseal(folder, **in_samples(name, edit))
+    with pytest.raises(ValueError, match=words):
+        raise ValueError(refused(folder))
+
+
+def test_radii_inflated_everywhere_are_refused(folder):
+    def grow(radii):
+        return np.where(radii < 1e12, radii * (1 + 1e-5), radii)
+
+    def change(values):
+        values["radii"] = [float(r).hex() for r in load_file(folder / "samples.safetensors")["class_radii"].min(1)]
+
+    reseal(folder, change, **in_samples("class_radii", grow))
+    with pytest.raises(ValueError, match=r"radius .* of sample 0 against class \d could not be proved"):
+        raise ValueError(refused(folder))
+
+
+def test_a_real_certificate_cannot_pose_as_an_executed_one(tmp_path):
+    x, y = torch.tensor([[0.75, 0.5]]), torch.tensor([0])
+    certificate = certify(huge_bias(), x, y)
+    error = float(evaluate(certificate.network, x.double())[1])
+    # More than rounding in the whole ball leaves, less than rounding at its centre alone does.
+    radius = (0.25 - 3 * error) / math.sqrt(2)
+    assert radius > 0
+    folder = certificate.save(tmp_path).parent
+
+    def change(values):
+        values["radii"] = [radius.hex()]
+
+    reseal(folder, change, **in_samples("class_radii", put((0, 1), radius)))
+    assert verify(folder).ok
+    reseal(folder, lambda values: values.update(semantics="executed-float64", growth=(1.0).hex()))
+    sentence = refused(folder)
+    reseal(folder, lambda values: values.update(claim=sentence.split("must read ", 1)[1].strip("'")))
+    assert "radius" in refused(folder)
+    assert "could not be proved" in refused(folder)
+
+
+def huge_bias():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(2))
+        model[0].bias.fill_(2.0**43)
+        model[1].weight.copy_(torch.eye(2))
+        model[1].bias.fill_(-(2.0**43))
+    return model
 
 
 def scaled(key_part, factor):
@@ -236,7 +316,7 @@ def test_missing_extra_and_misshapen_arrays_are_refused(folder, written):
     assert "bias" in fresh(weights=lambda v: v.update({"_1.bias": np.zeros(1, np.float32)}))
     assert "does not fit" in fresh(weights=lambda v: v.update({"_6.weight": 0.1 * np.ones((4, 3), np.float32)}))
     assert "float16" in fresh(weights=lambda v: v.update({"_6.weight": np.ones((4, 36), np.float16)}))
-    assert "instead of images and labels" in fresh(samples=lambda v: v.pop("labels"))
+    assert "instead of" in fresh(samples=lambda v: v.pop("labels"))
     assert "do not fit the input" in fresh(samples=lambda v: v.update(images=np.zeros((4, 2, 5, 6), np.float32)))
     assert "labels of int64" in fresh(samples=lambda v: v.update(labels=np.zeros(3, np.int64)))
 

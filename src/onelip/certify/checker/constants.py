@@ -56,7 +56,7 @@ def _conv2d(step: Step, shape: Shape, claimed: float) -> float:
     stride, dilation, groups = step.wholes("stride", 1, 2), step.wholes("dilation", 1, 2), step.whole("groups", 1)
     top, bottom, left, right = step.wholes("pads", 0, 4)
     sizes, pads, mode = shape[2:], ((top, bottom), (left, right)), step.attributes["padding_mode"]
-    copies = math.prod(_copies(n, *p, mode) for n, p in zip(sizes, pads, strict=True))
+    copies = math.prod(padding_copies(n, *p, mode) for n, p in zip(sizes, pads, strict=True))
     if copies == 1:
         return conv_norm(weight, stride, dilation, groups, claimed)
     within = all(sum(p) <= d * (k - 1) for p, d, k in zip(pads, dilation, weight.shape[2:], strict=True))
@@ -73,7 +73,18 @@ def _conv1d(step: Step, shape: Shape, claimed: float) -> float:
     return _conv2d(of_height_one(step), (*shape[:2], 1, *shape[2:]), claimed)
 
 
-def _copies(size: int, before: int, after: int, mode: str) -> int:
+def padding_copies(size: int, before: int, after: int, mode: str) -> int:
+    """Count how often one pixel of a line occurs after padding, at most.
+
+    Args:
+        size: Pixels before padding.
+        before: Pixels added in front.
+        after: Pixels added behind.
+        mode: "zeros", "circular", "reflect" or "replicate".
+
+    Returns:
+        The largest count.
+    """
     if mode == "zeros":
         return 1
     name = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}[mode]

@@ -80,7 +80,7 @@ def measure(graph: Graph, slack: float) -> Measured:
         inputs = [values[name] for name in step.inputs]
         try:
             _measure_step(measured, step, inputs, slack)
-            values[step.name] = _apply(measured, step, [exact(x) for x in inputs])[0]
+            values[step.name] = apply_step(measured, step, [exact(x) for x in inputs])[0]
         except VerificationError:
             raise
         except (KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
@@ -135,14 +135,24 @@ def evaluate(measured: Measured, images: Array) -> Result:
     last = {name: i for i, step in enumerate(graph.steps) for name in step.inputs}
     for i, step in enumerate(graph.steps):
         with np.errstate(over="ignore", invalid="ignore"):
-            values[step.name] = _apply(measured, step, [values[name] for name in step.inputs])
+            values[step.name] = apply_step(measured, step, [values[name] for name in step.inputs])
         for name in step.inputs:
             if last[name] == i and name != graph.output:
                 values.pop(name, None)
     return values[graph.output]
 
 
-def _apply(measured: Measured, step: Step, inputs: list[Result]) -> Result:
+def apply_step(measured: Measured, step: Step, inputs: list[Result]) -> Result:
+    """Run one step.
+
+    Args:
+        measured: The network with its constants.
+        step: One of its steps.
+        inputs: What it reads, with bounds of the errors.
+
+    Returns:
+        Its output, with the errors of its inputs carried along.
+    """
     carried = inputs[0][1]
     for _, error in inputs[1:]:
         carried = carried + error
@@ -186,17 +196,19 @@ class Head:
     slopes: Array
 
 
-def find_head(measured: Measured, n_classes: int) -> Head:
+def find_head(measured: Measured, n_classes: int, linf: dict[str, float] | None = None) -> Head:
     """Find the linear part at the end and bound the constants of all differences of logits.
 
     Args:
         measured: The network with its constants.
         n_classes: Number of logits.
+        linf: Constants from the input to each step in l_inf, if that is the norm; None for l2.
 
     Returns:
         The head.
     """
     graph, name = measured.graph, measured.graph.output
+    cumulative = measured.cumulative if linf is None else linf
     window: slice | None = None
     while name != INPUT:
         step = graph.step(name)
@@ -207,11 +219,13 @@ def find_head(measured: Measured, n_classes: int) -> Head:
         name = step.inputs[0]
     rows = None if name == INPUT else _head_rows(measured, graph.step(name))
     if rows is None:
-        constant = measured.cumulative[graph.output]
-        return Head("global", graph.output, constant, np.full((n_classes, n_classes), times(root(2.0), constant)))
+        constant = cumulative[graph.output]
+        slopes = np.full((n_classes, n_classes), times(root(2.0) if linf is None else 2.0, constant))
+        np.fill_diagonal(slopes, 0.0)
+        return Head("global", graph.output, constant, slopes)
     rows = rows if window is None else rows[window]
-    constant = measured.cumulative[graph.step(name).inputs[0]]
-    return Head("linear", name, constant, _pair_norms(rows) * above(constant) * (1 + 2.0**-50))
+    constant = cumulative[graph.step(name).inputs[0]]
+    return Head("linear", name, constant, _pair_norms(rows, linf is not None) * above(constant) * (1 + 2.0**-50))
 
 
 def _head_rows(measured: Measured, step: Step) -> Array | None:
@@ -225,12 +239,14 @@ def _head_rows(measured: Measured, step: Step) -> Array | None:
     return weight.reshape(len(weight), -1) if whole else None
 
 
-def _pair_norms(rows: Array) -> Array:
+def _pair_norms(rows: Array, sums: bool) -> Array:
+    # Root sums of squares, or sums of sizes, which is what a row does to the maximum norm.
     exponent = math.frexp(float(np.abs(rows).max()))[1] if rows.any() else 0
     scaled = np.ldexp(rows, -exponent)
     result = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(scaled):
         difference = scaled - row
-        lengths = np.sqrt((difference * difference).sum(1)) * (1 + (rows.shape[1] + 8) * 2.0**-52) + 2.0**-520
+        sizes = np.abs(difference).sum(1) if sums else np.sqrt((difference * difference).sum(1))
+        lengths = sizes * (1 + (rows.shape[1] + 8) * 2.0**-52) + 2.0**-520
         result[i] = np.where((rows != rows[i]).any(1), np.ldexp(lengths, exponent), 0.0)
     return result

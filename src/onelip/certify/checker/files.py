@@ -13,10 +13,16 @@ import numpy.typing as npt
 
 from onelip.certify.checker.errors import VerificationError
 
-CERTIFICATE_FORMAT = "onelip-certificate-1"
+CERTIFICATE_FORMAT = "onelip-certificate-2"
 NETWORK_FORMAT = "onelip-network-1"
 
 WEIGHTS, ARCHITECTURE, SAMPLES = "weights.safetensors", "architecture.json", "samples.safetensors"
+
+EXECUTED = "executed-float64"
+SEMANTICS = ("real", EXECUTED)
+"""What a claim is about: the function in real arithmetic, or whatever a float64 evaluation of it computes."""
+
+NORMS = ("l2", "linf")
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "claim": str,
@@ -26,9 +32,11 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "semantics": str,
     "norm": str,
     "lipschitz": dict,
+    "tightened": dict,
     "layers": list,
     "constants": dict,
     "head": dict,
+    "growth": str,
     "input": dict,
     "samples": int,
     "accuracy": float,
@@ -126,6 +134,7 @@ def read_certificate(path: Path) -> dict[str, Any]:
     """
     data = read_bytes(path)
     values = parse_json(data, path.name)
+    _check_format(values.get("format"), path.name)
     for key, kind in _KEYS.items():
         if key not in values:
             raise VerificationError(f"{path.name} lacks the key {key!r}")
@@ -134,15 +143,25 @@ def read_certificate(path: Path) -> dict[str, Any]:
     unknown = [key for key in values if key not in _KEYS]
     if unknown:
         raise VerificationError(f"{path.name} has the unknown key {unknown[0]!r}")
-    for key, expected in (("format", CERTIFICATE_FORMAT), ("semantics", "real"), ("norm", "l2")):
-        if values[key] != expected:
-            raise VerificationError(f"{path.name} has {key}={values[key]!r}; this checker knows {expected!r}")
+    for key, allowed in (("semantics", SEMANTICS), ("norm", NORMS)):
+        if values[key] not in allowed:
+            choice = " and ".join(map(repr, allowed))
+            raise VerificationError(f"{path.name} has {key}={values[key]!r}; this checker knows {choice}")
     if canonical(values) != data:
         raise VerificationError(f"{path.name} is not in canonical form: its bytes were changed after it was written")
     body = {key: value for key, value in values.items() if key != "hash"}
     if hashlib.sha256(canonical(body)).hexdigest() != values["hash"]:
         raise VerificationError(f"{path.name} does not match its own hash: it was changed after it was written")
     return values
+
+
+def _check_format(given: Any, name: str) -> None:
+    if given == "onelip-certificate-1":
+        raise VerificationError(
+            f"{name} has format={given!r} of an earlier version, which does not name its semantics; write it anew"
+        )
+    if given != CERTIFICATE_FORMAT:
+        raise VerificationError(f"{name} has format={given!r}; this checker knows {CERTIFICATE_FORMAT!r}")
 
 
 def read_files(folder: Path, hashes: dict[str, Any]) -> dict[str, bytes]:

@@ -97,6 +97,23 @@ def window_max(step: Step, x: Array) -> Result:
     return rounded(y * _scales(step, x.shape), 2)
 
 
+def magnitudes(step: Step, shape: tuple[int, ...]) -> list[tuple[Array, Array]]:
+    """Measure the windows of both axes.
+
+    Args:
+        step: Has the windows and scales of both axes.
+        shape: Shape of its input.
+
+    Returns:
+        For rows and for columns, the pixels in each window and the size of its scale.
+    """
+    found = []
+    for name, size in (("row", shape[-2]), ("column", shape[-1])):
+        windows, scales = _windows(step, name, size)
+        found.append((np.array([float(end - start) for start, end in windows]), np.abs(scales)))
+    return found
+
+
 def sum_constant(step: Step, shape: tuple[int, ...]) -> float:
     """Bound `window_sum`: the product of the norms of its two matrices.
 
