@@ -16,7 +16,7 @@ from onelip.bounds.tracing import trace
 
 
 def analysis(model: nn.Module, n: int, steps: int = 10) -> Analysis:
-    return analyse(trace(model), (n,), search_steps=steps)
+    return analyse(trace(model), (n,), tighten=True, search_steps=steps)
 
 
 def slope_between_points(model: nn.Module, n: int, count: int = 200) -> tuple[float, Tensor]:

@@ -13,7 +13,7 @@ from onelip.certify.tightened import tightened
 
 
 def frozen(model: nn.Module, n: int) -> Frozen:
-    return freeze(model.eval(), (n,), search_steps=10)
+    return freeze(model.eval(), (n,), tighten=True, search_steps=10)
 
 
 def mlp(activation: nn.Module) -> nn.Sequential:

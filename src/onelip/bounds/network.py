@@ -56,7 +56,7 @@ class Analysis:
 
 
 def lipschitz_bound(
-    model: nn.Module, input_shape: Iterable[int], norm: Norm = "l2", *, search_steps: int = 20
+    model: nn.Module, input_shape: Iterable[int], norm: Norm = "l2", *, search_steps: int | None = None
 ) -> NetworkBound:
     """Bound the Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
@@ -70,7 +70,8 @@ def lipschitz_bound(
         input_shape: Shape of one input sample, without the batch axis, such as (3, 32, 32).
         norm: "l2" or "linf", in which both input and output are measured. In l_inf layers with a `linf_bound` count as
             that, dense layers and convolutions as their largest row sum; layers of other methods have no rule there.
-        search_steps: Gradient steps towards the smallest tightened constant; 0 for a closed form.
+        search_steps: Gradient steps towards the smallest tightened constant; 0 for a closed form, None for as many as
+            take a second or two.
 
     Returns:
         The constant with one row for each part.
@@ -83,19 +84,29 @@ def lipschitz_bound(
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    if not isinstance(search_steps, int) or search_steps < 0:
-        raise ValueError(f"search_steps={search_steps!r} in lipschitz_bound must be an integer >= 0")
-    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound"), search_steps).total
+    if search_steps is not None and search_steps < 0:
+        raise ValueError(f"search_steps={search_steps} in lipschitz_bound must be at least 0")
+    return analyse(
+        trace(model), shape, checked_norm(norm, "lipschitz_bound"), tighten=True, search_steps=search_steps
+    ).total
 
 
-def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", search_steps: int | None = None) -> Analysis:
+def analyse(
+    traced: Traced,
+    input_shape: Shape,
+    norm: Norm = "l2",
+    *,
+    tighten: bool = False,
+    search_steps: int | None = None,
+) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
         traced: What `trace` returned.
         input_shape: Shape of one input sample.
         norm: In which input and output are measured.
-        search_steps: Gradient steps of the search for tightened constants, in l2; None for the product alone.
+        tighten: Bound runs of dense layers as a whole too? In l2 only.
+        search_steps: Gradient steps of the search for that; None for a number that suits the size.
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -112,7 +123,7 @@ def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", search_steps:
             raise UnknownLipschitzConstant(
                 "output", "network", "its output is not one tensor that depends on the input"
             )
-        segments = () if search_steps is None or norm != "l2" else propagation.segments(search_steps)
+        segments = propagation.segments(search_steps) if tighten and norm == "l2" else ()
         shorter = propagation.with_shortcuts(segments, sample) if segments else propagation
     estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
     method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
@@ -145,7 +156,7 @@ class _Propagation:
         self._own: dict[tuple[int, Shape], Bound] = {}
         self._shortcuts = {segment.nodes[-1]: segment for segment in shortcuts}
 
-    def segments(self, search_steps: int) -> tuple[Segment, ...]:
+    def segments(self, search_steps: int | None) -> tuple[Segment, ...]:
         shapes = {name: (facts.input_shape, facts.output_shape) for name, facts in self.facts.items()}
         own = {name: facts.own for name, facts in self.facts.items()}
         return tightened_segments(self.module, self.graph, shapes, own, search_steps)

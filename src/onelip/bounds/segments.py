@@ -54,7 +54,7 @@ class _Run:
 
 
 def tightened_segments(
-    root: nn.Module, graph: fx.Graph, shapes: Shapes, own: Mapping[str, Bound], steps: int
+    root: nn.Module, graph: fx.Graph, shapes: Shapes, own: Mapping[str, Bound], steps: int | None
 ) -> tuple[Segment, ...]:
     """Prove constants of all runs of dense layers, by ellipsoids whose radii are searched for.
 
@@ -67,7 +67,7 @@ def tightened_segments(
         graph: The calls.
         shapes: Shapes by node.
         own: Constant of each node by itself.
-        steps: Gradient steps of the search.
+        steps: Gradient steps of the search; None for a number that suits the size.
 
     Returns:
         The segments in order of execution.
@@ -130,7 +130,7 @@ def _trimmed(run: _Run) -> _Run | None:
     return _Run(source, run.nodes[first:stop], run.variants[first:stop])
 
 
-def _proved(run: _Run, steps: int) -> Segment | None:
+def _proved(run: _Run, steps: int | None) -> Segment | None:
     choices = [[variants[-1 if mixed else 0] for variants in run.variants] for mixed in (False, True)]
     if all(len(variants) == 1 for variants in run.variants):
         choices = choices[:1]

@@ -49,7 +49,7 @@ def certify(
     semantics: str = "real",
     batch_size: int = 256,
     allow_estimates: bool = False,
-    search_steps: int = 20,
+    search_steps: int | None = None,
     progress: Progress | None = None,
 ) -> Certificate:
     """Certify the predictions of a network in balls around samples.
@@ -75,7 +75,7 @@ def certify(
         batch_size: Samples evaluated at a time.
         allow_estimates: Accept constants that are estimates? The certificate then says so on its first line.
         search_steps: Gradient steps towards the smallest constants of runs of dense layers, in l2, which radii are
-            divided by where they are below the products; 0 for a closed form.
+            divided by where they are below the products; 0 for a closed form, None for as many as take seconds.
         progress: Called as `progress(done, total)` with numbers of samples.
 
     Returns:
@@ -91,7 +91,7 @@ def certify(
     _check_options(stored, targets, semantics, batch_size)
     kind = checked_norm(norm, "certify")
     plain = to_plain(model)
-    frozen = freeze(plain, tuple(stored.shape[1:]), kind, search_steps)
+    frozen = freeze(plain, tuple(stored.shape[1:]), kind, tighten=True, search_steps=search_steps)
     bound = frozen.in_norm.total
     if not bound.proved and not allow_estimates:
         raise CertificationError(

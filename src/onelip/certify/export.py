@@ -52,7 +52,12 @@ class Frozen:
 
 
 def freeze(
-    model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2", search_steps: int | None = None
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    norm: Norm = "l2",
+    *,
+    tighten: bool = False,
+    search_steps: int | None = None,
 ) -> Frozen:
     """Turn a model of plain modules into a frozen network.
 
@@ -60,7 +65,8 @@ def freeze(
         model: Its modules and functions must be among those that a certificate can hold.
         input_shape: Shape of one input sample.
         norm: In which constants are wanted beside those in l2.
-        search_steps: Gradient steps of the search for tightened constants, in l2; None for products alone.
+        tighten: Bound runs of dense layers as a whole too, if the norm is l2?
+        search_steps: Gradient steps of the search for that; None for a number that suits the size.
 
     Returns:
         The network and its constants.
@@ -70,7 +76,7 @@ def freeze(
         UnknownLipschitzConstant: If a part has no constant.
     """
     traced = trace(model)
-    analysis = analyse(traced, input_shape, search_steps=search_steps if norm == "l2" else None)
+    analysis = analyse(traced, input_shape, tighten=tighten and norm == "l2", search_steps=search_steps)
     network = _Freezer(traced, analysis).network(input_shape)
     return Frozen(network, analysis, analysis if norm == "l2" else analyse(traced, input_shape, norm))
 

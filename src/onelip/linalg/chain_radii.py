@@ -26,8 +26,11 @@ is slower, 0.3 overshoots."""
 _POWER = 16.0
 """The loss is the norm of the eigenvalues in this power: smooth where several are largest, as at the optimum."""
 
-_FLOPS = 2e10
-"""Operations that the search may take: about a second of a core."""
+STEPS = 20
+"""Gradient steps where none are asked for."""
+
+_FLOPS = 5e10
+"""Operations that these may take, about two seconds of a core: larger chains get fewer."""
 
 _ROOM = 1 + 1e-7
 """Keeps B below 1 in spite of the rounding that the proof adds."""
@@ -49,12 +52,13 @@ class _Parameters:
     logit: Tensor
 
 
-def choose_radii(links: Sequence[Link], steps: int) -> list[Tensor]:
+def choose_radii(links: Sequence[Link], steps: int | None = None) -> list[Tensor]:
     """Look for radii for `chain_image`.
 
     Args:
         links: A chain that starts with a matrix.
-        steps: Gradient steps; fewer are taken on large chains, none at 0.
+        steps: Gradient steps, about 60 n^3 operations for each activation of n entries; 0 for the closed form, None
+            for `STEPS`, or fewer on large chains.
 
     Returns:
         `(n,)` for each activation in turn.
@@ -65,7 +69,8 @@ def choose_radii(links: Sequence[Link], steps: int) -> list[Tensor]:
     with torch.no_grad():
         values = [_attempted_loss(unit, start) for start in starts]
     best, value = min(zip(starts, values, strict=True), key=lambda pair: float(pair[1]))
-    steps = min(steps, int(_FLOPS / (1 + sum(60 * _size(link) ** 3 for link in links))))
+    if steps is None:
+        steps = min(STEPS, int(_FLOPS / (1 + sum(60 * _size(link) ** 3 for link in links))))
     if not math.isfinite(float(value)):
         return [torch.ones_like(link.middle) for link in slopes]
     if steps > 0 and slopes:
