@@ -1,4 +1,3 @@
-import itertools
 from fractions import Fraction
 
 import pytest
@@ -16,11 +15,12 @@ def exact_sums(weight, x, bias):
     ]
 
 
-@pytest.mark.parametrize(("scale", "offset"), [*itertools.product((1.0, 1e-165, 1e150), (0.0, 1e10)), (1e-165, 1e-300)])
-def test_the_error_of_products_is_bounded_at_every_scale(scale, offset):
+@pytest.mark.parametrize("offset", [0.0, 1e10])
+@pytest.mark.parametrize(("scale", "size"), [(1.0, 1.0), (1e-165, 1e150), (1e150, 1e-150)])
+def test_the_error_of_products_is_bounded_at_every_scale(scale, size, offset):
     g = torch.Generator().manual_seed(0)
     weight = torch.randn(5, 40, generator=g, dtype=torch.float64) * scale
-    x = torch.randn(1, 40, generator=g, dtype=torch.float64) / scale
+    x = torch.randn(1, 40, generator=g, dtype=torch.float64) * size
     # The last entry cancels what the others add up to.
     weight[:, -1] = -(weight[:, :-1] @ x[0, :-1]) / x[0, -1]
     bias = torch.randn(5, generator=g, dtype=torch.float64) * offset

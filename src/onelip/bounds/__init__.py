@@ -3,7 +3,8 @@
 # Importing the rules of our skip connections and of the l_inf norm enters them in the registry.
 from onelip.bounds import linf_functions, linf_modules, residual_rules  # noqa: F401
 from onelip.bounds.errors import UnknownLipschitzConstant
-from onelip.bounds.network import LayerBound, NetworkBound, lipschitz_bound
+from onelip.bounds.network import lipschitz_bound
+from onelip.bounds.network_bound import LayerBound, NetworkBound
 from onelip.bounds.registry import register_bound
 from onelip.bounds.tracing import trace
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from typing_extensions import override
 
 # Importing the rules enters them in the registry.
 from onelip.bounds import (  # noqa: F401
@@ -23,91 +22,14 @@ from onelip.bounds import (  # noqa: F401
     resize_rules,
 )
 from onelip.bounds.errors import UnknownLipschitzConstant
+from onelip.bounds.network_bound import LayerBound, NetworkBound, Shape
 from onelip.bounds.registry import Call, Norm, Operand, Refused, call_rule, checked_norm, module_bound, plain
+from onelip.bounds.segments import Segment, tightened_segments
 from onelip.bounds.tracing import Traced, trace
 from onelip.layers.plain import evaluating
 from onelip.linalg import EXACT_ONE, Bound, full_precision
 
-Shape = tuple[int, ...]
-
 _SIZE_QUERIES = frozenset({"size", "dim", "numel", "shape", "ndim", "dtype", "device", "stride"})
-
-
-@dataclass(frozen=True)
-class LayerBound:
-    """One row of a network's audit.
-
-    Attributes:
-        name: Name of the module or graph node.
-        kind: Class of the module or name of the function.
-        bound: Constant of this part. For sums and concatenations, of the whole up to and including it.
-        cumulative: Constant from the network's input to this part's output.
-        input_shape: Shape of one input sample (of the first input, if there are several).
-        output_shape: Shape of one output sample.
-    """
-
-    name: str
-    kind: str
-    bound: Bound
-    cumulative: Bound
-    input_shape: Shape
-    output_shape: Shape
-
-
-@dataclass(frozen=True)
-class NetworkBound:
-    """The Lipschitz constant of a network, with the parts it is made of.
-
-    Attributes:
-        bound: The constant; proved if every part is.
-        layers: One row for each module and each function that can stretch or joins signals, in order of execution.
-        input_shape: Shape of one input sample that the bound is for.
-        norm: "l2" or "linf", in which input and output are measured.
-    """
-
-    bound: Bound
-    layers: tuple[LayerBound, ...]
-    input_shape: Shape
-    norm: Norm = "l2"
-
-    @property
-    def value(self) -> float:
-        """The constant, dimensionless."""
-        return self.bound.value
-
-    @property
-    def proved(self) -> bool:
-        """Is it an upper bound of the real-arithmetic constant of the stored numbers?"""
-        return self.bound.proved
-
-    @property
-    def method(self) -> str:
-        """How it was obtained."""
-        return self.bound.method
-
-    @override
-    def __str__(self) -> str:
-        rows = [
-            (
-                layer.name,
-                layer.kind,
-                f"{layer.bound.value:.9g}",
-                "proved" if layer.bound.proved else "ESTIMATE",
-                layer.bound.method,
-                f"{layer.cumulative.value:.9g}",
-                f"{_shape_text(layer.input_shape)} -> {_shape_text(layer.output_shape)}",
-            )
-            for layer in self.layers
-        ]
-        header = ("name", "kind", "constant", "status", "method", "from input", "shape")
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)
-        ]
-        status = "proved" if self.proved else "ESTIMATE, not proved"
-        inputs = f"for inputs {_shape_text(self.input_shape)}"
-        total = f"Lipschitz constant ({self.norm}) <= {self.value:.9g} ({status}) {inputs}"
-        return "\n".join([line.rstrip() for line in lines] + [total])
 
 
 @dataclass(frozen=True)
@@ -136,24 +58,28 @@ class Analysis:
     Attributes:
         total: The constant.
         nodes: Facts by node name, for nodes that depend on the input.
+        segments: Runs of dense layers whose constant as a whole is below the product.
     """
 
     total: NetworkBound
     nodes: dict[str, NodeFacts]
-
-
-def _shape_text(shape: Shape) -> str:
-    return "x".join(map(str, shape)) if shape else "scalar"
+    segments: tuple[Segment, ...] = ()
 
 
 def lipschitz_bound(
-    model: nn.Module, input_shape: Iterable[int], *, norm: Norm = "l2", size_free: bool = False
+    model: nn.Module,
+    input_shape: Iterable[int],
+    *,
+    norm: Norm = "l2",
+    size_free: bool = False,
+    search_steps: int | None = None,
 ) -> NetworkBound:
     """Bound the Lipschitz constant of a network as it behaves in eval mode, for inputs of one shape.
 
     Constants are composed over the network's graph: a chain multiplies, a sum adds the constants of its summands as
     functions of the network's input, a concatenation takes the root of the sum of their squares, or the largest in
-    l_inf; every operation rounds up. The model keeps its mode and its state.
+    l_inf; every operation rounds up. Beside that, in l2, each run of two `nn.Linear` or more with activations between
+    is bounded as a whole, which gives `tightened` where it is smaller. The model keeps its mode and its state.
 
     Args:
         model: Any module that torch.fx can trace.
@@ -163,22 +89,35 @@ def lipschitz_bound(
         size_free: Bound torch's convolutions for images of every size at once, which is faster and often looser; by
             default, at the sizes that they have for this input. With reflected or replicated pixels, for every size
             at which a pixel is copied as often as at this one.
+        search_steps: Gradient steps towards the smallest tightened constant; 0 for a closed form, None for as many as
+            take a second or two.
 
     Returns:
         The constant with one row for each part.
 
     Raises:
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
-        ValueError: If `input_shape` is not a sequence of positive integers, `norm` is unknown, or a weight is NaN or
-            infinite.
+        ValueError: If `input_shape` is not a sequence of positive integers, `norm` is unknown, `search_steps` is
+            negative, or a weight is NaN or infinite.
     """
     shape = tuple(input_shape)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"input_shape={shape} in lipschitz_bound must hold positive integers, without the batch axis")
-    return analyse(trace(model), shape, checked_norm(norm, "lipschitz_bound"), size_free).total
+    if search_steps is not None and search_steps < 0:
+        raise ValueError(f"search_steps={search_steps} in lipschitz_bound must be at least 0")
+    kind = checked_norm(norm, "lipschitz_bound")
+    return analyse(trace(model), shape, kind, size_free=size_free, tighten=True, search_steps=search_steps).total
 
 
-def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", size_free: bool = False) -> Analysis:
+def analyse(
+    traced: Traced,
+    input_shape: Shape,
+    norm: Norm = "l2",
+    *,
+    size_free: bool = False,
+    tighten: bool = False,
+    search_steps: int | None = None,
+) -> Analysis:
     """Bound a traced network and keep what is known of each of its nodes.
 
     Args:
@@ -186,6 +125,8 @@ def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", size_free: bo
         input_shape: Shape of one input sample.
         norm: In which input and output are measured.
         size_free: Bound convolutions for images of every size?
+        tighten: Bound runs of dense layers as a whole too? In l2 only.
+        search_steps: Gradient steps of the search for that; None for a number that suits the size.
 
     Returns:
         The constant of the network and the facts about its nodes.
@@ -194,15 +135,24 @@ def analyse(traced: Traced, input_shape: Shape, norm: Norm = "l2", size_free: bo
         UnknownLipschitzConstant: If a part has no rule, or has no finite constant.
     """
     with evaluating(traced.root), torch.no_grad(), full_precision():
+        sample = _sample(traced.root, input_shape)
         propagation = _Propagation(traced, norm, size_free)
-        propagation.run(_sample(traced.root, input_shape))
-    total = propagation.output
-    if total is None:
-        raise UnknownLipschitzConstant("output", "network", "its output is not one tensor that depends on the input")
+        propagation.run(sample)
+        total = propagation.output
+        if total is None:
+            raise UnknownLipschitzConstant(
+                "output", "network", "its output is not one tensor that depends on the input"
+            )
+        segments = propagation.segments(search_steps) if tighten and norm == "l2" else ()
+        shorter = propagation.with_shortcuts(segments, sample) if segments else propagation
     estimates = [layer.name for layer in propagation.rows if not layer.bound.proved]
     method = "product over the graph" if not estimates else "contains estimates: " + ", ".join(estimates)
-    network = NetworkBound(Bound(total.value, total.proved, method), tuple(propagation.rows), input_shape, norm)
-    return Analysis(network, propagation.facts)
+    bound, tightened = Bound(total.value, total.proved, method), shorter.output
+    if tightened is not None:
+        tightened = Bound(tightened.value, tightened.proved, "ellipsoids" if total.proved else method)
+        tightened = tightened if tightened.value < total.value else None
+    network = NetworkBound(bound, tuple(propagation.rows), input_shape, norm, tightened)
+    return Analysis(network, propagation.facts, segments)
 
 
 def _sample(model: nn.Module, shape: Shape) -> Tensor:
@@ -216,16 +166,27 @@ def _sample(model: nn.Module, shape: Shape) -> Tensor:
 class _Propagation:
     """Run one sample of zeros through the graph, for the shapes, and carry the constant of every value along."""
 
-    def __init__(self, traced: Traced, norm: Norm, size_free: bool) -> None:
-        self.norm = norm
-        self.module = traced.root
-        self.size_free = size_free
-        self.graph = traced.graph
+    def __init__(self, traced: Traced, norm: Norm, size_free: bool, shortcuts: tuple[Segment, ...] = ()) -> None:
+        self.norm, self.size_free = norm, size_free
+        self.traced, self.module, self.graph = traced, traced.root, traced.graph
         self.rows: list[LayerBound] = []
         self.facts: dict[str, NodeFacts] = {}
         self.output: Bound | None = None
         self._values: dict[fx.Node, Operand] = {}
         self._own: dict[tuple[int, Shape], Bound] = {}
+        self._shortcuts = {segment.nodes[-1]: segment for segment in shortcuts}
+
+    def segments(self, search_steps: int | None) -> tuple[Segment, ...]:
+        shapes = {name: (facts.input_shape, facts.output_shape) for name, facts in self.facts.items()}
+        own = {name: facts.own for name, facts in self.facts.items()}
+        return tightened_segments(self.module, self.graph, shapes, own, search_steps)
+
+    def with_shortcuts(self, segments: tuple[Segment, ...], sample: Tensor) -> _Propagation:
+        other = _Propagation(self.traced, self.norm, self.size_free, segments)
+        # Constants of modules are not proved twice.
+        other._own = self._own
+        other.run(sample)
+        return other
 
     def run(self, sample: Tensor) -> None:
         for node in self.graph.nodes:
@@ -310,7 +271,7 @@ class _Propagation:
 
     def _of_module(self, node: fx.Node, call: Call) -> Bound:
         own = self._own_bound(node, call)
-        total = call.only_signal()[1].then(own)
+        total = self._shortened(node, call.only_signal()[1].then(own))
         self._record(node, own, total, call)
         self._add_row(node)
         return total
@@ -322,6 +283,7 @@ class _Propagation:
         total = rule(call)
         joins = len(call.signals()) > 1
         own = total if joins else _ratio(call, rule)
+        total = self._shortened(node, total)
         self._record(node, own, total, call)
         if joins or own.value != 1.0:
             self._add_row(node)
@@ -330,6 +292,13 @@ class _Propagation:
     def _unknown(self, name: str, kind: str) -> UnknownLipschitzConstant:
         reason = None if self.norm == "l2" else "it is not in the table of known constants in l_inf"
         return UnknownLipschitzConstant(name, kind, reason, self.norm)
+
+    def _shortened(self, node: fx.Node, total: Bound) -> Bound:
+        segment = self._shortcuts.get(node.name)
+        if segment is None:
+            return total
+        before = EXACT_ONE if segment.source is None else self.facts[segment.source].cumulative
+        return min(total, before.then(segment.bound), key=lambda bound: bound.value)
 
     def _record(self, node: fx.Node, own: Bound, total: Bound, call: Call) -> None:
         value = call.signals()[0].value

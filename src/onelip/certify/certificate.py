@@ -52,6 +52,7 @@ class Certificate:
     Attributes:
         network: The frozen network.
         bound: Its Lipschitz constant, in the norm of the radii, with an audit of its parts.
+        runs: Runs of dense layers that are bounded as a whole, with the radii that prove it, as JSON values.
         semantics: "real" or "executed-float64".
         images: `(N, ...)` uint8 stored values or float32.
         scale: Stored value of a pixel of 1; pixels are float32(images) / float32(scale).
@@ -71,6 +72,7 @@ class Certificate:
 
     network: Network
     bound: NetworkBound
+    runs: list[dict[str, Any]]
     semantics: str
     images: npt.NDArray[Any]
     scale: float
@@ -193,6 +195,10 @@ class Certificate:
             "semantics": self.semantics,
             "norm": self.norm,
             "lipschitz": _bound_to_json(self.bound.bound),
+            "tightened": {
+                "constant": None if self.bound.tightened is None else _bound_to_json(self.bound.tightened),
+                "runs": self.runs,
+            },
             "layers": [_layer_to_json(layer) for layer in self.bound.layers],
             "constants": {name: value.hex() for name, value in self.constants.items()},
             "head": {"kind": self.head, "node": self.head_node, "constant": self.head_constant.hex()},
@@ -277,6 +283,7 @@ def load_certificate(path: str | Path) -> Certificate:
         return Certificate(
             network=from_json(parse_json(contents[ARCHITECTURE], ARCHITECTURE), tensors, constants),
             bound=_network_bound_from_json(values),
+            runs=values["tightened"]["runs"],
             semantics=values["semantics"],
             images=samples["images"],
             scale=float.fromhex(values["input"]["scale"]),
@@ -298,7 +305,9 @@ def load_certificate(path: str | Path) -> Certificate:
 
 def _network_bound_from_json(values: dict[str, Any]) -> NetworkBound:
     rows = tuple(map(_layer_from_json, values["layers"]))
-    return NetworkBound(_bound_from_json(values["lipschitz"]), rows, tuple(values["input"]["shape"]), values["norm"])
+    shape, tightened = tuple(values["input"]["shape"]), values["tightened"]["constant"]
+    smaller = None if tightened is None else _bound_from_json(tightened)
+    return NetworkBound(_bound_from_json(values["lipschitz"]), rows, shape, values["norm"], smaller)
 
 
 def now() -> str:

@@ -62,13 +62,22 @@ class Frozen:
     in_norm: Analysis
 
 
-def freeze(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") -> Frozen:
+def freeze(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    norm: Norm = "l2",
+    *,
+    tighten: bool = False,
+    search_steps: int | None = None,
+) -> Frozen:
     """Turn a model of plain modules into a frozen network.
 
     Args:
         model: Its modules and functions must be among those that a certificate can hold.
         input_shape: Shape of one input sample.
         norm: In which constants are wanted beside those in l2.
+        tighten: Bound runs of dense layers as a whole too, if the norm is l2?
+        search_steps: Gradient steps of the search for that; None for a number that suits the size.
 
     Returns:
         The network and its constants.
@@ -78,11 +87,11 @@ def freeze(model: nn.Module, input_shape: tuple[int, ...], norm: Norm = "l2") ->
         UnknownLipschitzConstant: If a part has no constant.
     """
     traced = trace(model)
-    analysis = analyse(traced, input_shape)
+    analysis = analyse(traced, input_shape, tighten=tighten and norm == "l2", search_steps=search_steps)
     freezer = _Freezer(traced, analysis)
     network = freezer.network(input_shape)
     # Steps on the way to a node of the graph have facts too.
-    analysis = Analysis(analysis.total, freezer.facts)
+    analysis = replace(analysis, nodes=freezer.facts)
     return Frozen(network, analysis, analysis if norm == "l2" else analyse(traced, input_shape, norm))
 
 

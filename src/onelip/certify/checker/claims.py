@@ -79,6 +79,8 @@ class Claims:
     Attributes:
         constant: The Lipschitz constant of the network.
         proved: Is it said to be proved?
+        tightened: The constant with runs of dense steps as a whole; None if the certificate names none.
+        runs: Those runs, as they stand in the file.
         norm: Of the radii and the constant.
         semantics: What the claim is about.
         head: Its kind, node and constant.
@@ -94,6 +96,8 @@ class Claims:
 
     constant: float
     proved: bool
+    tightened: float | None
+    runs: list[Any]
     norm: str
     semantics: str
     head: dict[str, Any]
@@ -130,6 +134,7 @@ class Claims:
             claimed_labels = _integers(values["labels"], "labels")
             head = {key: values["head"][key] for key in ("kind", "node", "constant")}
             growth = hexadecimal(values["growth"])
+            tightened, runs = _tightened(values["tightened"], proved)
         except (KeyError, TypeError) as error:
             raise VerificationError(f"certificate.json is malformed: {type(error).__name__} {error}") from error
         if type(proved) is not bool:
@@ -145,8 +150,21 @@ class Claims:
         if values["claim"] != expected:
             raise VerificationError(f"the claim of certificate.json must read {expected!r}")
         numbers = values["accuracy"], values["certified_accuracy"]
-        about = constant, proved, norm, semantics, head, growth, labels, predictions
+        about = constant, proved, tightened, runs, norm, semantics, head, growth, labels, predictions
         return cls(*about, radii, samples.class_radii, samples.pair_constants, *numbers)
+
+
+def _tightened(values: dict[str, Any], proved: Any) -> tuple[float | None, list[Any]]:
+    row, runs = values["constant"], values["runs"]
+    if set(values) != {"constant", "runs"} or not isinstance(runs, list) or (row is not None and not runs):
+        raise VerificationError("the tightened constant in certificate.json is malformed")
+    if row is None:
+        return None, runs
+    constant = hexadecimal(row["value"])
+    same(row["decimal"], constant, "the decimal form of the tightened constant")
+    if row["proved"] is not proved:
+        raise VerificationError("the tightened constant is not proved in the same way as the product")
+    return constant, runs
 
 
 def _check_class_radii(class_radii: Array, radii: Array, labels: npt.NDArray[np.int64]) -> None:

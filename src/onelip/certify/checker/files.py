@@ -32,6 +32,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "semantics": str,
     "norm": str,
     "lipschitz": dict,
+    "tightened": dict,
     "layers": list,
     "constants": dict,
     "head": dict,

@@ -28,6 +28,7 @@ from onelip.certify.checker.files import (
 from onelip.certify.checker.linf import linf_constants
 from onelip.certify.checker.network import Array, hexadecimal, read_graph
 from onelip.certify.checker.operations import SLACK, norms
+from onelip.certify.checker.tightened import least_slopes, prove_segments, shortened
 
 CONSTANT_TOLERANCE = 1e-6
 """How far the checker's own constant may exceed the claimed one, since the two are proved in different ways. Radii
@@ -53,6 +54,7 @@ class Verification:
         least_slack: Smallest share by which a positive claimed radius is below the checker's own.
         norm: Of the radii and the constant, "l2" or "linf"; empty if it does not hold.
         semantics: "real" or "executed-float64"; empty if it does not hold.
+        tightened_proved: The checker's own constant with runs of dense steps as a whole, at most `lipschitz_proved`.
     """
 
     ok: bool
@@ -65,6 +67,7 @@ class Verification:
     least_slack: float
     norm: str = ""
     semantics: str = ""
+    tightened_proved: float = math.nan
 
     def __str__(self) -> str:
         return "; ".join(self.messages)
@@ -110,9 +113,18 @@ def _verified(file: Path, progress: Progress | None) -> Verification:
         raise VerificationError(
             f"the claimed Lipschitz constant {claims.constant!r} could not be proved; this checker proves {proved!r}"
         )
-    slack = _check_radii(_Prover.of(measured, linf, claims), samples.pixels, claims, progress)
+    prover = _Prover.of(measured, linf, claims)
+    slack = _check_radii(prover, samples.pixels, claims, progress)
     numbers = len(claims.labels), claims.constant, proved, CONSTANT_TOLERANCE, slack
-    return Verification(True, claims.proved, _messages(claims, proved), *numbers, claims.norm, claims.semantics)
+    return Verification(
+        True,
+        claims.proved,
+        _messages(claims, proved),
+        *numbers,
+        claims.norm,
+        claims.semantics,
+        min(proved, prover.tightened),
+    )
 
 
 def _messages(claims: Claims, proved: float) -> tuple[str, str, str]:
@@ -131,6 +143,7 @@ class _Prover:
 
     measured: Measured
     slopes: Array
+    tightened: float
     growth: float
     executed: bool
 
@@ -140,10 +153,11 @@ class _Prover:
         if len(shape) != 1 or shape[0] < 2:
             raise VerificationError(f"the network maps a sample to shape {shape}, not to at least two logits")
         head = find_head(measured, shape[0], linf)
-        _check_head(head, claims)
+        slopes, tightened = _shortened(measured, head, claims)
+        _check_head(head, slopes, claims)
         if claims.semantics != EXECUTED:
             same(claims.growth, 0.0, "the growth of rounding errors in real arithmetic")
-            return cls(measured, head.slopes, 0.0, False)
+            return cls(measured, slopes, tightened, 0.0, False)
         executed = execute(measured)
         # A ball in l_inf is in the l2 ball whose radius is larger by the root of the number of pixels.
         stretch = 1.0 if linf is None else math.sqrt(math.prod(measured.graph.input_shape)) * SLACK
@@ -152,7 +166,7 @@ class _Prover:
             raise VerificationError(
                 f"the growth {claims.growth!r} of rounding errors could not be proved; this checker proves {growth!r}"
             )
-        return cls(executed.measured, head.slopes, growth, True)
+        return cls(executed.measured, slopes, tightened, growth, True)
 
     def radii(self, pixels: Array, labels: npt.NDArray[np.int64], logits: Array, errors: Array) -> Array:
         if not self.executed:
@@ -187,22 +201,37 @@ def _check_radii(prover: _Prover, pixels: Array, claims: Claims, progress: Progr
     return least
 
 
-def _check_head(head: Head, claims: Claims) -> None:
+def _shortened(measured: Measured, head: Head, claims: Claims) -> tuple[Array, float]:
+    if not claims.runs:
+        return head.slopes, math.inf
+    if claims.norm != "l2":
+        raise VerificationError("runs of dense steps are bounded as a whole in l2 only")
+    proofs = prove_segments(measured, claims.runs)
+    constants = shortened(measured, proofs)
+    proved = constants[measured.graph.output]
+    if claims.tightened is not None and not proved <= claims.tightened * (1 + CONSTANT_TOLERANCE):
+        raise VerificationError(
+            f"the tightened constant {claims.tightened!r} could not be proved; this checker proves {proved!r}"
+        )
+    return least_slopes(measured, head, proofs, constants), proved
+
+
+def _check_head(head: Head, slopes: Array, claims: Claims) -> None:
     claimed = claims.head
     if (head.kind, head.node) != (claimed["kind"], claimed["node"]):
         raise VerificationError(f"head={claimed['kind']!r} at {claimed['node']!r} is {head.kind!r} at {head.node!r}")
     if not head.constant <= hexadecimal(claimed["constant"]) * (1 + CONSTANT_TOLERANCE):
         raise VerificationError(f"the constant before the head could not be proved; it is at most {head.constant!r}")
-    if claims.pair_constants.shape != head.slopes.shape:
+    if claims.pair_constants.shape != slopes.shape:
         raise VerificationError(
-            f"pair_constants of shape {claims.pair_constants.shape} do not fit {len(head.slopes)} logits"
+            f"pair_constants of shape {claims.pair_constants.shape} do not fit {len(slopes)} logits"
         )
-    low = head.slopes > claims.pair_constants * (1 + CONSTANT_TOLERANCE)
+    low = slopes > claims.pair_constants * (1 + CONSTANT_TOLERANCE)
     if low.any():
         i, j = (int(n) for n in np.unravel_index(int(np.argmax(low)), low.shape))
         raise VerificationError(
             f"the pair constant {float(claims.pair_constants[i, j])!r} of classes {i} and {j} could not be proved; "
-            f"this checker proves {float(head.slopes[i, j])!r}"
+            f"this checker proves {float(slopes[i, j])!r}"
         )
 
 
