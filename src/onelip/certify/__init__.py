@@ -5,17 +5,22 @@ from onelip.certify.certification import CertificationError, certify
 from onelip.certify.checker import Verification, VerificationError, verify
 from onelip.certify.export import UncertifiableOperation
 from onelip.certify.radius import LARGEST_RADIUS, certified_radii, pair_norms
+from onelip.certify.relaxation import Relaxation, UnrelaxableOperation, relaxed_margins, relaxed_radii
 
 __all__ = [
     "LARGEST_RADIUS",
     "Certificate",
     "CertificationError",
+    "Relaxation",
     "UncertifiableOperation",
+    "UnrelaxableOperation",
     "Verification",
     "VerificationError",
     "certified_radii",
     "certify",
     "load_certificate",
     "pair_norms",
+    "relaxed_margins",
+    "relaxed_radii",
     "verify",
 ]
