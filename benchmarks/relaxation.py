@@ -184,8 +184,9 @@ def rows(name: str, model: nn.Module) -> None:
     right = by_constant > 0
     gain = (radii / by_constant)[right]
     print(
-        f"radii: relaxation larger for {share((radii > by_constant)[right])} %, in the median {gain.median():.3f} times, "
-        f"median radius {radii.median():.3f} beside {by_constant.median():.3f}, {1e3 * seconds / len(x):.1f} ms an image"
+        f"radii: relaxation larger for {share((radii > by_constant)[right])} %, in the median {gain.median():.3f} "
+        f"times, median radius {radii.median():.3f} beside {by_constant.median():.3f}, "
+        f"{1e3 * seconds / len(x):.1f} ms an image"
     )
 
 
@@ -203,9 +204,7 @@ def relaxed(title: str, certificate: Certificate, x: Tensor, y: Tensor, method: 
     shares, began = [], time.process_time()
     for norm, all_radii in (("l2", L2), ("linf", LINF)):
         for radius in all_radii:
-            margins = relaxed_margins(
-                certificate.network, x, y, radius, norm=norm, method=method, constants=constants
-            )
+            margins = relaxed_margins(certificate.network, x, y, radius, norm=norm, method=method, constants=constants)
             shares.append(share(margins.amin(1) > 0))
     each = (time.process_time() - began) / len(x) / (len(L2) + len(LINF))
     print(f"{title:34}", *shares, f"  {1e3 * each:.2f} ms an image")

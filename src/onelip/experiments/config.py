@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from onelip.certify import Relaxation
+
 Part = Annotated[float, Field(ge=0.0, lt=1.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 
@@ -153,13 +155,15 @@ class Trainer(Section):
 class Certify(Section):
     """Certified accuracy is reported at `radii`, of the weights after the last epoch or after the best one.
 
-    The best is that of the highest certified accuracy at `selection_radius` on the validation images.
+    The best is that of the highest certified accuracy at `selection_radius` on the validation images. `relaxation`
+    names a method of `onelip.certify.relaxed_margins` that certifies at the same radii, beside the constant.
     """
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
     weights: Literal["best", "last"] = "best"
     selection_radius: Radius = 0.25
     max_samples: PositiveInt | None = None
+    relaxation: Relaxation | None = None
 
 
 class Attack(Section):

@@ -22,11 +22,15 @@ def show_results(folder: RunFolder) -> None:
     bound = results["lipschitz_bound"]
     word = "proved" if bound["proved"] else "estimated, NOT proved"
     say(f"{results['split']} split; Lipschitz constant <= {upper_text(bound['value'])} ({word})")
+    relaxed = results.get("relaxation")
+    middle = [] if relaxed is None else [f"certified by relaxation ({relaxed['method']})"]
     table = Table()
-    for column in ("l2 radius", "certified accuracy", "accuracy under attack"):
+    for column in ("l2 radius", "certified accuracy", *middle, "accuracy under attack"):
         table.add_column(column, justify="right")
-    table.add_row("0", share_text(results["accuracy"]), "")
+    table.add_row("0", share_text(results["accuracy"]), *([""] * len(middle)), "")
     for radius in sorted({*results["certified"], *results["attacked"]}, key=float):
-        certified = share_text(results["certified"].get(radius), guaranteed=True)
-        table.add_row(radius, certified, share_text(results["attacked"].get(radius)))
+        certified = [share_text(results["certified"].get(radius), guaranteed=True)]
+        if relaxed is not None:
+            certified.append(share_text(relaxed["certified"].get(radius), guaranteed=True))
+        table.add_row(radius, *certified, share_text(results["attacked"].get(radius)))
     Console().print(table)

@@ -19,8 +19,8 @@ from onelip.linalg import gamma
 Slopes = Literal["adaptive", "parallel"]
 
 Pull = Callable[[Tensor], tuple[list[Tensor], Tensor | None]]
-"""From coefficients `(N, R, *shape)` of a step's value, or `(1, R, *shape)` for all samples alike, to those of its inputs
-and a constant `(N, R)` or `(1, R)`."""
+"""From coefficients `(N, R, *shape)` of a step's value, or `(1, R, *shape)` for all samples alike, to those of its
+inputs and a constant `(N, R)` or `(1, R)`."""
 
 
 @dataclass(frozen=True, eq=False)
