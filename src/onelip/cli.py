@@ -52,14 +52,21 @@ def train(
 
 
 @app.command()
-def certify(run_folder: Run) -> None:
+def certify(
+    run_folder: Run,
+    relaxation: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="Certify by linear relaxation, too: crown, kw, crown-ibp or ibp."),
+    ] = None,
+) -> None:
     """Prove the constant of a run's best weights and certify the test images.
 
-    Writes certificate.json, weights.safetensors, architecture.json and samples.safetensors, and renews results.json.
+    Writes certificate.json, weights.safetensors, architecture.json and samples.safetensors, and renews results.json;
+    with --relaxation, relaxation.json as well.
     """
     from onelip.experiments import commands
 
-    commands.certify(run_folder)
+    commands.certify(run_folder, relaxation=relaxation)
 
 
 @app.command()

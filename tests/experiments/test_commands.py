@@ -61,6 +61,17 @@ def test_certifying_again_gives_the_same_results(run):
     assert {**contents(run), "created": ""} == {**before, "created": ""}
 
 
+def test_relaxation_is_added_and_goes_with_its_certificate(run):
+    commands.certify(str(run.path), relaxation="crown-ibp")
+    relaxed = contents(run)["relaxation"]["certified"]
+    certified = contents(run)["certified"]
+    assert list(relaxed) == list(certified)
+    assert all(relaxed[radius] >= share for radius, share in certified.items())
+    commands.certify(str(run.path))
+    assert "relaxation" not in contents(run)
+    assert not run.relaxation_file.exists()
+
+
 def test_an_attack_with_other_options_renews_the_results(run):
     before = contents(run)
     commands.attack(str(run.path), radii=[0.1], steps=3, restarts=1, samples=10)

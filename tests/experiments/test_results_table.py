@@ -9,6 +9,23 @@ from onelip.experiments.report.numbers import MISSING
 from onelip.experiments.results_table import show_results
 
 
+def test_relaxation_has_a_column_of_its_own(tmp_path, capsys):
+    results = {
+        "split": "test",
+        "accuracy": 0.975,
+        "certified": {"0.5": 0.1},
+        "attacked": {"0.25": 0.9},
+        "lipschitz_bound": {"value": 49.0, "proved": True},
+        "relaxation": {"method": "kw", "certified": {"0.5": 0.7}},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    show_results(RunFolder(tmp_path))
+    lines = capsys.readouterr().out.replace("\u202f", "").splitlines()
+    assert any("(kw)" in line for line in lines)
+    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in lines if "%" in line]
+    assert rows == [["0", "97.50%", "", ""], ["0.25", MISSING, MISSING, "90.00%"], ["0.5", "10.00%", "70.00%", MISSING]]
+
+
 @pytest.mark.parametrize(
     ("proved", "words"), [(True, "1.0002001 (proved)"), (False, "1.0002001 (estimated, NOT proved)")]
 )

@@ -241,3 +241,33 @@ _RULES: dict[str, Rule] = (
 
 OPERATIONS = tuple(sorted({*_RULES, *_BRANCHES}))
 """Names of all operations that a frozen network can have."""
+
+
+def evaluate_nodes(network: Network, images: Tensor) -> dict[str, Values]:
+    """Run a batch through a frozen network and keep every value.
+
+    Args:
+        network: The network.
+        images: `(N, ...)` float64; its samples are exact.
+
+    Returns:
+        For the input and each node, the values and the bound of their error, as from `evaluate`.
+    """
+    values: dict[str, Values] = {INPUT: exact(images)}
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+        for node in network.nodes:
+            values[node.name] = _step(node, [values[name] for name in node.inputs])
+    return values
+
+
+def apply_operation(node: Node, inputs: list[Tensor]) -> Tensor:
+    """Compute one operation, which must not be a skip connection.
+
+    Args:
+        node: The operation with its stored numbers.
+        inputs: `(N, ...)` float64 each.
+
+    Returns:
+        Its value, differentiable in the inputs.
+    """
+    return _RULES[node.op](node, inputs)[0]

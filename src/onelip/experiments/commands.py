@@ -18,6 +18,7 @@ from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.preparation import prepare
+from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
@@ -47,6 +48,7 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     with _resumable(folder):
         training.train(experiment, folder, resume=resume)
         certified = evaluation.certify_best(experiment, folder)
+        relax_certified(certified, config.certify, folder)
         evaluation.attack_certified(certified, config.attack, config.seed, folder)
         evaluation.write_results(experiment, folder, certified)
         page = write_report(folder.path)
@@ -54,16 +56,23 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     say(f"report: {page}", f"check the certificate with: onelip verify {folder.path}")
 
 
-def certify(run: str) -> None:
+def certify(run: str, *, relaxation: str | None = None) -> None:
     """Certify the test images with the weights that a run keeps, and renew the numbers in its results.
 
     Args:
         run: The run's folder.
+        relaxation: Method of a linear relaxation to certify by, too; None for the configuration's.
     """
     folder = open_run_folder(run)
     folder.check_writable()
-    experiment = prepare(folder.config())
+    config = folder.config()
+    tree = config.resolved()
+    if relaxation is not None:
+        tree["certify"]["relaxation"] = relaxation
+    options = check_config(tree).certify
+    experiment = prepare(config)
     certified = evaluation.certify_best(experiment, folder)
+    relax_certified(certified, options, folder)
     evaluation.write_results(experiment, folder, certified)
     say(str(certified.certificate.bound))
     show_results(folder)

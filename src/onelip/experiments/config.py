@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from onelip.certify import Relaxation
+
 Part = Annotated[float, Field(ge=0.0, lt=1.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 
@@ -155,7 +157,8 @@ class Certify(Section):
 
     The best is that of the highest certified accuracy at `selection_radius` on the validation images, which is in l2
     whatever the norm. `norm` is that of the certificate; `semantics` what it is about: the function in real arithmetic,
-    or whatever a float64 evaluation of it computes.
+    or whatever a float64 evaluation of it computes. `relaxation` names a method of `onelip.certify.relaxed_margins`
+    that certifies at the same radii, beside the constant.
     """
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
@@ -164,6 +167,7 @@ class Certify(Section):
     norm: Literal["l2", "linf"] = "l2"
     semantics: Literal["real", "executed-float64"] = "real"
     max_samples: PositiveInt | None = None
+    relaxation: Relaxation | None = None
 
 
 class Attack(Section):

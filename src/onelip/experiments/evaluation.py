@@ -70,6 +70,8 @@ def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
             progress=progress,
         )
     certificate.save(folder.path)
+    # What is said of an earlier certificate's network goes.
+    folder.relaxation_file.unlink(missing_ok=True)
     return Certified(network, samples, certificate, epoch)
 
 
@@ -209,6 +211,8 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
         "split": "test",
     }
+    if folder.relaxation_file.exists():
+        results["relaxation"] = read_json(folder.relaxation_file)
     write_json_atomically(folder.results_file, results)
 
 

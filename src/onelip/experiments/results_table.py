@@ -23,14 +23,19 @@ def show_results(folder: RunFolder) -> None:
     bound = results["lipschitz_bound"]
     word = "proved" if bound["proved"] else "estimated, NOT proved"
     norm, semantics = results.get("norm", "l2"), results.get("semantics", "real")
+    relaxed = results.get("relaxation")
+    middle = [] if relaxed is None else [f"certified by relaxation ({relaxed['method']})"]
     say(f"{results['split']} split; Lipschitz constant ({norm}) <= {upper_text(bound['value'])} ({word})")
     say(f"semantics {semantics}: {MEANINGS[semantics]}")
     table = Table()
     # The search is in l2; within the same radius it stays inside of the ball in l_inf.
-    for column in (f"{norm} radius", "certified accuracy", f"accuracy under {'' if norm == 'l2' else 'l2 '}attack"):
+    attacked = f"accuracy under {'' if norm == 'l2' else 'l2 '}attack"
+    for column in (f"{norm} radius", "certified accuracy", *middle, attacked):
         table.add_column(column, justify="right")
-    table.add_row("0", share_text(results["accuracy"]), "")
+    table.add_row("0", share_text(results["accuracy"]), *([""] * len(middle)), "")
     for radius in sorted({*results["certified"], *results["attacked"]}, key=float):
-        certified = share_text(results["certified"].get(radius), guaranteed=True)
-        table.add_row(radius, certified, share_text(results["attacked"].get(radius)))
+        certified = [share_text(results["certified"].get(radius), guaranteed=True)]
+        if relaxed is not None:
+            certified.append(share_text(relaxed["certified"].get(radius), guaranteed=True))
+        table.add_row(radius, *certified, share_text(results["attacked"].get(radius)))
     Console().print(table)

@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "attack.json"
 
     @property
+    def relaxation_file(self) -> Path:
+        """Accuracy certified by linear relaxation."""
+        return self.path / "relaxation.json"
+
+    @property
     def results_file(self) -> Path:
         """The run's results in numbers."""
         return self.path / "results.json"

@@ -95,6 +95,16 @@ def test_the_attack_is_described_with_its_effort(record):
     assert summary.attack_summary(dataclasses.replace(record, attack=None)) is None
 
 
+def test_relaxation_is_told_where_there_is_one(record):
+    assert summary.relaxation_summary(record) is None
+    relaxation = {"method": "kw", "samples": 359, "seconds": 12.0, "certified": {"0.25": 0.5}}
+    relaxed = dataclasses.replace(record, results=record.results | {"relaxation": relaxation})
+    assert "kw, lines around the activations of 359 images in 12" in summary.relaxation_summary(relaxed)
+    rows = {row["radius"]: row["relaxed"] for row in summary.radius_rows(relaxed)}
+    assert rows["0.25"].startswith("50.00")
+    assert rows["0.5"] == MISSING
+
+
 def test_facts_leave_out_what_is_unknown(record):
     names = dict(summary.facts(record))
     assert names["data set"] == "digits"

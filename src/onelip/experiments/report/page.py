@@ -18,7 +18,16 @@ from onelip.experiments.report.curves import certified_chart, learning_charts
 from onelip.experiments.report.gallery import Gallery, gallery_of_run
 from onelip.experiments.report.numbers import lower_text, plain_text, share_text, upper_text
 from onelip.experiments.report.record import RunRecord, read_run
-from onelip.experiments.report.summary import alarms, attack_summary, badges, facts, lead, radius_rows, tiles
+from onelip.experiments.report.summary import (
+    alarms,
+    attack_summary,
+    badges,
+    facts,
+    lead,
+    radius_rows,
+    relaxation_summary,
+    tiles,
+)
 
 
 def write_report(run_folder: str | Path) -> Path:
@@ -69,6 +78,7 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "attacked": attack_summary(record),
         "radius_rows": radius_rows(record),
         "norm": "l2" if certificate is None else certificate.norm,
+        "relaxed": relaxation_summary(record),
         "learning": learning,
         "learning_note": _learning_note(record),
         "layers": _layers(record),

@@ -199,6 +199,7 @@ def radius_rows(record: RunRecord) -> list[Shown]:
     if attack is not None:
         rows = zip(attack["radii"], attack["accuracy"], attack["certified_on_same"], strict=True)
         attacked = {f"{radius:.6g}": (accuracy, same) for radius, accuracy, same in rows}
+    relaxed = (record.results or {}).get("relaxation", {}).get("certified", {})
     keys = {*(record.results or {}).get("certified", {}), *attacked} or {"0.25", "0.5", "1"}
     shown: list[Shown] = []
     for key in sorted(keys, key=float):
@@ -206,12 +207,31 @@ def radius_rows(record: RunRecord) -> list[Shown]:
         row = {
             "radius": plain_text(float(key)),
             "certified": share_text(certificate.certified_accuracy(float(key)), guaranteed=True),
+            "relaxed": share_text(relaxed.get(key), guaranteed=True),
             "attacked": share_text(accuracy),
             "same": share_text(same, guaranteed=True),
             "between": share_text(accuracy - same) if math.isfinite(accuracy) else MISSING,
         }
         shown.append(row)
     return shown
+
+
+def relaxation_summary(record: RunRecord) -> str | None:
+    """Say how the network was certified by linear relaxation.
+
+    Args:
+        record: What the run has recorded.
+
+    Returns:
+        The sentence, or None if it was not.
+    """
+    relaxed = (record.results or {}).get("relaxation")
+    if relaxed is None:
+        return None
+    return (
+        f"By relaxation: {relaxed['method']}, lines around the activations of {relaxed['samples']:,} images in "
+        f"{duration_text(relaxed['seconds'])}. The certificate file and its check are about the constant alone."
+    )
 
 
 def facts(record: RunRecord) -> list[tuple[str, str]]:

@@ -1,0 +1,86 @@
+"""Rewritten networks compute what the frozen ones do."""
+
+import pytest
+import torch
+from tests.certify.networks import samples, small
+from tests.certify.relaxation.dense import frozen
+from torch import nn
+
+from onelip import layers as L
+from onelip.certify.forward import evaluate
+from onelip.certify.relaxation import UnrelaxableOperation
+from onelip.certify.relaxation.backward import Enclosures
+from onelip.certify.relaxation.program import relaxable_operations, rewrite
+from onelip.certify.relaxation.region import make_region, values_at
+
+
+def _activations():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(6, 9), L.MaxMin(), nn.Linear(9, 8), L.GroupSort(2), nn.Linear(8, 8), L.Abs(), nn.Linear(8, 8),
+        nn.LeakyReLU(0.2), nn.Linear(8, 8), nn.PReLU(), nn.Linear(8, 8), L.BetaAbs(0.4), nn.Linear(8, 8), L.Maxout(2),
+        L.GradientResidual1d(0.3 * torch.randn(5, 4), torch.randn(5)),
+        L.Sandwich1d(0.3 * torch.randn(7, 10), torch.randn(7), outputs=6), nn.ReLU(), nn.Linear(6, 3),
+    )  # fmt: skip
+    model[9].weight.data.fill_(1.7)
+    return frozen(model, (6,))
+
+
+def _images():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        L.GroupSort(2),
+        L.GradientResidual2d(0.1 * torch.randn(8, 4, 3, 2), torch.randn(8), padding_mode="circular"),
+        L.GradientResidual2d(0.1 * torch.randn(8, 2, 3, 3), torch.randn(8), groups=2),
+        L.Sum(nn.Identity(), nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())),
+        nn.MaxPool2d(3, 2, 1),
+        L.MaxMin(),
+        nn.Flatten(),
+        nn.Linear(36, 3),
+    )
+    return frozen(model, (2, 6, 6))
+
+
+NETWORKS = {"activations": _activations, "images": _images, "small": lambda: frozen(small(), (2, 6, 6))}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_at_radius_0_boxes_and_functionals_are_the_value(name):
+    network = NETWORKS[name]()
+    program = rewrite(network)
+    x = samples(network.input_shape, 4).double()
+    output, errors = evaluate(network, x)
+    region = make_region(program, values_at(program, x), torch.zeros(4, dtype=torch.float64), "l2", False)
+    for method in ("ibp", "crown"):
+        found = Enclosures(program, region, method, "adaptive", False)
+        found.enclose()
+        box = found.boxes[program.output]
+        assert bool((box.lower <= output + errors[:, None]).all() & (box.upper >= output - errors[:, None]).all())
+        assert torch.allclose(box.lower, box.upper, atol=1e-9)
+        rows = torch.eye(output.shape[1], dtype=torch.float64)[None]
+        assert torch.allclose(found.lower_bounds(program.output, rows), output, rtol=0, atol=1e-9)
+
+
+def test_every_operation_with_a_rewriting_is_rewritten_here_or_as_an_affine_map():
+    used = {node.op for make in NETWORKS.values() for node in make().nodes}
+    rewritings = {
+        "abs", "beta_abs", "concat_residual", "gradient_residual1d", "gradient_residual2d", "group_sort", "leaky_relu",
+        "maxmin", "maxout", "prelu", "relu", "sandwich1d", "window_max",
+    }  # fmt: skip
+    assert rewritings <= used
+    assert rewritings <= set(relaxable_operations())
+
+
+def test_shape_and_size():
+    program = rewrite(NETWORKS["images"]())
+    assert program.output_shape == (3,)
+    assert program.largest == 8 * 36
+
+
+@pytest.mark.parametrize("layer", [L.HouseHolder(4), L.GroupSort(4), L.SoftHuber(0.1)])
+def test_other_activations_are_refused_by_name(layer):
+    network = frozen(nn.Sequential(nn.Linear(4, 4), layer, nn.Linear(4, 2)), (4,))
+    with pytest.raises(UnrelaxableOperation, match=r"of node '\S+' has no linear relaxation; use one of abs"):
+        rewrite(network)
