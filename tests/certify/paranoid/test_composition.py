@@ -51,16 +51,17 @@ def test_joins_and_failures():
 
     double = replace(step("scale", {"factor": 2.0}), name="a", claimed=2.0)
     triple = replace(step("scale", {"factor": 3.0}), name="b", claimed=1.0)
-    total = replace(step("add"), name="c", inputs=("a", "b"))
-    both = replace(step("concatenate", {"axis": 0}), name="d", inputs=("a", "b"))
+    total = replace(step("add"), name="c", inputs=("a", "b"), claimed=5.0)
+    both = replace(step("concatenate", {"axis": 0}), name="d", inputs=("a", "b"), claimed=3.6)
     graph = chain(double, triple, total, both)
     shapes = {}
     evaluate(graph, exact(np.ones((1, 2))), shapes)
     composed = compose(graph, shapes, 0.0)
     assert composed.cumulative["c"] == 5
     assert (composed.cumulative["d"] ** 2).overlaps(composed.cumulative["a"] * 0 + 13)
-    (failure,) = composed.failures
-    assert "constant 1.0 of scale 'b' is not proved; balls prove 3.0" in failure
+    first, second = composed.failures
+    assert "constant 1.0 of scale 'b' is not proved; balls prove 3.0" in first
+    assert "constant 3.6 of concatenate 'd' is not proved; balls prove 3.60555" in second
 
 
 def test_what_is_unknown_is_named():

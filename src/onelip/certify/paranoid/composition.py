@@ -38,6 +38,8 @@ def evaluate(graph: Graph, images: Balls, shapes: Shapes | None = None) -> Balls
 
 
 def _run(graph: Graph, images: Balls, prefix: str, shapes: Shapes) -> Balls:
+    if images.shape[1:] != graph.input_shape:
+        raise VerificationError(f"input_shape={graph.input_shape} of {prefix or 'the network'} gets {images.shape[1:]}")
     values = {INPUT: images}
     shapes[prefix + INPUT] = images.shape
     last = {name: i for i, step in enumerate(graph.steps) for name in step.inputs}
@@ -111,6 +113,9 @@ def _compose(graph: Graph, prefix: str, shapes: Shapes, slack: float, composed: 
             cumulative[step.name] = root(sum((b * b for b in before), ZERO))
         elif step.op in JOINS:
             cumulative[step.name] = sum(before, ZERO)
+        if step.op in JOINS:
+            # What comes before contributes its own slack.
+            _compare(step, prefix, cumulative[step.name], 1e-6, composed)
         else:
             own = _own(step, prefix, shapes, slack, composed)
             composed.own[prefix + step.name] = own
@@ -128,12 +133,16 @@ def _own(step: Step, prefix: str, shapes: Shapes, slack: float, composed: Compos
     except NotCoveredError as error:
         composed.failures.append(str(error))
         return ONE.pos_inf()
+    _compare(step, prefix, own, slack, composed)
+    return own
+
+
+def _compare(step: Step, prefix: str, own: Any, slack: float, composed: Composed) -> None:
     if not own <= step.claimed * (1 + slack):
         composed.failures.append(
-            f"the claimed constant {step.claimed!r} of {step.op} {full!r} is not proved; "
+            f"the claimed constant {step.claimed!r} of {step.op} {prefix + step.name!r} is not proved; "
             f"balls prove {float(own.upper())!r}"
         )
-    return own
 
 
 def _branch_constant(step: Step, full: str, shapes: Shapes, slack: float, composed: Composed) -> Any:

@@ -87,11 +87,12 @@ def confirm(path: str | Path, samples: int | None = None, progress: Progress | N
     file = Path(path)
     file = file / "certificate.json" if file.is_dir() else file
     try:
-        with ctx.workprec(PRECISION):
+        # What overflows in float64 is infinite or NaN, and no ball that is not finite confirms anything.
+        with ctx.workprec(PRECISION), np.errstate(all="ignore"):
             return _confirm(file, samples, progress)
     except (VerificationError, NotCoveredError) as error:
         return Confirmation(False, (f"not confirmed: {error}",), 0, 0, float("nan"))
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RecursionError) as error:
         sentence = f"not confirmed: {file.name} or its network is malformed: {type(error).__name__} {error}"
         return Confirmation(False, (sentence,), 0, 0, float("nan"))
 

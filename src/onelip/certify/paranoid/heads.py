@@ -43,7 +43,10 @@ def find_head(graph: Graph, shapes: Shapes, composed: Composed, n_classes: int) 
     name, kept = graph.output, None
     while name != INPUT:
         step = graph.step(name)
-        if step.op == "slice" and step.attributes["axis"] == 0 and kept is None:
+        before = shapes[step.inputs[0]][1:]
+        # A slice of classes, that is of flat entries, however the logits are arranged.
+        flat = math.prod(before) == before[0]
+        if step.op == "slice" and step.attributes["axis"] == 0 and flat and kept is None:
             kept = slice(step.attributes["start"], step.attributes["stop"])
         elif step.op != "reshape":
             break
