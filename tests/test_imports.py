@@ -9,6 +9,7 @@ import pytest
 
 HEAVY = (
     "PIL",
+    "flint",
     "foolbox",
     "jinja2",
     "lightning",

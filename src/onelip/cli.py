@@ -72,11 +72,18 @@ def certify(
 @app.command()
 def verify(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A certificate.json, or the folder that holds one.")],
+    paranoid: Annotated[
+        bool, typer.Option("--paranoid", help="Prove it once more, in ball arithmetic (needs the extra rigorous).")
+    ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Samples for --paranoid, spread evenly; by default what about a minute allows."),
+    ] = None,
 ) -> None:
     """Prove a certificate again from its files alone, with code that shares nothing with the training."""
     from onelip.experiments import verification
 
-    verification.verify(path)
+    verification.verify(path, paranoid=paranoid, samples=samples)
 
 
 @app.command()

@@ -30,6 +30,30 @@ def test_a_certificate_holds_until_a_byte_changes(certificate, capsys):
     assert caught.value.exit_code == 1
 
 
+def test_paranoid_confirms_in_balls_what_holds(certificate, capsys):
+    verification.verify(str(certificate), paranoid=True, samples=3)
+    written = capsys.readouterr().out
+    assert "the certificate holds" in written
+    assert "radii of 3 of 5 samples; of the other 2 samples nothing" in written
+
+
+def test_paranoid_fails_where_something_is_not_confirmed(certificate, monkeypatch):
+    from onelip.certify.paranoid import confirmation
+
+    monkeypatch.setitem(confirmation.COVERED, "semantics", "other")
+    with pytest.raises(CommandFailedError, match="holds in float64, but not confirmed: semantics='real'") as caught:
+        verification.verify(str(certificate), paranoid=True)
+    assert caught.value.exit_code == 1
+
+
+def test_paranoid_options_that_cannot_work(certificate, monkeypatch):
+    with pytest.raises(UserError, match="samples=3 counts only with --paranoid"):
+        verification.verify(str(certificate), samples=3)
+    monkeypatch.setattr(verification.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'onelip\[rigorous\]'"):
+        verification.verify(str(certificate), paranoid=True)
+
+
 def test_a_missing_certificate_is_a_mistake_of_the_user(tmp_path):
     with pytest.raises(UserError, match=r"certificate\.json does not exist"):
         verification.verify(str(tmp_path))

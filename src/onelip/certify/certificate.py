@@ -299,7 +299,7 @@ def load_certificate(path: str | Path) -> Certificate:
             constants=constants,
             created=values["created"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise VerificationError(f"{file} is malformed: {type(error).__name__} {error}") from error
 
 

@@ -43,7 +43,10 @@ def find_head(frozen: Frozen) -> Head:
     name = network.output
     while name != INPUT:
         node = network.node(name)
-        if node.op == "slice" and node.attributes["axis"] == 0 and keep == slice(0, None):
+        shape = facts[name].input_shape
+        # A slice of classes, that is of flat entries, however the logits are arranged.
+        flat = math.prod(shape) == shape[0]
+        if node.op == "slice" and node.attributes["axis"] == 0 and flat and keep == slice(0, None):
             keep = slice(node.attributes["start"], node.attributes["stop"])
         elif node.op != "reshape":
             break

@@ -20,8 +20,8 @@ def test_constants_compose_along_the_graph():
     measured = measure(
         graph(
             step("w", "linear", ["input"], 2.0, {"weight": W}),
-            step("s", "add", ["w", "input"]),
-            step("c", "concatenate", ["s", "w"], axis=0),
+            step("s", "add", ["w", "input"], 3.0),
+            step("c", "concatenate", ["s", "w"], 3.61, axis=0),
         ),
         1e-9,
     )
@@ -32,6 +32,8 @@ def test_constants_compose_along_the_graph():
 
 
 def test_a_claim_below_the_truth_is_refused():
+    with pytest.raises(VerificationError, match=r"claimed constant 1.99 of add 's' could not be proved"):
+        measure(graph(step("s", "add", ["input", "input"], 1.99)), 1e-9)
     with pytest.raises(VerificationError, match=r"claimed constant 1.99 of linear 'w' could not be proved"):
         measure(graph(step("w", "linear", ["input"], 1.99, {"weight": W})), 1e-9)
 

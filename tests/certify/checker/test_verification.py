@@ -340,7 +340,10 @@ NODE = {"name": "n", "op": "relu", "inputs": ["input"], "attributes": {}, "tenso
         (lambda v: v.update(input_shape=[2, 6, -6]), "input_shape is -6"),
         (lambda v: v.update(format="other"), "format='other'"),
         (lambda v: v.pop("nodes"), "malformed"),
-        (lambda v: v["nodes"][1]["attributes"].update(stride=[2, 2]), "conv2d|reshape|concat|matrix"),
+        (
+            lambda v: v["nodes"][1]["attributes"].update(stride=[2, 2]),
+            "conv2d|reshape|concat|matrix|window|input_shape",
+        ),
         (lambda v: v["nodes"][1]["attributes"].update(stride=[0, 1]), "stride of '_1' is 0"),
         (lambda v: v["nodes"][1]["attributes"].update(groups=1.0), "groups of '_1' is 1.0"),
         (lambda v: v["nodes"][1]["attributes"].update(pads=[1, 1]), "list of 4 integers"),

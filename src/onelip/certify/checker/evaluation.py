@@ -88,7 +88,7 @@ def measure(graph: Graph, slack: float) -> Measured:
             values[step.name] = apply_step(measured, step, [exact(x) for x in inputs])[0]
         except VerificationError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
             raise VerificationError(f"{step.op} {step.name!r} is malformed: {error}") from error
         measured.shapes[step.name] = values[step.name].shape[1:]
     return measured
@@ -101,22 +101,36 @@ def _measure_step(measured: Measured, step: Step, inputs: list[Array], slack: fl
             measured.cumulative[step.name] = root(plus(*(times(b, b) for b in before)))
         else:
             measured.cumulative[step.name] = plus(*before)
+        # What comes before contributes its own slack.
+        _compare(step, measured.cumulative[step.name], 1e-6)
         return
     if len(before) != 1:
         raise VerificationError(f"{step.op} {step.name!r} takes one input, not {len(before)}")
-    own = _branch(measured, step, slack) if step.op in BRANCHES else step_constant(step, inputs[0].shape, slack)
+    shape = inputs[0].shape
+    own = _branch(measured, step, shape, slack) if step.op in BRANCHES else step_constant(step, shape, slack)
+    _compare(step, own, slack)
+    measured.own[step.name] = own
+    measured.cumulative[step.name] = times(before[0], own)
+
+
+def _compare(step: Step, own: float, slack: float) -> None:
     if not own <= step.claimed * (1 + slack):
         raise VerificationError(
             f"the claimed constant {step.claimed!r} of {step.op} {step.name!r} could not be proved; "
             f"this checker proves {own!r}"
         )
-    measured.own[step.name] = own
-    measured.cumulative[step.name] = times(before[0], own)
 
 
-def _branch(measured: Measured, step: Step, slack: float) -> float:
+def _branch(measured: Measured, step: Step, shape: Shape, slack: float) -> float:
     if step.branch is None:
         raise VerificationError(f"{step.op} {step.name!r} lacks its branch")
+    # Constants hold for the shape that they are proved for, so it must be the shape that the branch gets.
+    channels = shape[1] // 2 if step.op == "concat_residual" else shape[1]
+    if step.branch.input_shape != (channels, *shape[2:]):
+        raise VerificationError(
+            f"input_shape={step.branch.input_shape} of the branch of {step.name!r} is not the shape of its input, "
+            f"{(channels, *shape[2:])}"
+        )
     branch = measure(step.branch, slack)
     measured.branches[step.name] = branch
     constant = branch.cumulative[step.branch.output]
@@ -217,7 +231,10 @@ def find_head(measured: Measured, n_classes: int, linf: dict[str, float] | None 
     window: slice | None = None
     while name != INPUT:
         step = graph.step(name)
-        if step.op == "slice" and step.attributes["axis"] == 0 and window is None:
+        before = measured.shapes[step.inputs[0]]
+        # A slice of classes, that is of flat entries, however the logits are arranged.
+        flat = math.prod(before) == before[0]
+        if step.op == "slice" and step.attributes["axis"] == 0 and flat and window is None:
             window = slice(step.attributes["start"], step.attributes["stop"])
         elif step.op != "reshape":
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,12 @@ def parse_json(data: bytes, name: str) -> dict[str, Any]:
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
+        values: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in values:
                 raise VerificationError(f"{name} has the key {key!r} twice")
-        return dict(pairs)
+            values[key] = value
+        return values
 
     def finite(text: str) -> float:
         number = float(text)
@@ -112,9 +114,12 @@ def read_bytes(path: Path) -> bytes:
         Its contents.
 
     Raises:
-        VerificationError: If it cannot be read.
+        VerificationError: If it cannot be read, or is no regular file.
     """
     try:
+        # A device or a pipe would be read for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise VerificationError(f"{path} cannot be read: it is not a regular file")
         return path.read_bytes()
     except OSError as error:
         raise VerificationError(f"{path} cannot be read: {error.strerror}") from error

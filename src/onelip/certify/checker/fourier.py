@@ -219,10 +219,15 @@ def series_constant(step: Step, claimed: float) -> float:
         The constant.
 
     Raises:
-        VerificationError: If the norm of the convolution could not be proved.
+        VerificationError: If the norm of the convolution could not be proved, or its padding is neither of zeros nor
+            circular.
     """
     coefficients, pads, dilation = _coefficients(step), step.wholes("pads", 0, 4), step.wholes("dilation", 1, 2)
     weight = step.arrays["weight"]
+    if step.attributes["padding_mode"] not in ("zeros", "circular"):
+        raise VerificationError(f"the norm of {step.name!r} is known for zero and circular padding alone")
+    if step.number("norm") < 0:
+        raise VerificationError(f"the norm {step.number('norm')!r} of the convolution of {step.name!r} is negative")
     extents = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if pads[0] + pads[1] > extents[0] or pads[2] + pads[3] > extents[1]:
         raise VerificationError(f"pads={pads} of {step.name!r} are more than the kernel reaches")

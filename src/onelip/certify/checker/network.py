@@ -171,7 +171,7 @@ def _step(row: dict[str, Any], prefix: str, arrays: Arrays, claims: dict[str, An
         if key in used:
             raise VerificationError(f"the architecture uses {key!r} twice")
         used.add(key)
-        tensors[role] = arrays[key].astype(np.float64)
+        tensors[role] = _double(arrays[key], key)
     if full not in claims:
         raise VerificationError(f"the certificate has no constant for {full!r}")
     branch = None
@@ -180,7 +180,18 @@ def _step(row: dict[str, Any], prefix: str, arrays: Arrays, claims: dict[str, An
     attributes = row["attributes"]
     if not isinstance(attributes, dict):
         raise VerificationError(f"attributes of {full!r} must be an object")
-    return Step(name, row["op"], tuple(row["inputs"]), attributes, tensors, hexadecimal(claims[full]), branch)
+    claimed = hexadecimal(claims[full])
+    if claimed < 0:
+        raise VerificationError(f"the claimed constant {claimed!r} of {full!r} is negative")
+    return Step(name, row["op"], tuple(row["inputs"]), attributes, tensors, claimed, branch)
+
+
+def _double(array: npt.NDArray[Any], key: str) -> Array:
+    result: Array = array.astype(np.float64)
+    # Beyond, the float64 number may be a neighbour of the integer that is stored.
+    if array.dtype == np.int64 and not (np.abs(result) < 2.0**53).all():
+        raise VerificationError(f"{key!r} in the weights holds integers of 2^53 or more, which float64 may round")
+    return result
 
 
 def hexadecimal(text: Any) -> float:

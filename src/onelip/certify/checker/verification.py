@@ -91,11 +91,14 @@ def verify(path: str | Path, progress: Progress | None = None) -> Verification:
     file = Path(path)
     file = file / "certificate.json" if file.is_dir() else file
     try:
-        # What overflows becomes infinite or NaN, and is never confirmed.
+        # What overflows is compared as infinite or as NaN, and so refused.
         with np.errstate(all="ignore"):
             return _verified(file, progress)
     except VerificationError as error:
-        return Verification(False, False, (str(error),), 0, math.nan, math.nan, CONSTANT_TOLERANCE, math.nan)
+        sentence = str(error)
+    except RecursionError:
+        sentence = f"{file} or {ARCHITECTURE} is nested too deeply"
+    return Verification(False, False, (sentence,), 0, math.nan, math.nan, CONSTANT_TOLERANCE, math.nan)
 
 
 def _verified(file: Path, progress: Progress | None) -> Verification:
