@@ -342,7 +342,7 @@ NODE = {"name": "n", "op": "relu", "inputs": ["input"], "attributes": {}, "tenso
         (lambda v: v.pop("nodes"), "malformed"),
         (
             lambda v: v["nodes"][1]["attributes"].update(stride=[2, 2]),
-            "conv2d|reshape|concat|matrix|window|input_shape",
+            "conv2d|reshape|concat|matrix|input_shape",
         ),
         (lambda v: v["nodes"][1]["attributes"].update(stride=[0, 1]), "stride of '_1' is 0"),
         (lambda v: v["nodes"][1]["attributes"].update(groups=1.0), "groups of '_1' is 1.0"),
