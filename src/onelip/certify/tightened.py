@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -88,7 +89,8 @@ def tightened(network: Network, segments: Sequence[Segment]) -> Tightened:
 
     Args:
         network: The network with the constants of its nodes.
-        segments: Runs that were proved in its graph; those that a checker does not know are left out.
+        segments: Runs that were proved in its graph; those that a checker does not know, or whose nodes do not follow
+            each other in the frozen network, are left out.
 
     Returns:
         The constants.
@@ -97,7 +99,8 @@ def tightened(network: Network, segments: Sequence[Segment]) -> Tightened:
     kept = []
     for segment in segments:
         names = tuple(name for name in segment.nodes if name in known)
-        if all(known[name].op in DENSE_OPS for name in names):
+        chained = all(known[after].inputs == (name,) for name, after in pairwise(names))
+        if chained and all(known[name].op in DENSE_OPS for name in names):
             kept.append(Segment(segment.source, names, segment.mixed, segment.radii, segment.bound, segment.widths))
     ends = {segment.nodes[-1]: segment for segment in kept}
     constants = {INPUT: EXACT_ONE}

@@ -171,7 +171,7 @@ class Certify(Section):
 
 
 class Attack(Section):
-    """Projected gradient descent in l2 on `samples` images of the test split."""
+    """Projected gradient descent, in the norm of the certificate, on `samples` images of the test split."""
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
     steps: PositiveInt = 40

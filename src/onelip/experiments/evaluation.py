@@ -125,6 +125,7 @@ def attack_certified(
             samples.labels,
             options.radii,
             attack=attack,
+            norm=certified.certificate.norm,
             certified=radii,
             steps=options.steps,
             restarts=options.restarts,
@@ -133,7 +134,7 @@ def attack_certified(
         )
     result = {
         "attack": attack,
-        "norm": "l2",
+        "norm": certified.certificate.norm,
         "steps": options.steps,
         "restarts": options.restarts,
         "samples": len(samples),

@@ -44,6 +44,7 @@ def relax_certified(certified: Certified, options: Certify, folder: RunFolder) -
                 labels,
                 radius,
                 method=options.relaxation,
+                norm=certificate.norm,
                 # Constants that are estimates would make this one, too.
                 constants=certificate.proved,
             )
@@ -51,7 +52,7 @@ def relax_certified(certified: Certified, options: Certify, folder: RunFolder) -
             progress(done, len(options.radii))
     result = {
         "method": options.relaxation,
-        "norm": "l2",
+        "norm": certificate.norm,
         "samples": len(labels),
         "certified": shares,
         "seconds": round(time.perf_counter() - began, 3),

@@ -28,9 +28,7 @@ def show_results(folder: RunFolder) -> None:
     say(f"{results['split']} split; Lipschitz constant ({norm}) <= {upper_text(bound['value'])} ({word})")
     say(f"semantics {semantics}: {MEANINGS[semantics]}")
     table = Table()
-    # The search is in l2; within the same radius it stays inside of the ball in l_inf.
-    attacked = f"accuracy under {'' if norm == 'l2' else 'l2 '}attack"
-    for column in (f"{norm} radius", "certified accuracy", *middle, attacked):
+    for column in (f"{norm} radius", "certified accuracy", *middle, "accuracy under attack"):
         table.add_column(column, justify="right")
     table.add_row("0", share_text(results["accuracy"]), *([""] * len(middle)), "")
     for radius in sorted({*results["certified"], *results["attacked"]}, key=float):

@@ -219,3 +219,10 @@ def test_slack_loosens_the_bound_by_no_more(slack: float) -> None:
     kernel = torch.randn(8, 8, 3, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     top = _supremum(kernel, (1, 1), (1, 1), 1)
     assert top * (1 - 1e-12) <= conv_norm_bound(kernel, slack=slack).value <= top * (1 + slack + SUPREMUM_GAP)
+
+
+def test_an_aim_far_above_the_norm_of_subnormal_weights():
+    kernel = torch.full((2, 2, 3, 3), 2.0**-1070, dtype=torch.float64)
+    bound = conv_norm_bound(kernel, at_least=1.0)
+    assert bound.proved
+    assert 2.0**-1066 <= bound.value <= 1

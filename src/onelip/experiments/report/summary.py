@@ -22,6 +22,12 @@ SHARE_TOLERANCE = 1e-12
 
 Shown = Mapping[str, Any]
 
+_ATTACKS = {
+    "pgd": "projected gradient descent",
+    "apgd-ce": "auto-PGD on the cross-entropy",
+    "apgd-t": "targeted auto-PGD",
+}
+
 
 def violations(record: RunRecord, gallery: Gallery | None) -> list[str]:
     """Look for attacks that beat the certificate, which cannot happen if both are right.
@@ -174,10 +180,9 @@ def attack_summary(record: RunRecord) -> Shown | None:
     n_certified = len(record.certificate.radii) if record.certificate is not None else attack["samples"]
     partial = attack["samples"] < n_certified
     which = f"{attack['samples']:,} of the {n_certified:,} images" if partial else f"all {attack['samples']:,} images"
-    text = (
-        f"Attack: l2 projected gradient descent on {which}, {attack['steps']} steps, {attack['restarts']} random "
-        f"start{'s' if attack['restarts'] != 1 else ''} at each radius."
-    )
+    method = f"{attack['norm']} {_ATTACKS[attack.get('attack', 'pgd')]}"
+    starts = f"{attack['restarts']} random start{'s' if attack['restarts'] != 1 else ''}"
+    text = f"Attack: {method} on {which}, {attack['steps']} steps, {starts} at each radius."
     if partial:
         text += f" Their clean accuracy is {share_text(attack['clean_on_same'])}."
     return {"text": text, "partial": partial}

@@ -77,7 +77,9 @@ def conv_norm_bound(
         return Bound(0.0, True, "zero")
     x, exponent = power_of_two_scale(x)
     # Less than what `at_least` squares to, for the roundings on the way back.
-    aim = Aim(math.ldexp(at_least, -exponent) ** 2 * (1 - 1e-12), slack)
+    # No norm of x is near 2^400, so a larger aim is no other one.
+    fraction, power = math.frexp(at_least)
+    aim = Aim(math.ldexp(fraction, min(power - exponent, 400)) ** 2 * (1 - 1e-12), slack)
     value, method = _squared_bound(x, stride, dilation, groups, aim)
     return scaled_bound(sqrt_up(value), exponent, method)
 
