@@ -67,4 +67,4 @@ def test_norm_and_semantics_are_shown(tmp_path, capsys):
     assert "Lipschitz constant (linf) <= 1.0000000 (proved)" in out
     assert "semantics executed-float64: what any float64 evaluation of the frozen operations computes" in out
     assert "linf radius" in out
-    assert "l2" in out
+    assert "accuracy under attack" in out
