@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.certify.networks import around, rich, small
+from tests.certify.networks import around, rich, small, volumes
 from torch import nn
 
 from onelip.certify.executed import growth_of
@@ -26,7 +26,7 @@ def local_error(node, inputs):
     return _RULES[node.op](node, inputs)[1]
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_local_errors_grow_by_no_more_than_the_slope(build):
     network = freeze(build(), (2, 6, 6)).network
     growth = growth_of(network)
@@ -45,7 +45,7 @@ def test_local_errors_grow_by_no_more_than_the_slope(build):
             assert bool((there <= allowed * (1 + 1e-6) + 2 * TINY).all()), (node.op, size, there / allowed)
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_slopes_are_not_much_larger_than_needed(build):
     network = freeze(build(), (2, 6, 6)).network
     growth = growth_of(network)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.certify.checker.test_evaluation import graph, step
-from tests.certify.networks import around, rich, small
+from tests.certify.networks import around, rich, small, volumes
 
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.evaluation import BRANCHES, apply_step, measure
@@ -38,7 +38,7 @@ def test_no_operation_is_missing():
     assert set(OPERATIONS) == KNOWN
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_local_errors_grow_by_no_more_than_the_slope(build):
     plain = measured(build())
     executed = execute(plain)
@@ -55,7 +55,7 @@ def test_local_errors_grow_by_no_more_than_the_slope(build):
             assert (there <= allowed * (1 + 1e-6) + 2.0**-499).all(), (part.op, size)
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_growth_is_about_that_of_the_prover(build):
     model = build()
     theirs = growth_of(freeze(model, (2, 6, 6)).network).value
