@@ -42,6 +42,6 @@ def test_an_estimate_stays_one_when_it_is_tightened() -> None:
 
 def test_linf_and_negative_steps() -> None:
     dense = nn.Sequential(nn.Linear(4, 8), L.MaxMin(), nn.Linear(8, 3))
-    assert lipschitz_bound(dense, (4,), "linf").tightened is None
+    assert lipschitz_bound(dense, (4,), norm="linf").tightened is None
     with pytest.raises(ValueError, match="search_steps=-1 in lipschitz_bound"):
         lipschitz_bound(dense, (4,), search_steps=-1)

@@ -43,7 +43,31 @@ def _images():
     return frozen(model, (2, 6, 6))
 
 
-NETWORKS = {"activations": _activations, "images": _images, "small": lambda: frozen(small(), (2, 6, 6))}
+class Largest(nn.Module):
+    """Maxima along other axes than the last two."""
+
+    def forward(self, x):
+        return torch.cat([x.amax(1).flatten(1), x.amax((1, 2)), x.amax((1, 2, 3), keepdim=True).flatten(1), -x.amin(2).flatten(1)], -1)
+
+
+def _volumes():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv3d(2, 2, 2, padding=1),
+        nn.MaxPool3d(2, 1),
+        nn.Flatten(2),
+        nn.MaxPool1d(3, 2),
+        nn.ReplicationPad1d(1),
+        nn.Linear(10, 12),
+        nn.Unflatten(2, (3, 4)),
+        nn.AdaptiveAvgPool2d((2, 3)),
+        Largest(),
+        nn.Linear(16, 3),
+    )
+    return frozen(model, (2, 3, 3, 2))
+
+
+NETWORKS = {"activations": _activations, "images": _images, "volumes": _volumes, "small": lambda: frozen(small(), (2, 6, 6))}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -67,7 +91,7 @@ def test_every_operation_with_a_rewriting_is_rewritten_here_or_as_an_affine_map(
     used = {node.op for make in NETWORKS.values() for node in make().nodes}
     rewritings = {
         "abs", "beta_abs", "concat_residual", "gradient_residual1d", "gradient_residual2d", "group_sort", "leaky_relu",
-        "maxmin", "maxout", "prelu", "relu", "sandwich1d", "window_max",
+        "max_windows", "maxmin", "maxout", "prelu", "relu", "sandwich1d",
     }  # fmt: skip
     assert rewritings <= used
     assert rewritings <= set(relaxable_operations())
@@ -77,6 +101,15 @@ def test_shape_and_size():
     program = rewrite(NETWORKS["images"]())
     assert program.output_shape == (3,)
     assert program.largest == 8 * 36
+
+
+def test_single_numbers_without_an_axis_are_refused():
+    class Number(nn.Module):
+        def forward(self, x):
+            return x.amax(1).unsqueeze(1) * 2
+
+    with pytest.raises(UnrelaxableOperation, match="a number without an axis"):
+        rewrite(frozen(Number(), (4,)))
 
 
 @pytest.mark.parametrize("layer", [L.HouseHolder(4), L.GroupSort(4), L.SoftHuber(0.1)])
