@@ -69,7 +69,7 @@ class Judge:
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
         self.norm: Norm = getattr(certificate, "norm", "l2")
-        self.executed = getattr(certificate, "semantics", "real") == "executed-float64"
+        self.executed = certificate.semantics == "executed-float64"
         self.pixels = torch.from_numpy(to_pixels(certificate.images, certificate.scale)).double()
         self.labels = torch.from_numpy(certificate.labels)
         self.radii = torch.from_numpy(certificate.radii.astype(np.float64))

@@ -296,8 +296,8 @@ _COPYING = (
 _ENTRYWISE = (
     nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Tanhshrink, nn.Softplus, nn.Softsign, nn.Softshrink, nn.LogSigmoid, nn.CELU,
     nn.Sigmoid, nn.SiLU, nn.Mish, nn.SELU, nn.Hardswish, nn.Hardsigmoid, nn.GELU, nn.ELU, nn.LeakyReLU, nn.RReLU,
-    nn.PReLU, nn.Threshold, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, layers.Scale, layers.Normalize,
-    layers.BatchLipNorm,
+    nn.PReLU, nn.Threshold, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, layers.Scale,
+    layers.Normalize, layers.BatchLipNorm,
 )  # fmt: skip
 """Classes that map each entry by itself, and so have the same constant in every norm."""
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from tests.certify.networks import samples, small
-from tests.certify.relaxation.dense import frozen
+from tests.certify.relaxation.dense import frozen, points_of_ball
 from torch import nn
 
 from onelip import layers as L
-from onelip.certify.forward import evaluate
+from onelip.certify.forward import evaluate, evaluate_nodes
 from onelip.certify.relaxation import UnrelaxableOperation
 from onelip.certify.relaxation.backward import Enclosures
 from onelip.certify.relaxation.program import relaxable_operations, rewrite
@@ -47,7 +47,10 @@ class Largest(nn.Module):
     """Maxima along other axes than the last two."""
 
     def forward(self, x):
-        return torch.cat([x.amax(1).flatten(1), x.amax((1, 2)), x.amax((1, 2, 3), keepdim=True).flatten(1), -x.amin(2).flatten(1)], -1)
+        return torch.cat(
+            [x.amax(1).flatten(1), x.amax((1, 2)), x.amax((1, 2, 3), keepdim=True).flatten(1), -x.amin(2).flatten(1)],
+            -1,
+        )
 
 
 def _volumes():
@@ -67,7 +70,12 @@ def _volumes():
     return frozen(model, (2, 3, 3, 2))
 
 
-NETWORKS = {"activations": _activations, "images": _images, "volumes": _volumes, "small": lambda: frozen(small(), (2, 6, 6))}
+NETWORKS = {
+    "activations": _activations,
+    "images": _images,
+    "volumes": _volumes,
+    "small": lambda: frozen(small(), (2, 6, 6)),
+}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -85,6 +93,28 @@ def test_at_radius_0_boxes_and_functionals_are_the_value(name):
         assert torch.allclose(box.lower, box.upper, atol=1e-9)
         rows = torch.eye(output.shape[1], dtype=torch.float64)[None]
         assert torch.allclose(found.lower_bounds(program.output, rows), output, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("radius", [0.02, 0.5])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_point_of_the_ball_leaves_the_boxes_or_is_below_a_functional(name, radius):
+    network = NETWORKS[name]()
+    program = rewrite(network)
+    x = samples(network.input_shape, 2).double()
+    size = torch.full((2,), radius, dtype=torch.float64)
+    region = make_region(program, values_at(program, x), size, "l2", False)
+    found = Enclosures(program, region, "crown", "adaptive", False)
+    found.enclose()
+    rows = torch.randn(1, 5, *program.output_shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    bounds = found.lower_bounds(program.output, rows)
+    for points in points_of_ball(x, radius, "l2", 40).unbind(1):
+        values = evaluate_nodes(network, points)
+        for step in program.steps:
+            if step.name in values:
+                y, box = values[step.name][0], found.boxes[step.name]
+                assert bool(((y >= box.lower - 1e-9) & (y <= box.upper + 1e-9)).all()), step.name
+        output = values[network.output][0]
+        assert bool(((output[:, None] * rows).flatten(2).sum(2) >= bounds - 1e-9).all())
 
 
 def test_every_operation_with_a_rewriting_is_rewritten_here_or_as_an_affine_map():

@@ -202,7 +202,8 @@ def _window_norm(step: Step, shape: Shape, constant: float) -> float:
     return constant * gamma(shape[-1] + shape[-2] + 5)
 
 
-_RULES: dict[str, Callable[[Step, Shape, float], float]] = dict.fromkeys(FUNCTIONS, _function) | {
+_RULES: dict[str, Callable[[Step, Shape, float], float]] = {
+    **dict.fromkeys(FUNCTIONS, _function),
     "center": _center,
     "circular_conv_transpose2d": _adjoint,
     "conv1d": _correlation,

@@ -253,8 +253,9 @@ def _sandwich1d(writer: _Writer, node: Node) -> None:
 
 def _max_windows(writer: _Writer, node: Node) -> None:
     # Windows of the last axes, from the first that windows are along, as positions in all of these together.
-    shape, along = writer.shapes[node.inputs[0]], dict(
-        zip(node.attributes["axes"], node.attributes["windows"], strict=True)
+    shape, along = (
+        writer.shapes[node.inputs[0]],
+        dict(zip(node.attributes["axes"], node.attributes["windows"], strict=True)),
     )
     first = min(along)
     windows, after = [[0]], list(shape[:first])
