@@ -77,7 +77,7 @@ def conv_norm_bound(
         return Bound(0.0, True, "zero")
     x, exponent = power_of_two_scale(x)
     # Less than what `at_least` squares to, for the roundings on the way back.
-    fits = math.frexp(at_least)[1] - exponent < 500
+    fits = not at_least or math.frexp(at_least)[1] - exponent < 500
     aim = Aim((math.ldexp(at_least, -exponent) if fits else 2.0**500) ** 2 * (1 - 1e-12), slack)
     value, method = _squared_bound(x, stride, dilation, groups, aim)
     return scaled_bound(sqrt_up(value), exponent, method)
