@@ -8,7 +8,7 @@ from torch import nn
 from onelip import layers as L
 from onelip.bounds import UnknownLipschitzConstant, lipschitz_bound, register_bound
 from onelip.bounds.linf_modules import conv_linf_bound, linear_linf_bound
-from onelip.bounds.registry import has_module_rule
+from onelip.bounds.registry import _MODULES, has_module_rule
 from onelip.layers.conv_arguments import conv_arguments
 from onelip.linalg import Bound
 
@@ -157,3 +157,8 @@ def test_users_can_register_rules():
     assert lipschitz_bound(nn.Sequential(Doubled()), (3,), norm="linf").layers[0].bound.method == "by hand"
     with pytest.raises(ValueError, match="norm='linfty' in register_bound"):
         register_bound(Doubled, lambda module, shape: Bound(2.0, True, "by hand"), norm="linfty")
+
+
+def test_whatever_module_of_torch_has_a_constant_in_l2_has_one_here():
+    kinds = {kind for kind in _MODULES["l2"] if kind.__module__.startswith("torch.")}
+    assert kinds <= set(_MODULES["linf"])

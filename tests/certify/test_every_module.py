@@ -10,6 +10,7 @@ from onelip.bounds.refusals import reason
 from onelip.certify import UncertifiableOperation, certify, verify
 from onelip.certify.checker import evaluation, network
 from onelip.certify.checker.files import canonical, parse_json
+from onelip.certify.checker.linf import linf_constants
 from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate
 from onelip.certify.records import named_tensors, to_json
@@ -33,7 +34,7 @@ def built(case):
 
 
 def steepest(model, points):
-    """Largest singular value of the Jacobian at each of a few points: a lower bound of the constant.
+    """Largest singular value, and largest absolute row sum, of Jacobians at a few points: lower bounds of constants.
 
     As many copies of a point as there are outputs, and one gradient each, give the whole Jacobian in one pass.
     """
@@ -42,7 +43,8 @@ def steepest(model, points):
     copies = points.repeat_interleave(outputs, 0).requires_grad_()
     y = model(copies.clone()).reshape(len(points), outputs, outputs)
     (rows,) = torch.autograd.grad(y, copies, torch.eye(outputs, dtype=y.dtype).expand_as(y))
-    return float(torch.linalg.matrix_norm(rows.reshape(len(points), outputs, -1), 2).max())
+    jacobians = rows.reshape(len(points), outputs, -1)
+    return float(torch.linalg.matrix_norm(jacobians, 2).max()), float(jacobians.abs().sum(2).max())
 
 
 def sample_points(shape):
@@ -53,13 +55,15 @@ def sample_points(shape):
 
 
 def checked(network_of_ours, x):
-    """What the checker makes of a frozen network: its constant, and the output with its error."""
+    """What the checker makes of a frozen network: its constants in l2 and l_inf, and the output with its error."""
     arrays = {name: tensor.numpy() for name, tensor in named_tensors(network_of_ours)}
     description = parse_json(canonical(to_json(network_of_ours)), "architecture")
     claims = {node.name: float(node.constant).hex() for node in network_of_ours.nodes}
     measured = evaluation.measure(network.read_graph(description, arrays, claims), 1e-8)
     y, error = evaluation.evaluate(measured, x.numpy())
-    return measured.cumulative[measured.graph.output], torch.from_numpy(y), torch.from_numpy(error)
+    output = measured.graph.output
+    constants = measured.cumulative[output], linf_constants(measured)[output]
+    return constants, torch.from_numpy(y), torch.from_numpy(error)
 
 
 def assert_close(y, error, expected):
@@ -75,7 +79,7 @@ def test_module_is_bounded_and_certified(case):
     frozen = freeze(model, case.shape)
     bound = frozen.analysis.total
     assert bound.proved
-    true = steepest(model, points)
+    true, row_sum = steepest(model, points)
     assert true <= bound.value * (1 + ROUNDING)
     if case.slack is not None:
         assert bound.value <= true * case.slack
@@ -84,10 +88,16 @@ def test_module_is_bounded_and_certified(case):
     y, error = evaluate(frozen.network, points.clone())
     assert_close(y, error, expected)
     assert float(error.max()) < 1e-7
-    constant, y, error = checked(frozen.network, points)
+    (constant, in_linf), y, error = checked(frozen.network, points)
     assert constant <= bound.value * (1 + 1e-6)
     assert true <= constant * (1 + ROUNDING)
     assert_close(y, error, expected)
+    linf = lipschitz_bound(model, case.shape, norm="linf")
+    assert linf.proved
+    assert row_sum <= min(in_linf, linf.value) * (1 + ROUNDING)
+    assert in_linf <= linf.value * (1 + 1e-6)
+    if case.slack is not None:
+        assert linf.value <= row_sum * case.slack
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -111,15 +121,18 @@ def test_certificates_of_whole_networks_hold(group, tmp_path):
 def test_what_is_bounded_only(case):
     model = built(case)
     bound = lipschitz_bound(model, case.shape)
-    assert steepest(model, sample_points(case.shape)[:2]) <= bound.value * (1 + ROUNDING)
+    true, row_sum = steepest(model, sample_points(case.shape)[:2])
+    assert true <= bound.value * (1 + ROUNDING)
+    assert row_sum <= lipschitz_bound(model, case.shape, norm="linf").value * (1 + ROUNDING)
     with pytest.raises(ValueError, match="cannot be"):
         freeze(model, case.shape)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_what_is_refused_with_a_reason(case):
-    with pytest.raises(UnknownLipschitzConstant, match=r"has no known Lipschitz constant: .{15,}; give it one"):
-        lipschitz_bound(case.build(), case.shape)
+    for norm in ("l2", "linf"):
+        with pytest.raises(UnknownLipschitzConstant, match=r"has no known Lipschitz constant: .{15,}; give it one"):
+            lipschitz_bound(case.build(), case.shape, norm=norm)
 
 
 def test_no_class_of_torch_is_passed_over():

@@ -225,12 +225,25 @@ def test_networks_that_might_overflow_have_no_radius(numbers):
     assert (certificate.radii[0] == 0) == too_large
 
 
+class Divided(nn.Module):
+    def __init__(self, number):
+        super().__init__()
+        self.register_buffer("number", torch.full((1, 1), number, dtype=torch.float64))
+
+    def forward(self, x):
+        return x / self.number
+
+
 @pytest.mark.parametrize(
     "model",
     [
         L.Normalize([0.0, 0.0], [1e-70, 1.0], dtype=torch.float64),
         nn.Sequential(L.L2NormPool2d(2), L.Scale(2.0**300)),
         L.SoftHuber(1e-300),
+        nn.Softplus(1e-70, 40),
+        nn.Sequential(Divided(1.0), nn.CELU(1e-70)),
+        Divided(1e-70),
+        nn.Sequential(nn.LPPool2d(1, 2), L.Scale(1e-30), Divided(2.0**-201)),
     ],
 )
 def test_numbers_out_of_range_are_seen(model):

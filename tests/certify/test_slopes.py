@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.certify.networks import around, rich, small
+from tests.certify.networks import around, rich, small, volumes
 from torch import nn
 
 from onelip.certify.executed import growth_of
@@ -15,8 +15,15 @@ from onelip.certify.values import TINY
 from onelip.linalg import gamma
 
 
+def operations(network):
+    inner = (operations(node.branch) for node in network.nodes if node.branch is not None)
+    return {node.op for node in network.nodes}.union(*inner)
+
+
 def test_no_operation_is_missing():
     assert set(SLOPES) == set(OPERATIONS)
+    tried = (operations(freeze(build(), (2, 6, 6)).network) for build in (small, rich, around, volumes))
+    assert set().union(*tried) == set(OPERATIONS)
 
 
 def local_error(node, inputs):
@@ -26,7 +33,7 @@ def local_error(node, inputs):
     return _RULES[node.op](node, inputs)[1]
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_local_errors_grow_by_no_more_than_the_slope(build):
     network = freeze(build(), (2, 6, 6)).network
     growth = growth_of(network)
@@ -45,7 +52,7 @@ def test_local_errors_grow_by_no_more_than_the_slope(build):
             assert bool((there <= allowed * (1 + 1e-6) + 2 * TINY).all()), (node.op, size, there / allowed)
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_slopes_are_not_much_larger_than_needed(build):
     network = freeze(build(), (2, 6, 6)).network
     growth = growth_of(network)
@@ -77,3 +84,18 @@ def test_long_series_have_no_slope():
     attributes = {"coefficients": [1.0, 1.0], "norm": 1.0}
     weight = torch.zeros(1, 2**13 + 1, 1, 1)
     assert rounding_slope(Node("s", "skew_series2d", (INPUT,), attributes, {"weight": weight}), (1, 2, 2)) == math.inf
+
+
+def test_functions_of_long_axes_have_no_slope():
+    node = Node("s", "softmax", (INPUT,), {"axis": 0}, {}, 0.5)
+    assert rounding_slope(node, (8,)) == pytest.approx(gamma(40) + gamma(32) / 2, rel=1e-8)
+    assert rounding_slope(node, (2**20,)) == math.inf
+
+
+def test_slopes_of_functions_and_sums_by_hand():
+    assert rounding_slope(Node("g", "gelu", (INPUT,), {}, {}, 1.129), (8,)) == pytest.approx(gamma(16), rel=1e-8)
+    assert rounding_slope(Node("t", "tanh", (INPUT,), {}, {}, 1.0), (8,)) == pytest.approx(gamma(9), rel=1e-8)
+    index = torch.tensor([0.0, 2.0, 0.0, -1.0])
+    put = Node("p", "put", (INPUT,), {"shape": [3]}, {"index": index}, math.sqrt(2))
+    assert rounding_slope(put, (4,)) == pytest.approx(math.sqrt(2) * gamma(3), rel=1e-8)
+    assert rounding_slope(replace(put, tensors={"index": -torch.ones(4)}), (4,)) == 0

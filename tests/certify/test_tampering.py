@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 
@@ -19,6 +20,7 @@ from torch import nn
 from onelip import layers as L
 from onelip.certify import certify, verify
 from onelip.certify.checker import verification
+from onelip.certify.checker.claims import claim
 from onelip.certify.checker.files import canonical
 from onelip.certify.paranoid import confirm, confirmation
 
@@ -238,10 +240,10 @@ ARCHITECTURES = [
     lambda v: node(v, 3)["branch"].update(input_shape=[9]),
     lambda v: node(v, 3)["branch"].update(output="input"),
     lambda v: node(v, 3)["branch"]["nodes"].append(node(v, 3)["branch"]["nodes"][0]),
-    lambda v: node(v, 4)["attributes"].update(row_scales=[BIG] * 3),
-    lambda v: node(v, 4)["attributes"].update(row_scales="half"),
-    lambda v: node(v, 4)["attributes"].update(rows=[[2, 1]] * 3),
-    lambda v: node(v, 4)["attributes"].update(columns=[]),
+    lambda v: node(v, 4)["attributes"].update(axes=[BIG, 2]),
+    lambda v: node(v, 4)["attributes"].update(axes="half"),
+    lambda v: node(v, 4)["attributes"].update(axes=[1, 1]),
+    lambda v: node(v, 4)["attributes"].update(axes=[]),
     lambda v: node(v, 5)["attributes"].update(shape=[-1]),
     lambda v: node(v, 5)["attributes"].update(shape=[6, 6, 1, 1]),
     lambda v: node(v, 6)["tensors"].update(weight="_6.bias", bias="_6.weight"),
@@ -313,9 +315,12 @@ def test_radii_above_what_can_be_proved_by_one_unit_are_refused(tmp_path):
 
 
 def set_radius(folder, index, radius):
-    values = json.loads((folder / "certificate.json").read_text())
-    values["radii"][index] = float(radius).hex()
-    seal(folder, values)
+    def nearest(values):
+        # The class that is reached first; the others stay as far away as they were.
+        row = values["class_radii"][index]
+        row[row.argmin()] = radius
+
+    reseal(folder, lambda v: v["radii"].__setitem__(index, float(radius).hex()), samples=nearest)
 
 
 def accepted(folder, index, radius):
@@ -330,7 +335,10 @@ def test_smaller_claims_are_true_as_well(folder):
             radii = [float.fromhex(r) for r in values["radii"]]
             assert share == np.mean([r > float(key) for r in radii])
 
-    reseal(folder, smaller)
+    def shrink(values):
+        values["class_radii"] = np.where(values["class_radii"] < 1e12, values["class_radii"] * 0.99, 1e12)
+
+    reseal(folder, smaller, samples=shrink)
     assert verify(folder).ok
     assert confirm(folder).ok
 
@@ -381,6 +389,7 @@ def test_weights_of_another_architecture(folder, tiny):
 def test_other_labels(folder):
     def edit(values):
         values["labels"] = (values["labels"] + 1) % 4
+        values["class_radii"] = np.roll(values["class_radii"], 1, axis=1).copy()
 
     def claims(values):
         values["labels"] = [(n + 1) % 4 for n in values["labels"]]
@@ -412,7 +421,6 @@ def test_a_negative_constant_does_not_cancel_another(tmp_path):
         values["head"]["constant"] = (float.fromhex(values["head"]["constant"]) * factor).hex()
         values["lipschitz"]["value"] = (float.fromhex(values["lipschitz"]["value"]) * factor).hex()
         values["lipschitz"]["decimal"] = float.fromhex(values["lipschitz"]["value"])
-        values["radii"] = [(float.fromhex(r) / factor / 1.001).hex() for r in values["radii"]]
         assert len(constants) >= 3
         finish(values)
 
@@ -432,12 +440,17 @@ def test_every_lowered_constant_is_seen(tmp_path, name):
 
 def finish(values):
     """Make everything follow from forged radii and constants."""
-    from onelip.certify.checker.verification import claim
-
     radii = np.array([float.fromhex(r) for r in values["radii"]])
     right = np.array(values["labels"]) == np.array(values["predictions"])
     values["certified_accuracy"] = {k: float((radii > float(k)).mean()) for k in values["certified_accuracy"]}
-    values["claim"] = claim(True, float.fromhex(values["lipschitz"]["value"]), right, radii)
+    pixels = tuple(map(float, re.search(r"pixels from (\S+) to (\S+),", values["claim"]).groups()))
+    constant, names = float.fromhex(values["lipschitz"]["value"]), {n: values[n] for n in ("norm", "semantics")}
+    values["claim"] = claim(True, constant, right, radii, pixels, **names)
+
+
+def vanishing(values):
+    """Claim no radius against any other class."""
+    values["class_radii"] = np.where(values["class_radii"] < 1e12, 0.0, 1e12)
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate"])
@@ -449,7 +462,7 @@ def test_a_series_is_not_skew_under_other_padding(tmp_path, mode):
         step["attributes"]["padding_mode"] = mode
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)))
+    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)), samples=vanishing)
     assert "padding" in refused(folder)
 
 
@@ -461,7 +474,7 @@ def test_a_series_with_a_negative_norm(tmp_path):
         step["attributes"]["norm"] = -step["attributes"]["norm"]
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)))
+    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)), samples=vanishing)
     assert "negative" in refused(folder) or "could not be proved" in refused(folder)
 
 

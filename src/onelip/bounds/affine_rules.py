@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onelip.bounds.registry import Refused, largest, register_bound, register_modules
+from onelip.bounds.registry import NORMS, Refused, largest, register_bound, register_modules
 from onelip.linalg import Bound, divide_up, down, matrix_norm_bound
 
 
@@ -67,8 +67,10 @@ def _bilinear(module: Any, _: tuple[int, ...]) -> Bound:
 
 register_bound(nn.Linear, _linear_module)
 register_modules(_batch_norm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-register_modules(
-    _own_statistics, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.RMSNorm
-)
-register_bound(nn.MultiheadAttention, _attention)
-register_bound(nn.Bilinear, _bilinear)
+for _norm in NORMS:
+    register_modules(
+        _own_statistics, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+        nn.RMSNorm, norm=_norm,
+    )  # fmt: skip
+    register_bound(nn.MultiheadAttention, _attention, norm=_norm)
+    register_bound(nn.Bilinear, _bilinear, norm=_norm)

@@ -227,14 +227,15 @@ UNCHANGED = (
     F.pixel_unshuffle, torch.pixel_unshuffle, F.channel_shuffle, "float", "double", "to", "type_as", "diagonal",
 )  # fmt: skip
 
-_WITHIN = (
+ALONG = (
     torch.flip, "flip", "amax", "amin", torch.amax, torch.amin, torch.max, "max", torch.min, "min",
 )  # fmt: skip
+"""Along axes of a sample, or the extrema of two values."""
 
 
 def _register() -> None:
     register_calls(_unchanged, *UNCHANGED)
-    register_calls(_along, *_WITHIN)
+    register_calls(_along, *ALONG)
     register_calls(_rolled, torch.roll, "roll")
     register_calls(_sorted, torch.sort, "sort")
     register_calls(_sum, operator.add, operator.iadd, torch.add, "add", "add_")

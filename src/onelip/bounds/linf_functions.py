@@ -10,11 +10,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onelip.bounds.function_rules import UNCHANGED
-from onelip.bounds.linf_modules import conv_linf_bound, linear_linf_bound, row_sum_bound
-from onelip.bounds.registry import Call, Operand, Refused, call_rule, known, largest, plain, register_calls
-from onelip.bounds.windows import pair
-from onelip.linalg import UNIT_ROUNDOFF, Bound, divide_up, multiply_up
+from onelip.bounds.convolution_rules import (
+    CONVOLUTIONS,
+    TRANSPOSED,
+    call_convolution,
+    call_transposed,
+    stored_weight,
+)
+from onelip.bounds.function_rules import ALONG, UNCHANGED
+from onelip.bounds.linf_modules import (
+    convolution_linf_bound,
+    linear_linf_bound,
+    log_softmax_linf_constant,
+    power_pool_linf_bound,
+    resize_linf_bound,
+    row_sum_bound,
+    separable_linf_bound,
+    transposed_linf_bound,
+)
+from onelip.bounds.pooling_functions import (
+    ADAPTIVE,
+    ADAPTIVE_LARGEST,
+    AVERAGES,
+    LARGEST,
+    POWERS,
+    avg_options_of_call,
+    fold_options_of_call,
+    power_options_of_call,
+)
+from onelip.bounds.pooling_rules import avg_pool_matrices
+from onelip.bounds.registry import Call, Operand, Refused, call_rule, known, largest, register_calls
+from onelip.bounds.resize_rules import resize_of_call
+from onelip.bounds.windows import unfold_repeats
+from onelip.linalg import UNIT_ROUNDOFF, Bound, divide_up
 
 
 def _scaled(own: Callable[[Call, Tensor], Bound]) -> Callable[[Call], Bound]:
@@ -31,13 +59,15 @@ def _bounds(call: Call) -> list[Bound]:
 
 
 def _sum(call: Call) -> Bound:
-    # Broadcasting copies entries, which the maximum norm does not see. Which summand alpha multiplies does not matter
-    # if each is counted with the larger factor.
-    factor = known(max(1.0, abs(float(call.kwargs.get("alpha", 1)))), "alpha")
-    first, *others = _bounds(call)
-    total = first.then(factor)
-    for part in others:
-        total = total.plus(part.then(factor))
+    # Broadcasting copies entries, which the maximum norm does not see. It is the second summand that alpha multiplies.
+    alpha = abs(float(call.kwargs.get("alpha", 1)))
+    second = call.args[1] if len(call.args) > 1 else call.kwargs.get("other")
+    parts = _bounds(call)
+    if alpha != 1 and call.signals()[-1] is second:
+        parts[-1] = parts[-1].then(known(alpha, "alpha"))
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
     return total
 
 
@@ -84,46 +114,16 @@ def _matrix_product(call: Call, value: Tensor) -> Bound:
     return row_sum_bound(matrix, lambda w: w.sum(0 if left is value else 1))
 
 
-def _weight(call: Call) -> Tensor:
-    if call.only_signal()[0] is not plain(call.args[0]):
-        raise Refused("only its input may depend on the input of the network")
-    weight: Tensor = call.argument(1, "weight")
-    return weight
-
-
-def _conv2d(call: Call, value: Tensor) -> Bound:
-    padding = call.argument(4, "padding", 0)
-    if isinstance(padding, str):
-        raise Refused("padding as a word is bounded in nn.Conv2d only")
-    return conv_linf_bound(
-        _weight(call),
-        tuple(value.shape[2:]),
-        stride=pair(call.argument(3, "stride", 1)),
-        dilation=pair(call.argument(5, "dilation", 1)),
-        pads=tuple((p, p) for p in pair(padding)),
-    )
-
-
-def _avg_pool(call: Call, value: Tensor) -> Bound:
-    # Pooled ones are the row sums; 64 units cover the rounding.
-    arguments = plain(call.args[1:]), {k: plain(v) for k, v in call.kwargs.items() if k != "input"}
-    ones = torch.ones(1, *value.shape[1:], dtype=torch.float64)
-    top = float(F.avg_pool2d(ones, *arguments[0], **arguments[1]).max())
-    return Bound(multiply_up(top, 1 + 64 * UNIT_ROUNDOFF), True, "window sums")
-
-
 def _average(call: Call, value: Tensor) -> Bound:
     return known(1 + 64 * UNIT_ROUNDOFF, "window sums")
 
 
-def _one(call: Call, value: Tensor) -> Bound:
-    return known(1.0, "exact")
+def _resized(call: Call, value: Tensor) -> Bound:
+    return resize_linf_bound(resize_of_call(call), tuple(value.shape[2:]))
 
 
-def _interpolate(call: Call, value: Tensor) -> Bound:
-    if call.argument(3, "mode", "nearest") != "nearest":
-        raise Refused("only mode='nearest' is bounded")
-    return known(1.0, "exact")
+def _folded(call: Call, value: Tensor) -> Bound:
+    return known(float(unfold_repeats(call.result.shape[-2:], *fold_options_of_call(call))), "sums")
 
 
 def _batch_kept(call: Call, value: Tensor) -> None:
@@ -143,40 +143,97 @@ def _total(call: Call, value: Tensor) -> Bound:
     return known(float(max(1, value.numel() // max(1, call.result.numel()))), "sum")
 
 
+def _log_softmax(call: Call, value: Tensor) -> Bound:
+    return log_softmax_linf_constant(value.shape[call.argument(1, "dim")])
+
+
+def _unlike(target: Any, own: Callable[[Call, Tensor], Bound]) -> Callable[[Call], Bound]:
+    # What is refused in l2 is refused here, with the same words.
+    in_l2 = call_rule(target)
+
+    def rule(call: Call) -> Bound:
+        if in_l2 is not None:
+            in_l2(call)
+        return _scaled(own)(call)
+
+    return rule
+
+
+def _compared(target: Any) -> Callable[[Call], Bound]:
+    # Of several values, or along axes of one.
+    alone = call_rule(target)
+
+    def rule(call: Call) -> Bound:
+        several = len(call.signals()) > 1 or isinstance(call.argument(1, "dim", call.argument(1, "other")), Tensor)
+        return _largest(call) if several or alone is None else alone(call)
+
+    return rule
+
+
 _ENTRYWISE: tuple[Any, ...] = (
-    torch.sigmoid, F.sigmoid, "sigmoid", F.silu, F.mish, F.selu, torch.selu, torch.softmax, F.softmax, "softmax",
-    F.softmin, F.hardswish, F.hardsigmoid, F.gelu, F.elu, F.leaky_relu, F.dropout, F.dropout2d, F.alpha_dropout,
-    F.batch_norm, operator.getitem,
+    torch.sigmoid, F.sigmoid, "sigmoid", "sigmoid_", F.silu, F.mish, F.selu, torch.selu, torch.softmax, F.softmax,
+    "softmax", F.softmin, F.hardswish, F.hardsigmoid, F.gelu, F.elu, F.celu, torch.celu, F.leaky_relu, F.prelu,
+    torch.prelu, F.softplus, F.softshrink, F.threshold, F.dropout, F.dropout1d, F.dropout2d, F.dropout3d,
+    F.alpha_dropout, F.batch_norm, torch.roll, "roll", torch.sort, "sort", operator.getitem, getattr,
 )  # fmt: skip
 """Their l2 constant is that of each entry by itself (for softmax, of the absolute row sums), or 1 for copies."""
 
 
-def _register() -> None:
+def _register_alike() -> None:
     for target in (*UNCHANGED, *_ENTRYWISE):
         rule = call_rule(target)
         if rule is not None:
             register_calls(rule, target, norm="linf")
-    sums = (operator.add, operator.iadd, torch.add, "add", "add_", operator.sub, torch.sub, "sub", "sub_")
+    for target in ALONG:
+        register_calls(_compared(target), target, norm="linf")
+    for target in (F.pad, F.unfold, *_all(LARGEST), *_all(ADAPTIVE_LARGEST), "expand", "repeat", "expand_as"):
+        register_calls(_unlike(target, lambda c, v: known(1.0, "exact")), target, norm="linf")
+    for target in (F.log_softmax, torch.log_softmax, "log_softmax"):
+        register_calls(_unlike(target, _log_softmax), target, norm="linf")
+
+
+def _all(by_axes: dict[int, tuple[Any, ...]]) -> list[Any]:
+    return [target for targets in by_axes.values() for target in targets]
+
+
+def _register_pools(n_axes: int) -> None:
+    def average(call: Call, value: Tensor) -> Bound:
+        return separable_linf_bound(*avg_pool_matrices(tuple(value.shape[-n_axes:]), *avg_options_of_call(call)))
+
+    def power(call: Call, value: Tensor) -> Bound:
+        return power_pool_linf_bound(tuple(value.shape[-n_axes:]), *power_options_of_call(call))
+
+    register_calls(_scaled(average), *AVERAGES[n_axes], norm="linf")
+    register_calls(_scaled(power), POWERS[n_axes], norm="linf")
+
+
+def _register() -> None:
+    sums = (
+        operator.add, operator.iadd, torch.add, "add", "add_", operator.sub, operator.isub, torch.sub, torch.subtract,
+        "sub", "sub_", "subtract",
+    )  # fmt: skip
     products = (operator.mul, operator.imul, torch.mul, "mul", "mul_", torch.multiply, "multiply")
-    quotients = (operator.truediv, torch.div, "div", "div_", torch.divide, torch.true_divide)
-    copies = (
-        F.pad, F.max_pool2d, torch.max_pool2d, F.adaptive_max_pool2d, "expand", "repeat",
-        "expand_as",
+    quotients = (
+        operator.truediv, operator.itruediv, torch.div, "div", "div_", torch.divide, torch.true_divide, "divide",
+        "true_divide",
     )  # fmt: skip
     register_calls(_sum, *sums, norm="linf")
     register_calls(_scaled(_product), *products, norm="linf")
     register_calls(_scaled(_quotient), *quotients, norm="linf")
     register_calls(_scaled(_matrix_product), operator.matmul, torch.matmul, "matmul", torch.mm, "mm", norm="linf")
-    register_calls(_concatenation, torch.cat, torch.concat, torch.stack, norm="linf")
+    register_calls(_concatenation, torch.cat, torch.concat, torch.concatenate, torch.stack, norm="linf")
     register_calls(_largest, torch.maximum, torch.minimum, "maximum", "minimum", norm="linf")
-    register_calls(_scaled(lambda c, _: linear_linf_bound(_weight(c))), F.linear, norm="linf")
-    register_calls(_scaled(_conv2d), F.conv2d, torch.conv2d, norm="linf")
-    register_calls(_scaled(_avg_pool), F.avg_pool2d, norm="linf")
-    register_calls(_scaled(_average), F.adaptive_avg_pool2d, norm="linf")
-    register_calls(_scaled(_interpolate), F.interpolate, norm="linf")
+    register_calls(_scaled(lambda c, _: linear_linf_bound(stored_weight(c))), F.linear, norm="linf")
+    register_calls(_scaled(lambda c, _: convolution_linf_bound(call_convolution(c))), *CONVOLUTIONS, norm="linf")
+    register_calls(_scaled(lambda c, _: transposed_linf_bound(call_transposed(c))), *TRANSPOSED, norm="linf")
+    register_calls(_scaled(_average), *_all(ADAPTIVE), norm="linf")
+    register_calls(_scaled(_resized), F.interpolate, norm="linf")
+    register_calls(_scaled(_folded), F.fold, norm="linf")
     register_calls(_scaled(_mean), torch.mean, "mean", norm="linf")
     register_calls(_scaled(_total), torch.sum, "sum", norm="linf")
-    register_calls(_scaled(_one), *copies, norm="linf")
 
 
+_register_alike()
+for _n in (1, 2, 3):
+    _register_pools(_n)
 _register()

@@ -15,8 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onelip import layers
+from onelip.bounds.convolution_rules import (
+    Convolution,
+    TransposedConvolution,
+    module_convolution,
+    module_transposed,
+)
 from onelip.bounds.network import lipschitz_bound
+from onelip.bounds.pooling_rules import power_pool_scales, spatial, window_matrix
 from onelip.bounds.registry import Refused, known, module_bound, one, register_bound, register_modules
+from onelip.bounds.resize_rules import Resize, resize_bound, resize_matrices, resize_of_module
+from onelip.bounds.windows import per_axis, unfold_repeats
 from onelip.layers.circular import conv_transpose2d_circular
 from onelip.layers.residuals import Residual
 from onelip.linalg import UNIT_ROUNDOFF, Bound, divide_up, multiply_up, sqrt_up
@@ -91,24 +100,117 @@ def conv_linf_bound(
     return row_sum_bound(weight, lambda w: convolve(ones, w.sum(1, keepdim=True), None, stride, 0, dilation))
 
 
-def _conv_module(module: Any, shape: Shape) -> Bound:
-    sides = list(module._reversed_padding_repeated_twice)
-    pads = tuple((sides[i], sides[i + 1]) for i in range(len(sides) - 2, -1, -2))
-    options = {"stride": module.stride, "dilation": module.dilation, "pads": pads, "mode": module.padding_mode}
-    return conv_linf_bound(module.weight, shape[1:], **options)
+def convolution_linf_bound(convolution: Convolution) -> Bound:
+    """Bound a convolution.
+
+    Args:
+        convolution: What it computes.
+
+    Returns:
+        Its largest absolute row sum, as from `conv_linf_bound`.
+    """
+    c = convolution
+    return conv_linf_bound(c.weight, c.sizes, stride=c.stride, dilation=c.dilation, pads=c.pads, mode=c.mode)
 
 
-def _conv_transpose_module(module: Any, shape: Shape) -> Bound:
-    m, sizes = module, shape[1:]
-    convolve: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(sizes) - 1]
-    ones = torch.ones(1, m.groups, *sizes, dtype=torch.float64)
+def transposed_linf_bound(transposed: TransposedConvolution) -> Bound:
+    """Bound a transposed convolution.
+
+    Args:
+        transposed: What it computes.
+
+    Returns:
+        Its largest absolute row sum.
+    """
+    t = transposed
+    convolve: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(t.sizes) - 1]
+    ones = torch.ones(1, t.groups, *t.sizes, dtype=torch.float64)
 
     def apply(w: Tensor) -> Tensor:
-        summed = w.unflatten(0, (m.groups, -1)).sum(1)
-        result: Tensor = convolve(ones, summed, None, m.stride, m.padding, m.output_padding, m.groups, m.dilation)
+        summed = w.unflatten(0, (t.groups, -1)).sum(1)
+        result: Tensor = convolve(ones, summed, None, t.stride, t.padding, t.output_padding, t.groups, t.dilation)
         return result
 
-    return row_sum_bound(m.weight, apply)
+    return row_sum_bound(t.weight, apply)
+
+
+def separable_linf_bound(*matrices: Tensor) -> Bound:
+    """Bound the map that applies one matrix along each of some axes.
+
+    The absolute row sums of a Kronecker product are the products of those of its factors.
+
+    Args:
+        *matrices: `(n', n)` for each axis, every entry rounded at most four times.
+
+    Returns:
+        The product of the largest absolute row sums, rounded up.
+    """
+    value = 1.0
+    for matrix in matrices:
+        value = multiply_up(value, multiply_up(linear_linf_bound(matrix).value, 1 + 8 * UNIT_ROUNDOFF))
+    return Bound(value, True, "row sums")
+
+
+def power_pool_linf_bound(
+    sizes: Shape, power: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Bound:
+    """Bound power-average pooling: the l_p norm of n entries moves by at most n^(1/p) times the largest change.
+
+    Args:
+        sizes: Pixels of each axis.
+        power: The p, 1 or even.
+        kernel_size: Window size.
+        stride: Distance between windows; None for the window size.
+        ceil_mode: Use windows that reach beyond the image?
+
+    Returns:
+        The proved bound.
+
+    Raises:
+        Refused: If the power is neither 1 nor even.
+    """
+    windows, scales = power_pool_scales(sizes, power, kernel_size, stride, ceil_mode)
+    if power == 1:
+        return separable_linf_bound(*map(window_matrix, windows, scales, sizes))
+    # What torch multiplies by, times n^(1/p); powers of the library are within a few units.
+    largest = math.prod(
+        max(scale * len(w) ** (1 / power) for w, scale in zip(*axis, strict=True))
+        for axis in zip(windows, scales, strict=True)
+    )
+    return known(multiply_up(largest, 1 + 2.0**-45), "window sums")
+
+
+def resize_linf_bound(resize: Resize, sizes: Shape) -> Bound:
+    """Bound resizing at one image size.
+
+    Args:
+        resize: The arguments.
+        sizes: Pixels of each axis.
+
+    Returns:
+        1 for copies, else the product of the largest absolute row sums along the axes.
+
+    Raises:
+        Refused: If it is not bounded in l2 either.
+    """
+    resize_bound(resize, sizes)
+    if resize.mode in ("nearest", "nearest-exact"):
+        return one()
+    return separable_linf_bound(*resize_matrices(resize, sizes))
+
+
+def log_softmax_linf_constant(entries: int) -> Bound:
+    """Bound the logarithm of softmax.
+
+    Row i of its Jacobian I - 1 p^T has the absolute sum 2 (1 - p_i).
+
+    Args:
+        entries: The length of the axis.
+
+    Returns:
+        2; 0 for one entry, whose logarithm is 0.
+    """
+    return known(2.0 if entries > 1 else 0.0, "row sums")
 
 
 def _circular_conv(module: Any, shape: Shape) -> Bound:
@@ -145,14 +247,25 @@ def _root_two(module: nn.Module, shape: Shape) -> Bound:
     return known(sqrt_up(2.0), "planes")
 
 
-def _upsample(module: Any, shape: Shape) -> Bound:
-    if module.mode != "nearest":
-        raise Refused(f"mode={module.mode!r} is not bounded here, only mode='nearest' is")
+def _comparing(module: Any, shape: Shape) -> Bound:
+    # What is refused in l2, such as returning positions, has no constant here either.
+    _same_as_l2(module, shape)
     return one()
 
 
-def _max_pool(module: Any, shape: Shape) -> Bound:
-    return one()
+def _power_pool(m: Any, shape: Shape) -> Bound:
+    return power_pool_linf_bound(spatial(m, shape), float(m.norm_type), m.kernel_size, m.stride, m.ceil_mode)
+
+
+def _fold(m: Any, shape: Shape) -> Bound:
+    # Each pixel is a sum of so many entries.
+    sizes = per_axis(m.output_size, 2)
+    return known(float(unfold_repeats(sizes, m.kernel_size, m.dilation, m.padding, m.stride)), "sums")
+
+
+def _log_softmax(m: Any, shape: Shape) -> Bound:
+    _same_as_l2(m, shape)
+    return log_softmax_linf_constant(shape[m.dim % (len(shape) + 1) - 1])
 
 
 def _residual(module: Residual, shape: Shape) -> Bound:
@@ -171,8 +284,9 @@ def _convex_residual(module: layers.ConvexResidual, shape: Shape) -> Bound:
 _COPYING = (
     nn.Identity, nn.ReLU, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
     nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.ZeroPad1d, nn.ZeroPad2d,
-    nn.ConstantPad1d, nn.ConstantPad2d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d,
-    nn.ReplicationPad2d, nn.CircularPad1d, nn.CircularPad2d, layers.Abs, layers.BetaAbs, layers.MaxMin,
+    nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d,
+    nn.ReflectionPad3d, nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
+    nn.CircularPad2d, nn.CircularPad3d, nn.Unfold, layers.Abs, layers.BetaAbs, layers.MaxMin,
     layers.MaxMinReLU, layers.GroupSort, layers.FullSort, layers.Maxout, layers.NActivation, layers.ReLU,
     layers.SoftHuber, layers.LPReLU, layers.ChannelPad, layers.ChannelKeep, layers.ChannelShuffle,
     layers.InvertibleDownsampling2d, layers.InvertibleUpsampling2d, layers.PositionalCode2d, layers.BatchCentering,
@@ -182,8 +296,8 @@ _COPYING = (
 _ENTRYWISE = (
     nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Tanhshrink, nn.Softplus, nn.Softsign, nn.Softshrink, nn.LogSigmoid, nn.CELU,
     nn.Sigmoid, nn.SiLU, nn.Mish, nn.SELU, nn.Hardswish, nn.Hardsigmoid, nn.GELU, nn.ELU, nn.LeakyReLU, nn.RReLU,
-    nn.PReLU, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, layers.Scale, layers.Normalize,
-    layers.BatchLipNorm,
+    nn.PReLU, nn.Threshold, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, layers.Scale,
+    layers.Normalize, layers.BatchLipNorm,
 )  # fmt: skip
 """Classes that map each entry by itself, and so have the same constant in every norm."""
 
@@ -192,8 +306,13 @@ register_modules(_same_as_l2, *_ENTRYWISE, norm="linf")
 # The absolute row sums of the Jacobian of softmax are at most 1/2, which is how its l2 norm is bounded.
 register_modules(_same_as_l2, nn.Softmax, nn.Softmin, nn.Softmax2d, norm="linf")
 register_bound(nn.Linear, lambda m, _: linear_linf_bound(m.weight), norm="linf")
-register_modules(_conv_module, nn.Conv1d, nn.Conv2d, nn.Conv3d, norm="linf")
-register_modules(_conv_transpose_module, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, norm="linf")
+register_modules(
+    lambda m, s: convolution_linf_bound(module_convolution(m, s)), nn.Conv1d, nn.Conv2d, nn.Conv3d, norm="linf"
+)
+register_modules(
+    lambda m, s: transposed_linf_bound(module_transposed(m, s)),
+    nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, norm="linf",
+)  # fmt: skip
 register_bound(layers.CircularConv2d, _circular_conv, norm="linf")
 register_bound(layers.CircularConvTranspose2d, _circular_conv_transpose, norm="linf")
 register_modules(
@@ -202,10 +321,16 @@ register_modules(
     layers.AdaptiveL2NormPool2d, norm="linf",
 )  # fmt: skip
 register_modules(
-    _max_pool, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d,
+    _comparing, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d,
     nn.AdaptiveMaxPool3d, norm="linf",
 )  # fmt: skip
-register_modules(_upsample, nn.Upsample, nn.UpsamplingNearest2d, norm="linf")
+register_modules(_power_pool, nn.LPPool1d, nn.LPPool2d, nn.LPPool3d, norm="linf")
+register_modules(
+    lambda m, s: resize_linf_bound(resize_of_module(m), s[1:]),
+    nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, norm="linf",
+)  # fmt: skip
+register_bound(nn.Fold, _fold, norm="linf")
+register_bound(nn.LogSoftmax, _log_softmax, norm="linf")
 register_bound(layers.LayerCentering, _centering, norm="linf")
 register_modules(_root_two, layers.HouseHolder, layers.HouseHolder2, norm="linf")
 register_bound(layers.ConvexResidual, _convex_residual, norm="linf")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from onelip.bounds.registry import Call, Refused, register_bound, register_calls
+from onelip.bounds.registry import NORMS, Call, Refused, register_bound, register_calls
 from onelip.linalg import Bound
 
 _DIVIDES = "it divides by a size of the sample itself, so its constant depends on eps alone and is of no use"
@@ -120,13 +120,15 @@ def _register() -> None:
         kind = getattr(nn, name)
         words = reason(kind) if isinstance(kind, type) and issubclass(kind, nn.Module) else None
         if words is not None:
-            register_bound(kind, _refusing(words))
+            for norm in NORMS:
+                register_bound(kind, _refusing(words), norm=norm)
     for target, words in FUNCTIONS.items():
 
         def refuse(call: Call, words: str = words) -> Bound:
             raise Refused(words)
 
-        register_calls(refuse, target)
+        for norm in NORMS:
+            register_calls(refuse, target, norm=norm)
 
 
 _register()

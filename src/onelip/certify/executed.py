@@ -197,11 +197,16 @@ def _always(node: Node) -> bool:
     return True
 
 
+_DIVISORS = {"divide": "value", "elu": "width", "normalize": "std", "soft_huber": "delta", "softplus": "beta"}
+"""Where the numbers are stored that an operation divides by."""
+
+
 def _divides_by(node: Node) -> bool:
-    if node.op == "soft_huber":
-        smallest = node.attributes["delta"]
-    elif node.op == "normalize":
-        smallest = float(node.tensors["std"].double().abs().min())
+    role = _DIVISORS.get(node.op)
+    if role in node.tensors:
+        smallest = float(node.tensors[role].double().abs().min())
+    elif role is not None:
+        smallest = abs(node.attributes[role])
     else:
         smallest = float((node.tensors["variance"].double() + node.attributes["eps"]).min())
     return bool(smallest * LARGEST_STORED >= 1)
@@ -218,10 +223,20 @@ def _small_scales(node: Node) -> bool:
     return max(map(abs, scales)) <= 2.0**8
 
 
+def _short_products(node: Node) -> bool:
+    # What lies between the products along two axes, of which the second may shrink.
+    sums = [float(m.double().abs().sum(1).max()) for m in node.tensors.values()]
+    return math.prod(max(1.0, total) for total in sums) <= LARGEST_STORED
+
+
 _LIMITS = {
     "batch_norm": _divides_by,
+    "divide": _divides_by,
+    "elu": _divides_by,
+    "matrices": _short_products,
     "normalize": _divides_by,
     "skew_series2d": _short_powers,
     "soft_huber": _divides_by,
+    "softplus": _divides_by,
     "window_norm": _small_scales,
 }

@@ -13,10 +13,12 @@ from collections.abc import Callable
 
 import torch
 
+from onelip.certify.elementwise_forward import FUNCTIONS, softmax_slope
+from onelip.certify.elementwise_forward import Slope as Stated
 from onelip.certify.frequency import frequency_error
 from onelip.certify.records import Node
 from onelip.certify.values import SLACK, absolute_norm
-from onelip.linalg import gamma
+from onelip.linalg import gamma, sqrt_up
 
 Shape = tuple[int, ...]
 Slope = Callable[[Node, Shape], float]
@@ -125,23 +127,39 @@ def _center(node: Node, shape: Shape) -> float:
     return gamma(math.prod(shape[a] for a in node.attributes["axes"]) + 8) + gamma(2)
 
 
-def _window_sum(node: Node, shape: Shape) -> float:
-    size = 1.0
-    for name, length in (("row", shape[-2]), ("column", shape[-1])):
-        matrix = torch.zeros(len(node.attributes[f"{name}s"]), length, dtype=torch.float64)
-        for row, (start, end), scale in zip(
-            matrix, node.attributes[f"{name}s"], node.attributes[f"{name}_scales"], strict=True
-        ):
-            row[start:end] = abs(scale)
-        size *= math.sqrt(float(matrix.sum(0).max()) * float(matrix.sum(1).max())) * SLACK
-    return size * gamma(shape[-1] + shape[-2] + 4)
+def _put(node: Node, shape: Shape) -> float:
+    index = node.tensors["index"].long()
+    kept = index[index >= 0]
+    most = int(torch.bincount(kept).max()) if len(kept) else 0
+    return gamma(most + 1) * sqrt_up(float(most))
+
+
+def _matrices(node: Node, shape: Shape) -> float:
+    stored = [node.tensors[f"matrix{k}"].double() for k in range(len(node.attributes["axes"]))]
+    size = math.prod(absolute_norm(matrix) * SLACK for matrix in stored)
+    return size * gamma(2 + sum(matrix.shape[1] + 1 for matrix in stored))
+
+
+def _stated(stated: Stated, node: Node) -> float:
+    # a ||x^|| + b ||y^|| + c, where c does not grow.
+    if gamma(stated.of_output) > SECOND_ORDER:
+        return math.inf
+    return gamma(stated.of_input) + node.constant * gamma(stated.of_output)
+
+
+def _function(node: Node, shape: Shape) -> float:
+    return _stated(FUNCTIONS[node.op][1](node.attributes), node)
+
+
+def _softmax(node: Node, shape: Shape) -> float:
+    return _stated(softmax_slope(shape[node.attributes["axis"]]), node)
 
 
 def _window_norm(node: Node, shape: Shape) -> float:
     return node.constant * gamma(shape[-1] + shape[-2] + 5)
 
 
-SLOPES: dict[str, Slope] = {
+SLOPES: dict[str, Slope] = dict.fromkeys(FUNCTIONS, _function) | {
     "abs": _exact,
     "add": lambda node, shape: gamma(len(node.inputs) + 1),
     "batch_norm": _relative(10),
@@ -154,9 +172,14 @@ SLOPES: dict[str, Slope] = {
     "concatenate": _exact,
     "conv1d": _correlation,
     "conv2d": _correlation,
+    "conv3d": _correlation,
+    "conv_transpose1d": _transposed,
     "conv_transpose2d": _transposed,
+    "conv_transpose3d": _transposed,
+    "divide": _relative(2),
     "frequency_conv2d": _frequency,
     "frequency_sandwich2d": _frequency_sandwich,
+    "gather": _exact,
     "gradient_residual1d": _two_products,
     "gradient_residual2d": _two_products,
     "group_sort": _exact,
@@ -165,14 +188,21 @@ SLOPES: dict[str, Slope] = {
     "l2_norm_residual": _relative(6),
     "leaky_relu": _relative(2),
     "linear": _correlation,
+    "log_softmax": _softmax,
+    "matrices": _matrices,
+    "max_windows": _exact,
+    "maximum": _exact,
     "maxmin": _exact,
     "maxout": _exact,
+    "minimum": _exact,
+    "multiply": _relative(2),
     "n_activation": _relative(2),
     "normalize": _relative(3),
     "permute": _exact,
     "pixel_shuffle": _exact,
     "pixel_unshuffle": _exact,
     "prelu": _relative(2),
+    "put": _put,
     "relu": _exact,
     "reshape": _exact,
     "sandwich1d": _two_products,
@@ -181,10 +211,10 @@ SLOPES: dict[str, Slope] = {
     "skew_series2d": _series,
     "slice": _exact,
     "soft_huber": _relative(9),
+    "softmax": _softmax,
     "subtract": lambda node, shape: gamma(len(node.inputs) + 1),
-    "window_max": _relative(3),
+    "take": _exact,
     "window_norm": _window_norm,
-    "window_sum": _window_sum,
     "zero_pad2d": _exact,
 }
 """The slope of every operation that a frozen network can have."""

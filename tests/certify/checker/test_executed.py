@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.certify.checker.test_evaluation import graph, step
-from tests.certify.networks import around, rich, small
+from tests.certify.networks import around, rich, small, volumes
 
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.evaluation import BRANCHES, apply_step, measure
@@ -38,7 +38,7 @@ def test_no_operation_is_missing():
     assert set(OPERATIONS) == KNOWN
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_local_errors_grow_by_no_more_than_the_slope(build):
     plain = measured(build())
     executed = execute(plain)
@@ -55,7 +55,7 @@ def test_local_errors_grow_by_no_more_than_the_slope(build):
             assert (there <= allowed * (1 + 1e-6) + 2.0**-499).all(), (part.op, size)
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_growth_is_about_that_of_the_prover(build):
     model = build()
     theirs = growth_of(freeze(model, (2, 6, 6)).network).value
@@ -79,8 +79,17 @@ def test_unknown_operations_and_numbers_out_of_range():
     for weight in (2.0**201, 1e60):
         layers = [step(n, "linear", [b], weight, {"weight": weight * np.eye(2)}) for n, b in (("a", INPUT), ("b", "a"))]
         assert execute(measure(graph(*layers), 1e-9)).value == math.inf
-    tiny = step("n", "normalize", [INPUT], 1e70, {"mean": np.zeros(2), "std": np.full(2, 1e-70)})
-    assert execute(measure(graph(tiny), 1e-9)).value == math.inf
+    for tiny in (
+        step("n", "normalize", [INPUT], 1e70, {"mean": np.zeros(2), "std": np.full(2, 1e-70)}),
+        step("n", "divide", [INPUT], 1e70, {"value": np.full(1, 1e-70)}),
+        step("n", "elu", [INPUT], 1.0, alpha=1e-70, width=1e-70, scale=1.0),
+        step("n", "softplus", [INPUT], 1.0, beta=-1e-70, threshold=20.0),
+        step("n", "matrices", [INPUT], 1e62, {"matrix0": 2.0**200 * np.eye(2, dtype=np.float64)}, axes=[0]),
+    ):
+        large = tiny.op == "matrices"
+        assert (execute(measure(graph(tiny), 1e-9)).value == math.inf) is not large
+    broad = step("n", "matrices", [INPUT], 1e62, {"matrix0": np.full((2, 2), 2.0**200)}, axes=[0])
+    assert execute(measure(graph(broad), 1e-9)).value == math.inf
 
 
 def test_branches_have_a_growth_of_their_own():

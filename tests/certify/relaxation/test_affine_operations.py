@@ -17,6 +17,17 @@ class Joined(nn.Module):
         return torch.cat([x + x.abs(), x - 0.5 * x.relu(), -x + 1.5], 1).permute(0, 2, 3, 1).transpose(1, 3)
 
 
+class Scaled(nn.Module):
+    """Products and quotients with stored numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("numbers", torch.tensor([[0.3], [-2.0]]))
+
+    def forward(self, x):
+        return x * self.numbers / (self.numbers - 1)
+
+
 def _batch_norm():
     norm = nn.BatchNorm2d(12)
     norm.running_mean.uniform_(-1, 1)
@@ -52,24 +63,41 @@ def _network():
     return frozen(model, (2, 6, 6))
 
 
-NETWORK = _network()
+def _volumes():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Unfold(3, stride=3),
+        nn.Fold((5, 5), 3, stride=2),
+        nn.Unflatten(2, (1, 5)),
+        nn.Conv3d(2, 4, 2, padding=1, stride=(1, 2, 3), groups=2),
+        nn.Conv3d(4, 3, (1, 3, 2), padding=(0, 1, 1), padding_mode="replicate"),
+        nn.ConvTranspose3d(3, 2, (2, 1, 1)),
+        nn.ReflectionPad3d((0, 1, 0, 0, 1, 0)),
+        nn.Flatten(2),
+        nn.ConstantPad1d((2, 0), 1.5),
+        nn.AdaptiveAvgPool1d(9),
+        nn.ConvTranspose1d(2, 2, 2, stride=2, padding=3),
+        Scaled(),
+    )
+    return frozen(model, (2, 6, 6))
 
 
-def _shapes():
-    shapes = {"input": NETWORK.input_shape}
-    for node in NETWORK.nodes:
+def _nodes(network):
+    """Each affine operation with the shapes of its inputs and output."""
+    shapes, nodes = {"input": network.input_shape}, []
+    for node in network.nodes:
         inputs = [torch.zeros(1, *shapes[name], dtype=torch.float64) for name in node.inputs]
         shapes[node.name] = tuple(apply_operation(node, inputs).shape[1:])
-    return shapes
+        if node.op in AFFINE:
+            nodes.append((node, [shapes[name] for name in node.inputs], shapes[node.name]))
+    return nodes
 
 
-SHAPES = _shapes()
-NODES = [node for node in NETWORK.nodes if node.op in AFFINE]
+NODES = [*_nodes(_network()), *_nodes(_volumes())]
 
 
-@pytest.mark.parametrize("node", NODES, ids=lambda node: f"{node.op} {node.name}")
-def test_maps_are_the_operation(node):
-    shapes = [SHAPES[name] for name in node.inputs]
+@pytest.mark.parametrize(("node", "shapes", "after"), NODES, ids=[f"{node.op} {node.name}" for node, _, _ in NODES])
+def test_maps_are_the_operation(node, shapes, after):
     maps = AFFINE[node.op](node, shapes)
     generator = torch.Generator().manual_seed(1)
     inputs = [torch.randn(3, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
@@ -77,16 +105,16 @@ def test_maps_are_the_operation(node):
     assert torch.allclose(total, apply_operation(node, inputs), rtol=1e-12, atol=1e-12)
     for own, shape in zip(maps, shapes, strict=True):
         dense = matrix_of(own.apply, shape)
-        assert torch.allclose(matrix_of(own.adjoint, SHAPES[node.name]), dense.T, rtol=0, atol=1e-12)
+        assert torch.allclose(matrix_of(own.adjoint, after), dense.T, rtol=0, atol=1e-12)
         assert bool((matrix_of(own.absolute, shape) >= dense.abs() - absolute_slack(dense)).all())
         if own.offset is not None:
             assert bool((own.offset_size >= own.offset.abs()).all())
         if own.row_norms is not None:
             norms = torch.linalg.vector_norm(dense, dim=1)
-            assert bool((own.row_norms.expand(SHAPES[node.name]).flatten() >= norms).all())
+            assert bool((own.row_norms.expand(after).flatten() >= norms).all())
 
 
 def test_no_operation_is_left_out():
-    missing = set(AFFINE) - {node.op for node in NODES}
+    missing = set(AFFINE) - {node.op for node, _, _ in NODES}
     assert not missing, f"this test has no {missing}"
     assert set(REARRANGEMENTS) <= set(AFFINE)

@@ -147,6 +147,8 @@ def test_extreme_scales(scale: float) -> None:
         norm = mpmath.sqrt(max(mpmath.eigsy(exact.T * exact, eigvals_only=True)))
         bound = mpmath.mpf(conv_norm_bound(kernel).value)
         assert norm <= bound <= norm * (1 + mpmath.mpf("2e-6")) + 2 * mpmath.mpf(5e-324)
+        # A target far above the norm changes nothing but the effort.
+        assert norm <= mpmath.mpf(conv_norm_bound(kernel, at_least=1.0).value) <= max(1, norm * (1 + 2e-6))
 
 
 def test_bound_is_above_the_norm_to_fifty_digits() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from onelip.certify.checker.arithmetic import gamma
 from onelip.certify.checker.convolutions import absolute_norm
+from onelip.certify.checker.elementwise import FUNCTIONS
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.evaluation import Measured, apply_step
 from onelip.certify.checker.fourier import largest_matrix, read_spectrum, relative_error
@@ -30,18 +31,20 @@ LARGEST_INPUT = 2.0**100
 _LARGEST_NORM = 2.0**500
 _LARGEST_STORED = 2.0**200
 _LONGEST_ROW = 2**13
+_LONGEST_AXIS = 2**19
 
 Shape = tuple[int, ...]
 
 _COPIES = frozenset({
-    "abs", "beta_abs", "channel_pad", "channel_shuffle", "concat_residual", "concatenate", "group_sort", "maxmin",
-    "maxout", "permute", "pixel_shuffle", "pixel_unshuffle", "relu", "reshape", "slice", "zero_pad2d",
+    "abs", "beta_abs", "channel_pad", "channel_shuffle", "concat_residual", "concatenate", "gather", "group_sort",
+    "max_windows", "maximum", "maxmin", "maxout", "minimum", "permute", "pixel_shuffle", "pixel_unshuffle", "relu",
+    "reshape", "slice", "take", "zero_pad2d",
 })  # fmt: skip
 """Operations that round nothing themselves."""
 
 _ROUNDED = {
-    "batch_norm": 10, "householder": 64, "householder2": 256, "l2_norm_residual": 6, "leaky_relu": 2,
-    "n_activation": 2, "normalize": 3, "prelu": 2, "scale": 2, "shift": 2, "soft_huber": 9, "window_max": 3,
+    "batch_norm": 10, "divide": 2, "householder": 64, "householder2": 256, "l2_norm_residual": 6, "leaky_relu": 2,
+    "multiply": 2, "n_activation": 2, "normalize": 3, "prelu": 2, "scale": 2, "shift": 2, "soft_huber": 9,
 }  # fmt: skip
 """Operations whose result, or its parts, are off by so many units."""
 
@@ -170,16 +173,29 @@ def _center(step: Step, shape: Shape, constant: float) -> float:
     return gamma(math.prod(shape[a] for a in step.wholes("axes", 0)) + 8) + gamma(2)
 
 
-def _window_sum(step: Step, shape: Shape, constant: float) -> float:
-    size = 1.0
-    for name, length in (("row", shape[-2]), ("column", shape[-1])):
-        sums = np.zeros(length)
-        longest = 0.0
-        for (start, end), scale in zip(step.attributes[f"{name}s"], step.attributes[f"{name}_scales"], strict=True):
-            sums[start:end] += abs(scale)
-            longest = max(longest, (end - start) * abs(scale))
-        size *= math.sqrt(float(sums.max()) * longest) * SLACK
-    return size * gamma(shape[-1] + shape[-2] + 4)
+def _matrices(step: Step, shape: Shape, constant: float) -> float:
+    size, terms = 1.0, 2
+    for matrix in step.arrays.values():
+        size *= absolute_norm(matrix) * SLACK
+        terms += matrix.shape[1] + 1
+    return size * gamma(terms)
+
+
+def _put(step: Step, shape: Shape, constant: float) -> float:
+    index = step.arrays["index"].astype(np.int64)
+    most = int(np.bincount(index[index >= 0], minlength=1).max())
+    return gamma(most + 1) * math.sqrt(most)
+
+
+def _function(step: Step, shape: Shape, constant: float) -> float:
+    return gamma(FUNCTIONS[step.op].of_input) + constant * gamma(FUNCTIONS[step.op].of_output)
+
+
+def _softmax(step: Step, shape: Shape, constant: float) -> float:
+    entries = shape[step.whole("axis")]
+    if entries > _LONGEST_AXIS:
+        return math.inf
+    return gamma(4 * entries + 8) + constant * gamma(entries + 24)
 
 
 def _window_norm(step: Step, shape: Shape, constant: float) -> float:
@@ -187,20 +203,27 @@ def _window_norm(step: Step, shape: Shape, constant: float) -> float:
 
 
 _RULES: dict[str, Callable[[Step, Shape, float], float]] = {
+    **dict.fromkeys(FUNCTIONS, _function),
     "center": _center,
     "circular_conv_transpose2d": _adjoint,
     "conv1d": _correlation,
     "conv2d": _correlation,
+    "conv3d": _correlation,
+    "conv_transpose1d": _adjoint,
     "conv_transpose2d": _adjoint,
+    "conv_transpose3d": _adjoint,
     "frequency_conv2d": _frequencies,
     "frequency_sandwich2d": _sandwich,
     "gradient_residual1d": _two_products,
     "gradient_residual2d": _two_products,
     "linear": _correlation,
+    "log_softmax": _softmax,
+    "matrices": _matrices,
+    "put": _put,
     "sandwich1d": _two_products,
     "skew_series2d": _series,
+    "softmax": _softmax,
     "window_norm": _window_norm,
-    "window_sum": _window_sum,
 }
 
 KNOWN = frozenset({*_COPIES, *_ROUNDED, *_RULES, *JOINS})
@@ -240,16 +263,20 @@ def _ordinary(step: Step) -> bool:
         return False
     if step.op == "skew_series2d":
         return step.number("norm") <= 2.0**10
+    if step.op == "matrices":
+        # What lies between the products along two axes.
+        return math.prod(max(1.0, float(np.abs(m).sum(1).max())) for m in step.arrays.values()) <= _LARGEST_STORED
     scales = [*step.attributes["row_scales"], *step.attributes["column_scales"]] if step.op == "window_norm" else [0.0]
     return max(map(abs, scales)) <= 2.0**8
 
 
 def _divisor(step: Step) -> float:
-    if step.op == "normalize":
-        return float(np.abs(step.arrays["std"]).min())
+    if step.op in ("divide", "normalize"):
+        return float(np.abs(step.arrays["std" if step.op == "normalize" else "value"]).min())
     if step.op == "batch_norm":
         return float(step.arrays["variance"].min()) + step.number("eps")
-    return step.number("delta") if step.op == "soft_huber" else 1.0
+    name = {"elu": "width", "soft_huber": "delta", "softplus": "beta"}.get(step.op)
+    return 1.0 if name is None else abs(step.number(name))
 
 
 def _flat(value: Any) -> Iterator[float]:

@@ -14,8 +14,9 @@ import numpy as np
 
 from onelip.certify.checker.arithmetic import above, gamma, plus, root, times
 from onelip.certify.checker.convolutions import AFFINE
+from onelip.certify.checker.elementwise import FUNCTIONS
 from onelip.certify.checker.errors import VerificationError
-from onelip.certify.checker.evaluation import Measured
+from onelip.certify.checker.evaluation import ROOTS, Measured
 from onelip.certify.checker.network import INPUT, Step
 from onelip.certify.checker.windows import magnitudes
 
@@ -23,11 +24,12 @@ Shape = tuple[int, ...]
 """Shape of one sample."""
 
 _ONE = frozenset({
-    "abs", "beta_abs", "channel_pad", "channel_shuffle", "group_sort", "maxmin", "maxout", "n_activation", "permute",
-    "pixel_shuffle", "pixel_unshuffle", "relu", "reshape", "shift", "slice", "soft_huber", "zero_pad2d",
+    "abs", "beta_abs", "channel_pad", "channel_shuffle", "gather", "group_sort", "max_windows", "maxmin", "maxout",
+    "n_activation", "permute", "pixel_shuffle", "pixel_unshuffle", "relu", "reshape", "shift", "slice", "soft_huber",
+    "take", "zero_pad2d",
 })  # fmt: skip
 
-_ENTRYWISE = frozenset({"batch_norm", "leaky_relu", "normalize", "prelu", "scale"})
+_ENTRYWISE = frozenset({"batch_norm", "divide", "leaky_relu", "multiply", "normalize", "prelu", "scale", *FUNCTIONS})
 
 _PLANES = frozenset({"householder", "householder2"})
 
@@ -49,7 +51,7 @@ def linf_constants(measured: Measured) -> dict[str, float]:
         before = [constants[name] for name in step.inputs]
         if step.op in ("add", "subtract"):
             constants[step.name] = plus(*before)
-        elif step.op == "concatenate":
+        elif step.op in ROOTS:
             constants[step.name] = max(before)
         else:
             constants[step.name] = times(before[0], _own(measured, step))
@@ -84,19 +86,25 @@ def _center(measured: Measured, step: Step) -> float:
     return above(2 * (n - 1) / n) if n > 1 else 0.0
 
 
-def _window_sum(measured: Measured, step: Step) -> float:
-    rows, columns = magnitudes(step, measured.shapes[step.inputs[0]])
-    return times(*(above(float((n * scale).max()) * (1 + gamma(2))) for n, scale in (rows, columns)))
+def _matrices(measured: Measured, step: Step) -> float:
+    # The row sums of a Kronecker product are the products of those of its factors.
+    tops = ((float(np.abs(m).sum(1).max()), gamma(m.shape[1] + 1)) for m in step.arrays.values())
+    return times(*(above(top * (1 + off)) if top else 0.0 for top, off in tops))
+
+
+def _put(measured: Measured, step: Step) -> float:
+    index = step.arrays["index"].astype(np.int64)
+    return float(np.bincount(index[index >= 0], minlength=1).max())
+
+
+def _log_softmax(measured: Measured, step: Step) -> float:
+    # |1 - p| + (1 - p) in each row of I - 1 p^T.
+    return 2.0 if measured.shapes[step.inputs[0]][step.whole("axis")] > 1 else 0.0
 
 
 def _window_norm(measured: Measured, step: Step) -> float:
     rows, columns = magnitudes(step, measured.shapes[step.inputs[0]])
     return times(*(above(float((np.sqrt(n) * scale).max()) * (1 + gamma(3))) for n, scale in (rows, columns)))
-
-
-def _window_max(measured: Measured, step: Step) -> float:
-    rows, columns = magnitudes(step, measured.shapes[step.inputs[0]])
-    return times(float(rows[1].max()), float(columns[1].max()))
 
 
 def _branch(measured: Measured, step: Step) -> float:
@@ -113,10 +121,16 @@ _RULES: dict[str, Callable[[Measured, Step], float]] = {
     "concat_residual": _branch,
     "conv1d": _row_sums,
     "conv2d": _row_sums,
+    "conv3d": _row_sums,
+    "conv_transpose1d": _row_sums,
     "conv_transpose2d": _row_sums,
+    "conv_transpose3d": _row_sums,
     "l2_norm_residual": _branch,
     "linear": _row_sums,
-    "window_max": _window_max,
+    "log_softmax": _log_softmax,
+    "matrices": _matrices,
+    "put": _put,
+    # Row sums 2 p (1 - p).
+    "softmax": lambda measured, step: 0.5,
     "window_norm": _window_norm,
-    "window_sum": _window_sum,
 }

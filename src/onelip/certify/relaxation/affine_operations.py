@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -113,12 +114,33 @@ def _conv(node: Node, shapes: list[Shape]) -> list[AffineMap]:
     return [weighted_conv(node, shapes[0], numbers(node, "weight")).shifted(bias_of(node, shapes[0]))]
 
 
-def _conv_transpose2d(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+def _conv3d(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    weight, a = numbers(node, "weight"), node.attributes
+    plain, sizes = (replace(node, tensors={"weight": w}) for w in (weight, weight.abs()))
+
+    def apply(x: Tensor) -> Tensor:
+        return apply_operation(plain, [x])
+
+    sides = zip(a["pads"][::2], a["pads"][1::2], strict=True)
+    copies = 1 if a["padding_mode"] == "zeros" else math.prod(1 + before + after for before, after in sides)
+    terms = max(weight.shape[1], len(weight) // a["groups"]) * weight[0, 0].numel() * copies + 1
+    own = AffineMap(apply, lambda x: apply_operation(sizes, [x]), derivative(apply, shapes[0]), terms)
+    return [own.shifted(bias_of(node, shapes[0]))]
+
+
+_TRANSPOSED: dict[str, Any] = {
+    "conv_transpose1d": F.conv_transpose1d,
+    "conv_transpose2d": F.conv_transpose2d,
+    "conv_transpose3d": F.conv_transpose3d,
+}
+
+
+def _conv_transpose(node: Node, shapes: list[Shape]) -> list[AffineMap]:
     a, weight = node.attributes, numbers(node, "weight")
 
     def spread(kernel: Tensor) -> Map:
         options = (a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
-        return lambda x: F.conv_transpose2d(x, kernel, None, *options)
+        return lambda x: _TRANSPOSED[node.op](x, kernel, None, *options)
 
     # Each entry of the kernel meets each pixel at most once.
     apply = spread(weight)
@@ -215,16 +237,44 @@ def placed(axis: int, start: int, length: int, total: int) -> AffineMap:
     return AffineMap(place, place, lambda a: a.narrow(axis + 1, start, length), 1)
 
 
-def _window_sum(node: Node, shapes: list[Shape]) -> list[AffineMap]:
-    a = node.attributes
-    sizes = {f"{side}_scales": [abs(s) for s in a[f"{side}_scales"]] for side in ("row", "column")}
-    positive = replace(node, attributes={**a, **sizes})
+def _copies(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    # Entries of the output without a source are a constant.
+    plain = replace(node, attributes={**node.attributes, "fill": 0.0})
+
+    def apply(x: Tensor) -> Tensor:
+        return apply_operation(plain, [x])
+
+    zeros = torch.zeros(1, *shapes[0], dtype=torch.float64)
+    image, filled = apply(zeros), apply_operation(node, [zeros])[0]
+    # A column has at most as many entries as the output.
+    own = AffineMap(apply, apply, derivative(apply, shapes[0]), image.numel() + 1)
+    return [own.shifted(filled if bool(filled.any()) else None)]
+
+
+def _put(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    def apply(x: Tensor) -> Tensor:
+        return apply_operation(node, [x])
+
+    return [AffineMap(apply, apply, derivative(apply, shapes[0]), math.prod(shapes[0]) + 1)]
+
+
+def _matrices(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    stored = {role: tensor.to(torch.float64) for role, tensor in node.tensors.items()}
+    sizes = replace(node, tensors={role: matrix.abs() for role, matrix in stored.items()})
 
     def apply(x: Tensor) -> Tensor:
         return apply_operation(node, [x])
 
-    terms = shapes[0][-1] + shapes[0][-2] + len(a["rows"]) + len(a["columns"]) + 6
-    return [AffineMap(apply, lambda x: apply_operation(positive, [x]), derivative(apply, shapes[0]), terms)]
+    terms = sum(max(matrix.shape) + 1 for matrix in stored.values()) + 2
+    return [AffineMap(apply, lambda x: apply_operation(sizes, [x]), derivative(apply, shapes[0]), terms)]
+
+
+def _multiply(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    return [diagonal_map(numbers(node, "value"))]
+
+
+def _divide(node: Node, shapes: list[Shape]) -> list[AffineMap]:
+    return [diagonal_map(1 / numbers(node, "value"), 4)]
 
 
 REARRANGEMENTS = (
@@ -238,12 +288,20 @@ AFFINE: dict[str, AffineRule] = dict.fromkeys(REARRANGEMENTS, _rearranged) | {
     "concatenate": _concatenate,
     "conv1d": _conv,
     "conv2d": _conv,
-    "conv_transpose2d": _conv_transpose2d,
+    "conv3d": _conv3d,
+    "conv_transpose1d": _conv_transpose,
+    "conv_transpose2d": _conv_transpose,
+    "conv_transpose3d": _conv_transpose,
+    "divide": _divide,
+    "gather": _copies,
     "linear": _linear,
+    "matrices": _matrices,
+    "multiply": _multiply,
     "normalize": _normalize,
+    "put": _put,
     "scale": _scale,
     "shift": _shift,
     "subtract": lambda n, s: [identity(), identity(-1.0)],
-    "window_sum": _window_sum,
+    "take": _copies,
 }
 """Rules by operation."""

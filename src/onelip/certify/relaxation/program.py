@@ -119,6 +119,8 @@ class _Writer:
         return names
 
     def add(self, step: Step) -> None:
+        if not step.shape:
+            raise UnrelaxableOperation(step.name, "a number without an axis")
         self.steps.append(step)
         self.shapes[step.name] = step.shape
 
@@ -249,18 +251,21 @@ def _sandwich1d(writer: _Writer, node: Node) -> None:
     _hidden(writer, node, inside, [dense_map(2 * weight[:, :outputs].T.contiguous())])
 
 
-def _window_max(writer: _Writer, node: Node) -> None:
-    a, shape = node.attributes, writer.shapes[node.inputs[0]]
-    if any(scale != 1.0 for scale in (*a["row_scales"], *a["column_scales"])):
-        raise UnrelaxableOperation(node.name, "window_max with scales")
-    windows = [
-        [r * shape[-1] + c for r in range(*rows) for c in range(*columns)]
-        for rows in a["rows"]
-        for columns in a["columns"]
-    ]
+def _max_windows(writer: _Writer, node: Node) -> None:
+    # Windows of the last axes, from the first that windows are along, as positions in all of these together.
+    shape, along = (
+        writer.shapes[node.inputs[0]],
+        dict(zip(node.attributes["axes"], node.attributes["windows"], strict=True)),
+    )
+    first = min(along)
+    windows, after = [[0]], list(shape[:first])
+    for axis in range(first, len(shape)):
+        lists = along.get(axis, [[i] for i in range(shape[axis])])
+        windows = [[p * shape[axis] + q for p in outer for q in inner] for outer in windows for inner in lists]
+        after.append(len(lists))
     longest = max(map(len, windows))
     table = torch.tensor([w + w[:1] * (longest - len(w)) for w in windows])
-    writer.add(Maximum(node.name, node.inputs, (*shape[:-2], len(a["rows"]), len(a["columns"])), table))
+    writer.add(Maximum(node.name, node.inputs, tuple(after), table, len(shape) - first))
 
 
 _REWRITES: dict[str, Callable[[_Writer, Node], None]] = {
@@ -270,10 +275,10 @@ _REWRITES: dict[str, Callable[[_Writer, Node], None]] = {
     "gradient_residual2d": _gradient_residual,
     "group_sort": _sorted_pairs,
     "leaky_relu": _rectified(None),
+    "max_windows": _max_windows,
     "maxmin": _maxmin,
     "maxout": _sorted_pairs,
     "prelu": _prelu,
     "relu": _rectified(0.0),
     "sandwich1d": _sandwich1d,
-    "window_max": _window_max,
 }

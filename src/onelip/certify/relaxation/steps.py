@@ -221,13 +221,15 @@ class Maximum(Step):
     upper bound; where that entry's lower bound exceeds all other upper bounds it is the maximum.
 
     Attributes:
-        windows: `(W, K)` positions in the flattened last two axes; windows with fewer than K repeat one.
+        windows: `(W, K)` positions in the flattened last axes; windows with fewer than K repeat one.
+        axes: How many last axes.
     """
 
     windows: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    axes: int = 2
 
     def _entries(self, x: Tensor) -> Tensor:
-        return x.flatten(-2)[..., self.windows]
+        return x.flatten(-self.axes)[..., self.windows]
 
     @override
     def enclose(self, inputs: list[Interval]) -> Interval:
@@ -244,15 +246,15 @@ class Maximum(Step):
         decided = lower.gather(-1, chosen)[..., 0] >= rival
         above = torch.where(decided, 0.0, upper.amax(-1))[:, None]
         position, decided = position[..., 0][:, None], decided[:, None]
-        image_shape = inputs[0].lower.shape[1:]
+        sides = inputs[0].lower.shape[-self.axes :]
 
         def pull(a: Tensor) -> tuple[list[Tensor], Tensor | None]:
-            flat = a.flatten(-2).expand(len(above), *[-1] * (a.dim() - 2))
+            flat = a.flatten(-self.axes).expand(len(above), *[-1] * (a.dim() - self.axes))
             takes = decided | (flat > 0)
-            image = torch.zeros(*flat.shape[:-1], image_shape[-2] * image_shape[-1], dtype=a.dtype)
+            image = torch.zeros(*flat.shape[:-1], sides.numel(), dtype=a.dtype)
             image.scatter_add_(-1, position.expand(flat.shape), torch.where(takes, flat, 0.0))
             constant = torch.where(takes, 0.0, flat * above).flatten(2).sum(2)
-            return [image.unflatten(-1, image_shape[-2:])], constant
+            return [image.unflatten(-1, sides)], constant
 
         size = self._entries(inputs[0].size).amax(-1).reshape(-1, *self.shape)
         return Linearised(pull, size * SLACK + TINY, len(self.windows) + 2)
