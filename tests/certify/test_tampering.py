@@ -19,6 +19,7 @@ from torch import nn
 from onelip import layers as L
 from onelip.certify import certify, verify
 from onelip.certify.checker import verification
+from onelip.certify.checker.claims import claim
 from onelip.certify.checker.files import canonical
 from onelip.certify.paranoid import confirm, confirmation
 
@@ -238,10 +239,10 @@ ARCHITECTURES = [
     lambda v: node(v, 3)["branch"].update(input_shape=[9]),
     lambda v: node(v, 3)["branch"].update(output="input"),
     lambda v: node(v, 3)["branch"]["nodes"].append(node(v, 3)["branch"]["nodes"][0]),
-    lambda v: node(v, 4)["attributes"].update(row_scales=[BIG] * 3),
-    lambda v: node(v, 4)["attributes"].update(row_scales="half"),
-    lambda v: node(v, 4)["attributes"].update(rows=[[2, 1]] * 3),
-    lambda v: node(v, 4)["attributes"].update(columns=[]),
+    lambda v: node(v, 4)["attributes"].update(axes=[BIG, 1]),
+    lambda v: node(v, 4)["attributes"].update(axes="both"),
+    lambda v: node(v, 4)["attributes"].update(axes=[1, 1]),
+    lambda v: node(v, 4)["attributes"].update(axes=[]),
     lambda v: node(v, 5)["attributes"].update(shape=[-1]),
     lambda v: node(v, 5)["attributes"].update(shape=[6, 6, 1, 1]),
     lambda v: node(v, 6)["tensors"].update(weight="_6.bias", bias="_6.weight"),
@@ -313,9 +314,11 @@ def test_radii_above_what_can_be_proved_by_one_unit_are_refused(tmp_path):
 
 
 def set_radius(folder, index, radius):
-    values = json.loads((folder / "certificate.json").read_text())
-    values["radii"][index] = float(radius).hex()
-    seal(folder, values)
+    def edit(values):
+        row = values["class_radii"][index]
+        row[row.argmin()] = radius
+
+    forge(folder, samples=edit)
 
 
 def accepted(folder, index, radius):
@@ -324,13 +327,7 @@ def accepted(folder, index, radius):
 
 
 def test_smaller_claims_are_true_as_well(folder):
-    def smaller(values):
-        values["radii"] = [(float.fromhex(r) * 0.99).hex() for r in values["radii"]]
-        for key, share in values["certified_accuracy"].items():
-            radii = [float.fromhex(r) for r in values["radii"]]
-            assert share == np.mean([r > float(key) for r in radii])
-
-    reseal(folder, smaller)
+    forge(folder, samples=scaled_radii(0.99))
     assert verify(folder).ok
     assert confirm(folder).ok
 
@@ -387,7 +384,8 @@ def test_other_labels(folder):
 
     reseal(folder, claims, samples=edit)
     assert refused(folder)
-    reseal(folder, lambda v: v.update(predictions=v["labels"]))
+    reseal(folder, samples=lambda v: v.update(class_radii=np.roll(v["class_radii"], 1, 1)))
+    forge(folder, lambda v: v.update(predictions=v["labels"]))
     assert "sample 0" in refused(folder)
 
 
@@ -404,7 +402,7 @@ def test_a_negative_constant_does_not_cancel_another(tmp_path):
     model = nn.Sequential(nn.Flatten(), L.Sum(nn.Identity(), branch), nn.Linear(4, 3))
     folder = write(model, tmp_path, torch.rand(3, 1, 2, 2))
 
-    def forge(values):
+    def lower(values):
         name = next(n for n in values["constants"] if n.endswith("_1"))
         constants = {n: float.fromhex(c) for n, c in values["constants"].items()}
         values["constants"][name] = (-0.9 - 1e-12).hex()
@@ -412,11 +410,9 @@ def test_a_negative_constant_does_not_cancel_another(tmp_path):
         values["head"]["constant"] = (float.fromhex(values["head"]["constant"]) * factor).hex()
         values["lipschitz"]["value"] = (float.fromhex(values["lipschitz"]["value"]) * factor).hex()
         values["lipschitz"]["decimal"] = float.fromhex(values["lipschitz"]["value"])
-        values["radii"] = [(float.fromhex(r) / factor / 1.001).hex() for r in values["radii"]]
         assert len(constants) >= 3
-        finish(values)
 
-    reseal(folder, forge)
+    forge(folder, lower, samples=scaled_radii(1 / (0.1 / 1.9 * 1.01) / 1.001))
     assert "negative" in refused(folder)
 
 
@@ -430,14 +426,31 @@ def test_every_lowered_constant_is_seen(tmp_path, name):
     assert "could not be proved" in refused(folder)
 
 
-def finish(values):
-    """Make everything follow from forged radii and constants."""
-    from onelip.certify.checker.verification import claim
-
-    radii = np.array([float.fromhex(r) for r in values["radii"]])
+def finish(folder, values):
+    """Make everything in `certificate.json` follow from forged radii, constants and samples."""
+    stored = load_file(folder / "samples.safetensors")
+    pixels = stored["images"].astype(np.float32) / np.float32(float.fromhex(values["input"]["scale"]))
+    radii = stored["class_radii"].min(1)
+    values["radii"] = [r.hex() for r in radii.tolist()]
     right = np.array(values["labels"]) == np.array(values["predictions"])
     values["certified_accuracy"] = {k: float((radii > float(k)).mean()) for k in values["certified_accuracy"]}
-    values["claim"] = claim(True, float.fromhex(values["lipschitz"]["value"]), right, radii)
+    values["accuracy"] = float(right.mean())
+    limits, about = (float(pixels.min()), float(pixels.max())), {key: values[key] for key in ("norm", "semantics")}
+    values["claim"] = claim(True, float.fromhex(values["lipschitz"]["value"]), right, radii, limits, **about)
+
+
+def forge(folder, change=lambda values: None, **arrays):
+    """Change claims and arrays and make all the rest follow."""
+    reseal(folder, **arrays)
+    reseal(folder, lambda values: (change(values), finish(folder, values)))
+
+
+def scaled_radii(factor):
+    def edit(values):
+        finite = values["class_radii"] < 1e12
+        values["class_radii"][finite] *= factor
+
+    return edit
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate"])
@@ -449,7 +462,7 @@ def test_a_series_is_not_skew_under_other_padding(tmp_path, mode):
         step["attributes"]["padding_mode"] = mode
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)))
+    forge(folder, samples=scaled_radii(0.0))
     assert "padding" in refused(folder)
 
 
@@ -461,7 +474,7 @@ def test_a_series_with_a_negative_norm(tmp_path):
         step["attributes"]["norm"] = -step["attributes"]["norm"]
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)))
+    forge(folder, samples=scaled_radii(0.0))
     assert "negative" in refused(folder) or "could not be proved" in refused(folder)
 
 

@@ -109,7 +109,8 @@ def _compose(graph: Graph, prefix: str, shapes: Shapes, slack: float, composed: 
     cumulative = {INPUT: ONE}
     for step in graph.steps:
         before = [cumulative[name] for name in step.inputs]
-        if step.op == "concatenate":
+        if step.op in ("concatenate", "maximum", "minimum"):
+            # |max(a, b) - max(c, d)| <= max(|a - c|, |b - d|).
             cumulative[step.name] = root(sum((b * b for b in before), ZERO))
         elif step.op in JOINS:
             cumulative[step.name] = sum(before, ZERO)
