@@ -134,8 +134,13 @@ def _own(step: Step, prefix: str, shapes: Shapes, slack: float, composed: Compos
     except NotCoveredError as error:
         composed.failures.append(str(error))
         return ONE.pos_inf()
-    _compare(step, prefix, own, slack, composed)
+    # Each step of a branch contributes its own slack.
+    _compare(step, prefix, own, slack * (1 + _count(step.branch)), composed)
     return own
+
+
+def _count(graph: Graph | None) -> int:
+    return 0 if graph is None else sum(1 + _count(step.branch) for step in graph.steps)
 
 
 def _compare(step: Step, prefix: str, own: Any, slack: float, composed: Composed) -> None:

@@ -130,7 +130,7 @@ def _image(step: Step, shape: tuple[int, ...], cover: Balls | None, mixed: bool,
         start, stop = step.whole("start"), step.whole("stop")
         require(len(shape) == 1 and start < stop <= shape[0], step, f"range {start}:{stop}")
         return cover[start:stop, start:stop]
-    h: Balls = next(radii)
+    h: Balls = next(radii, full((0,)))
     require(h.shape == (math.prod(shape),), step, f"{len(h)} numbers of a run")
     sums = _sums(step, shape) if mixed else None
     if sums is not None:
