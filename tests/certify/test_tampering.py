@@ -549,7 +549,9 @@ def test_lowered_pair_constants_are_refused(run, place):
 
 def test_other_shapes_of_the_new_arrays_are_refused(run):
     for edit in (
-        lambda v: v.update(pair_constants=v["pair_constants"][:2, :2].copy(), class_radii=v["class_radii"][:, :2].copy()),
+        lambda v: v.update(
+            pair_constants=v["pair_constants"][:2, :2].copy(), class_radii=v["class_radii"][:, :2].copy()
+        ),
         lambda v: v.update(pair_constants=v["pair_constants"].astype(np.float32)),
         lambda v: v.update(class_radii=v["class_radii"].T.copy()),
         lambda v: v.update(class_radii=v["class_radii"] * -1),
@@ -612,7 +614,10 @@ def test_runs_do_not_reach_into_branches(tmp_path):
     folder = write(model, tmp_path, torch.rand(3, 1, 2, 4))
     values = json.loads((folder / "certificate.json").read_text())
     (name, *_) = [n for n in values["constants"] if "/" in n]
-    rows = [{"nodes": [name], "mixed": False, "radii": []}, {"nodes": [name.split("/")[1]], "mixed": False, "radii": []}]
+    rows = [
+        {"nodes": [name], "mixed": False, "radii": []},
+        {"nodes": [name.split("/")[1]], "mixed": False, "radii": []},
+    ]
     for row in rows:
         reseal(folder, lambda v, row=row: v["tightened"].update(runs=[row]))
         assert refused(folder)

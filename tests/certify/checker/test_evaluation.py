@@ -71,7 +71,7 @@ def test_pairs_of_rows_enter_the_head():
 
 
 def test_each_step_of_a_branch_contributes_its_slack():
-    # Two dense steps that are each proved with their whole slack: the branch exceeds its claim by more than one of them.
+    # Two dense steps, each proved with its whole slack: the branch exceeds its claim by more than one of them.
     weight = np.random.default_rng(0).standard_normal((6, 6))
     norm = float(np.linalg.norm(weight, 2))
     dense = [

@@ -79,7 +79,13 @@ def test_adjoints(monkeypatch):
 def test_one_and_three_axes():
     rng = np.random.default_rng(4)
     line = {"stride": [2], "pads": [1, 2], "dilation": [1], "groups": 1, "padding_mode": "zeros"}
-    volume = {"stride": [1, 2, 1], "pads": [1, 1, 0, 1, 0, 0], "dilation": [1, 1, 2], "groups": 1, "padding_mode": "zeros"}
+    volume = {
+        "stride": [1, 2, 1],
+        "pads": [1, 1, 0, 1, 0, 0],
+        "dilation": [1, 1, 2],
+        "groups": 1,
+        "padding_mode": "zeros",
+    }
     back = {"stride": [2, 1, 1], "padding": [1, 0, 0], "output_padding": [1, 0, 0], "dilation": [1, 1, 1], "groups": 1}
     for op, attributes, kernel, size in (
         ("conv1d", line, (3,), (7,)),

@@ -17,7 +17,10 @@ RNG = np.random.default_rng(0)
 LINEAR = [
     (step("linear", weight=RNG.standard_normal((3, 4))), (2, 4)),
     (step("center", {"axes": [0, 1]}), (2, 3)),
-    (step("matrices", {"axes": [1, 0]}, matrix0=RNG.standard_normal((2, 4)), matrix1=RNG.standard_normal((3, 2))), (2, 4)),
+    (
+        step("matrices", {"axes": [1, 0]}, matrix0=RNG.standard_normal((2, 4)), matrix1=RNG.standard_normal((3, 2))),
+        (2, 4),
+    ),
     (step("put", {"shape": [2]}, index=[0, 1, 0, 0]), (4,)),
     (conv_step(RNG.standard_normal((3, 2, 3, 2)), (2, 1), (1, 0, 1, 1)), (2, 4, 3)),
     (conv_step(RNG.standard_normal((2, 2, 2, 2)), pads=(1, 0, 0, 1), mode="circular"), (2, 4, 3)),

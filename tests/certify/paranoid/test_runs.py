@@ -87,10 +87,8 @@ def test_the_slopes_are_those_of_the_functions():
 
 def test_numbers_that_prove_nothing_and_nonsense():
     graph, shapes = network(step("relu"))
-    for claimed in (
-        row(SIGMA * 0.1), row(0.0), row(np.inf), row(SIGMA, nodes=("middle", "last")), row(SIGMA, nodes=("first", "last")),
-        row(SIGMA, nodes=("first",)), row(SIGMA, nodes=("first", "middle", "middle")),
-    ):  # fmt: skip
+    short = row(SIGMA, nodes=("first",)), row(SIGMA, nodes=("middle", "last")), row(SIGMA, nodes=("first", "last"))
+    for claimed in (row(SIGMA * 0.1), row(0.0), row(np.inf), *short, row(SIGMA, nodes=("first", "middle", "middle"))):
         with pytest.raises(VerificationError):
             prove_runs(graph, shapes, claimed)
     graph, shapes = network(step("shift", value=np.ones(8)))
@@ -101,7 +99,14 @@ def test_numbers_that_prove_nothing_and_nonsense():
 def write(folder, norm="l2"):
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Flatten(), nn.Linear(16, 24), L.MaxMin(), nn.Linear(24, 16), nn.ReLU(), nn.Linear(16, 8), nn.GELU(), nn.Linear(8, 4)
+        nn.Flatten(),
+        nn.Linear(16, 24),
+        L.MaxMin(),
+        nn.Linear(24, 16),
+        nn.ReLU(),
+        nn.Linear(16, 8),
+        nn.GELU(),
+        nn.Linear(8, 4),
     )
     x = torch.rand(3, 1, 4, 4)
     certificate = certify(model.eval(), x, predictions(model, x), norm=norm)
@@ -115,7 +120,8 @@ def test_tightened_certificates_are_confirmed(tmp_path, monkeypatch):
     outcome = confirm(tmp_path)
     assert outcome.ok, str(outcome)
     assert "runs of dense steps as a whole" in str(outcome)
-    reseal(tmp_path, lambda v: v["tightened"]["constant"].update(value=(certificate.bound.tightened.value * 0.9999).hex()))
+    lower = (certificate.bound.tightened.value * 0.9999).hex()
+    reseal(tmp_path, lambda v: v["tightened"]["constant"].update(value=lower))
     assert "the tightened constant" in str(confirm(tmp_path))
     monkeypatch.setattr(runs, "LARGEST", 10)
     assert "too large for ball arithmetic" in str(confirm(tmp_path))

@@ -112,5 +112,7 @@ def test_volumes_and_lines():
     assert np.allclose(middle(taps.apply(exact(x))), expected, rtol=0, atol=1e-13)
     flat = x[:, :2].reshape(2, -1) @ middle(taps.dense(0)).T
     assert np.allclose(flat, expected[:, :2].reshape(2, -1), rtol=0, atol=1e-13)
-    line = step("conv1d", {"pads": [1, 2], "dilation": [2], "groups": 1, "padding_mode": "circular"}, weight=w[:, :, 0, 0])
+    line = step(
+        "conv1d", {"pads": [1, 2], "dilation": [2], "groups": 1, "padding_mode": "circular"}, weight=w[:, :, 0, 0]
+    )
     assert convolution(line, (1, 2, 6)).lines[0].shape == (5, 3)

@@ -47,7 +47,9 @@ def test_matrices():
 
 def test_maxima():
     given = step("max_windows", {"axes": [1, 2], "windows": [[[0, 2], [2, 3]], [[0], [0, 1, 2], [0, 4]]]})
-    expected = np.array([[[i[np.ix_(a, b)].max() for b in ([0], [0, 1, 2], [0, 4])] for a in ([0, 2], [2, 3])] for i in X[0]])
+    expected = np.array(
+        [[[i[np.ix_(a, b)].max() for b in ([0], [0, 1, 2], [0, 4])] for a in ([0, 2], [2, 3])] for i in X[0]]
+    )
     assert np.array_equal(middle(max_windows(given, exact(X)))[0], expected)
     assert max_norm(given, X.shape).overlaps(arb(6).sqrt())
 

@@ -75,9 +75,9 @@ def confirm(path: str | Path, samples: int | None = None, progress: Progress | N
 
     The constants of all operations, their composition, runs of dense steps, the constants of differences of logits, the
     logits, and the inequality radius x slope <= margin for every class. Of certificates about executed networks, only
-    what they say about real arithmetic is proved, which gives `ok=False`. Of the samples whose claimed radius is 0, nothing is
-    claimed that could be proved. It takes the form of the files from `verify`, which must be run as well: it checks the
-    predictions, the accuracies and the sentence of the certificate.
+    what they say about real arithmetic is proved, which gives `ok=False`. Of the samples whose claimed radius is 0,
+    nothing is claimed that could be proved. It takes the form of the files from `verify`, which must be run as well: it
+    checks the predictions, the accuracies and the sentence of the certificate.
 
     Args:
         path: `certificate.json`, or the folder that holds it.
@@ -154,7 +154,12 @@ def _confirm(file: Path, samples: int | None, progress: Progress | None) -> Conf
     first = evaluate(task.graph, exact(task.pixels[order[:1]]), shapes)
     if first.ndim != 2 or first.shape[1] < 2:
         raise VerificationError(f"the network maps a sample to shape {first.shape[1:]}, not to at least two logits")
-    if not task.class_radii.shape[1:] == task.pair_constants.shape[1:] == (len(task.pair_constants),) == first.shape[1:]:
+    if (
+        not task.class_radii.shape[1:]
+        == task.pair_constants.shape[1:]
+        == (len(task.pair_constants),)
+        == first.shape[1:]
+    ):
         raise VerificationError(f"class_radii and pair_constants do not fit {first.shape[1]} logits")
     proved = _prove(task, shapes, first.shape[1])
     constant = float(proved.output.upper())

@@ -12,8 +12,8 @@ from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.network import Step
 from onelip.certify.paranoid.affine import transposed
 from onelip.certify.paranoid.balls import ONE, ZERO, absolute, exact, largest, root, square_root
-from onelip.certify.paranoid.copies import COPY_CONSTANTS
 from onelip.certify.paranoid.convolution_norms import adjoint_norm, convolution_norm
+from onelip.certify.paranoid.copies import COPY_CONSTANTS
 from onelip.certify.paranoid.errors import NotCoveredError, require
 from onelip.certify.paranoid.fourier import spectrum_norm, spectrum_of
 from onelip.certify.paranoid.norms import LARGEST, matrix_norm

@@ -56,7 +56,9 @@ def convolution_norm(step: Step, shape: tuple[int, ...], claims: tuple[Any, ...]
     n = len(shape) - 2
     taps, dilation = convolution(step, shape), step.wholes("dilation", 1, n)
     outputs = [len(line) for line in taps.lines]
-    geometry = zip(shape[2:], outputs, sides(step, n), step.arrays["weight"].shape[2:], strides(step, n), dilation, strict=True)
+    geometry = zip(
+        shape[2:], outputs, sides(step, n), step.arrays["weight"].shape[2:], strides(step, n), dilation, strict=True
+    )
     rings = tuple(_ring(step, *numbers) for numbers in geometry)
     return _norm(step, _Map(grouped(step, 0), taps, False, dilation, rings), claims)
 

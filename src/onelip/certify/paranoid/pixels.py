@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
 
+from onelip.certify.checker.network import Array
 from onelip.certify.paranoid.balls import ZERO, Balls, matrix
 
 RESERVES = (1e-9, 1e-11, 1e-13)
@@ -109,7 +110,7 @@ def pixels_at_most(shape: Pattern, weights: list[Balls], bound: Any) -> bool:
         return False
     for reserve in RESERVES:
         try:
-            factor = np.linalg.cholesky(middle - reserve * np.eye(len(middle)))
+            factor: Array = np.asarray(np.linalg.cholesky(middle - reserve * np.eye(len(middle))), np.float64)
         except np.linalg.LinAlgError:
             continue
         if np.isfinite(factor).all() and gram.residual_at_most(factor, reserve):
@@ -124,7 +125,7 @@ class _Gram:
         self.shape, self.taps = shape, taps
         self.transposed = [tap.transpose() for tap in taps]
         self.products: dict[tuple[int, int], Any] = {}
-        self.sums: dict[tuple[tuple[int, int], ...], tuple[Balls, npt.NDArray[np.float64]]] = {}
+        self.sums: dict[tuple[tuple[int, int], ...], tuple[Balls, Array]] = {}
         met: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for pixel, row in enumerate(shape.rows):
             for tap, other in row:
@@ -137,8 +138,8 @@ class _Gram:
                         found[p, q].append((a, b))
         self.meetings = {place: tuple(sorted(pairs)) for place, pairs in found.items()}
 
-    def block(self, p: int, q: int) -> tuple[Balls, npt.NDArray[np.float64]] | None:
-        """Sum the products of taps of two pixels, q <= p."""
+    def _block(self, p: int, q: int) -> tuple[Balls, Array] | None:
+        # The sum of the products of taps of two pixels, q <= p.
         key = self.meetings.get((p, q))
         if key is None:
             return None
@@ -153,12 +154,16 @@ class _Gram:
             self.sums[key] = balls, floats
         return self.sums[key]
 
-    def middle(self) -> npt.NDArray[np.float64]:
-        """Write I minus the matrix out in float64; only its lower half counts."""
+    def middle(self) -> Array:
+        """Write the matrix out.
+
+        Returns:
+            Its midpoints in float64.
+        """
         c = self.shape.channels
         result = np.eye(self.shape.side)
         for p, q in self.meetings:
-            block = self.block(p, q)
+            block = self._block(p, q)
             if block is not None:
                 result[p * c : (p + 1) * c, q * c : (q + 1) * c] -= block[1]
         return np.tril(result) + np.tril(result, -1).T
@@ -171,17 +176,28 @@ class _Gram:
         result.fill(ZERO)
         for p in rows:
             for q in columns:
-                block = self.block(max(p, q), min(p, q))
+                block = self._block(max(p, q), min(p, q))
                 if block is not None:
-                    place = slice((p - rows[0]) * c, (p - rows[0] + 1) * c), slice((q - columns[0]) * c, (q - columns[0] + 1) * c)
+                    place = (
+                        slice((p - rows[0]) * c, (p - rows[0] + 1) * c),
+                        slice((q - columns[0]) * c, (q - columns[0] + 1) * c),
+                    )
                     result[place] = -(block[0] if q <= p else block[0].T)
         if i == j:
             for k in range(len(result)):
                 result[k, k] = result[k, k] + 1
         return arb_mat(*result.shape, result.ravel().tolist())
 
-    def residual_at_most(self, factor: npt.NDArray[np.float64], reserve: float) -> bool:
-        """Say whether all row sums of |A - e I - L L^T| are at most e, in balls."""
+    def residual_at_most(self, factor: Array, reserve: float) -> bool:
+        """Say whether all row sums of |A - e I - L L^T| are at most e, in balls.
+
+        Args:
+            factor: L, lower triangular, of which only blocks within the band are used.
+            reserve: e.
+
+        Returns:
+            True if proved.
+        """
         size, band = self.shape.group * self.shape.channels, self.shape.band
         count = -(-len(factor) // size)
         part = [slice(i * size, (i + 1) * size) for i in range(count)]
@@ -212,8 +228,9 @@ def _add_sizes(sums: list[Any], rows: list[list[Any]], row: int, column: int, mi
                 sums[column + j] = sums[column + j] + size
 
 
-def _exact(values: npt.NDArray[np.float64]) -> Any:
-    return arb_mat(*values.shape, values.ravel().tolist())
+def _exact(values: Array) -> Any:
+    rows, columns = values.shape
+    return arb_mat(rows, columns, values.ravel().tolist())
 
 
 def pairs_of(sources: npt.NDArray[np.int64], size: tuple[int, ...], turned: bool) -> Pairs:

@@ -1,7 +1,7 @@
 """Runs of dense steps as a whole, in balls: matrices C with x x^T <= C for all changes x of a signal.
 
-The certificate names the steps and, for each activation, the numbers h. With v = m z + w and |w / h| <= |r z / h|, r the
-half and m the middle of the range of slopes, a = r / h, B = D_a C D_a, F = D_m C D_a and G = D_m C D_m,
+The certificate names the steps and, for each activation, the numbers h. With v = m z + w and |w / h| <= |r z / h|, r
+the half and m the middle of the range of slopes, a = r / h, B = D_a C D_a, F = D_m C D_a and G = D_m C D_m,
 
     v v^T <= G + F (I - B)^-1 F^T + D_h^2.
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flint import arb, arb_mat
+from flint import arb
 
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.network import INPUT, Array, Graph, Step, hexadecimal
@@ -198,16 +198,16 @@ def _sums(step: Step, shape: tuple[int, ...]) -> tuple[Array, npt.NDArray[np.boo
     require(n % size == 0, step, "groups")
     if size == 1 or size & (size - 1):
         return None
-    signs = np.ones((1, 1))
+    signs: Array = np.ones((1, 1))
     while len(signs) < size:
         signs = np.block([[signs, signs], [signs, -signs]])
     contrasts = np.arange(n) % size > 0
-    table = np.kron(np.eye(n // size), signs)
+    table = np.asarray(np.kron(np.eye(n // size), signs), dtype=np.float64)
     return table, contrasts, np.where(contrasts, np.arange(n) // size, n + np.arange(n) // size)
 
 
 def _bent(middle: Balls, spread: Balls, h: Balls, cover: Balls, step: Step) -> Balls:
-    live = np.array([not r == 0 for r in spread], dtype=np.bool_)
+    live = np.array([not r.is_zero() for r in spread], dtype=np.bool_)
     require(all(v > 0 and v.is_finite() for v in h[live]), step, "the numbers of a run must be positive")
     a = spread[live] / h[live]
     b = cover[np.ix_(live, live)] * a[:, None] * a
