@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import struct
 
@@ -240,8 +239,8 @@ ARCHITECTURES = [
     lambda v: node(v, 3)["branch"].update(input_shape=[9]),
     lambda v: node(v, 3)["branch"].update(output="input"),
     lambda v: node(v, 3)["branch"]["nodes"].append(node(v, 3)["branch"]["nodes"][0]),
-    lambda v: node(v, 4)["attributes"].update(axes=[BIG, 2]),
-    lambda v: node(v, 4)["attributes"].update(axes="half"),
+    lambda v: node(v, 4)["attributes"].update(axes=[BIG, 1]),
+    lambda v: node(v, 4)["attributes"].update(axes="both"),
     lambda v: node(v, 4)["attributes"].update(axes=[1, 1]),
     lambda v: node(v, 4)["attributes"].update(axes=[]),
     lambda v: node(v, 5)["attributes"].update(shape=[-1]),
@@ -315,12 +314,11 @@ def test_radii_above_what_can_be_proved_by_one_unit_are_refused(tmp_path):
 
 
 def set_radius(folder, index, radius):
-    def nearest(values):
-        # The class that is reached first; the others stay as far away as they were.
+    def edit(values):
         row = values["class_radii"][index]
         row[row.argmin()] = radius
 
-    reseal(folder, lambda v: v["radii"].__setitem__(index, float(radius).hex()), samples=nearest)
+    forge(folder, samples=edit)
 
 
 def accepted(folder, index, radius):
@@ -329,16 +327,7 @@ def accepted(folder, index, radius):
 
 
 def test_smaller_claims_are_true_as_well(folder):
-    def smaller(values):
-        values["radii"] = [(float.fromhex(r) * 0.99).hex() for r in values["radii"]]
-        for key, share in values["certified_accuracy"].items():
-            radii = [float.fromhex(r) for r in values["radii"]]
-            assert share == np.mean([r > float(key) for r in radii])
-
-    def shrink(values):
-        values["class_radii"] = np.where(values["class_radii"] < 1e12, values["class_radii"] * 0.99, 1e12)
-
-    reseal(folder, smaller, samples=shrink)
+    forge(folder, samples=scaled_radii(0.99))
     assert verify(folder).ok
     assert confirm(folder).ok
 
@@ -389,14 +378,14 @@ def test_weights_of_another_architecture(folder, tiny):
 def test_other_labels(folder):
     def edit(values):
         values["labels"] = (values["labels"] + 1) % 4
-        values["class_radii"] = np.roll(values["class_radii"], 1, axis=1).copy()
 
     def claims(values):
         values["labels"] = [(n + 1) % 4 for n in values["labels"]]
 
     reseal(folder, claims, samples=edit)
     assert refused(folder)
-    reseal(folder, lambda v: v.update(predictions=v["labels"]))
+    reseal(folder, samples=lambda v: v.update(class_radii=np.roll(v["class_radii"], 1, 1)))
+    forge(folder, lambda v: v.update(predictions=v["labels"]))
     assert "sample 0" in refused(folder)
 
 
@@ -413,7 +402,7 @@ def test_a_negative_constant_does_not_cancel_another(tmp_path):
     model = nn.Sequential(nn.Flatten(), L.Sum(nn.Identity(), branch), nn.Linear(4, 3))
     folder = write(model, tmp_path, torch.rand(3, 1, 2, 2))
 
-    def forge(values):
+    def lower(values):
         name = next(n for n in values["constants"] if n.endswith("_1"))
         constants = {n: float.fromhex(c) for n, c in values["constants"].items()}
         values["constants"][name] = (-0.9 - 1e-12).hex()
@@ -422,9 +411,8 @@ def test_a_negative_constant_does_not_cancel_another(tmp_path):
         values["lipschitz"]["value"] = (float.fromhex(values["lipschitz"]["value"]) * factor).hex()
         values["lipschitz"]["decimal"] = float.fromhex(values["lipschitz"]["value"])
         assert len(constants) >= 3
-        finish(values)
 
-    reseal(folder, forge)
+    forge(folder, lower, samples=scaled_radii(1 / (0.1 / 1.9 * 1.01) / 1.001))
     assert "negative" in refused(folder)
 
 
@@ -438,19 +426,31 @@ def test_every_lowered_constant_is_seen(tmp_path, name):
     assert "could not be proved" in refused(folder)
 
 
-def finish(values):
-    """Make everything follow from forged radii and constants."""
-    radii = np.array([float.fromhex(r) for r in values["radii"]])
+def finish(folder, values):
+    """Make everything in `certificate.json` follow from forged radii, constants and samples."""
+    stored = load_file(folder / "samples.safetensors")
+    pixels = stored["images"].astype(np.float32) / np.float32(float.fromhex(values["input"]["scale"]))
+    radii = stored["class_radii"].min(1)
+    values["radii"] = [r.hex() for r in radii.tolist()]
     right = np.array(values["labels"]) == np.array(values["predictions"])
     values["certified_accuracy"] = {k: float((radii > float(k)).mean()) for k in values["certified_accuracy"]}
-    pixels = tuple(map(float, re.search(r"pixels from (\S+) to (\S+),", values["claim"]).groups()))
-    constant, names = float.fromhex(values["lipschitz"]["value"]), {n: values[n] for n in ("norm", "semantics")}
-    values["claim"] = claim(True, constant, right, radii, pixels, **names)
+    values["accuracy"] = float(right.mean())
+    limits, about = (float(pixels.min()), float(pixels.max())), {key: values[key] for key in ("norm", "semantics")}
+    values["claim"] = claim(True, float.fromhex(values["lipschitz"]["value"]), right, radii, limits, **about)
 
 
-def vanishing(values):
-    """Claim no radius against any other class."""
-    values["class_radii"] = np.where(values["class_radii"] < 1e12, 0.0, 1e12)
+def forge(folder, change=lambda values: None, **arrays):
+    """Change claims and arrays and make all the rest follow."""
+    reseal(folder, **arrays)
+    reseal(folder, lambda values: (change(values), finish(folder, values)))
+
+
+def scaled_radii(factor):
+    def edit(values):
+        finite = values["class_radii"] < 1e12
+        values["class_radii"][finite] *= factor
+
+    return edit
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate"])
@@ -462,7 +462,7 @@ def test_a_series_is_not_skew_under_other_padding(tmp_path, mode):
         step["attributes"]["padding_mode"] = mode
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)), samples=vanishing)
+    forge(folder, samples=scaled_radii(0.0))
     assert "padding" in refused(folder)
 
 
@@ -474,7 +474,7 @@ def test_a_series_with_a_negative_norm(tmp_path):
         step["attributes"]["norm"] = -step["attributes"]["norm"]
 
     rewrite(folder, edit)
-    reseal(folder, lambda v: (v.update(radii=[(0.0).hex()] * 3), finish(v)), samples=vanishing)
+    forge(folder, samples=scaled_radii(0.0))
     assert "negative" in refused(folder) or "could not be proved" in refused(folder)
 
 
@@ -491,3 +491,156 @@ def test_a_branch_is_measured_for_the_images_that_it_gets(folder):
     # A constant for a smaller image may be smaller.
     rewrite(folder, lambda v: node(v, 3)["branch"].update(input_shape=[2, 5, 5]))
     assert "input_shape=(2, 5, 5)" in refused(folder)
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A certificate whose radii rest on a run of dense steps as a whole, in either semantics."""
+    torch.manual_seed(0)
+    layers = nn.Linear(9, 12), nn.ReLU(), nn.Linear(12, 8), L.MaxMin(), nn.Linear(8, 3)
+    model, x = nn.Sequential(nn.Flatten(), *layers).eval(), torch.rand(3, 1, 3, 3)
+    folders = {}
+    for semantics in ("real", "executed-float64"):
+        folders[semantics] = tmp_path_factory.mktemp("dense")
+        certify(model, x, predictions(model, x), semantics=semantics).save(folders[semantics])
+    assert json.loads((folders["real"] / "certificate.json").read_text())["tightened"]["constant"] is not None
+    assert all(verify(folder).ok for folder in folders.values())
+    assert confirm(folders["real"]).ok
+    return folders
+
+
+@pytest.fixture
+def run(dense, tmp_path):
+    return shutil.copytree(dense["real"], tmp_path / "run")
+
+
+def test_each_class_radius_is_refused_one_unit_above_what_can_be_proved(run):
+    stored = load_file(run / "samples.safetensors")["class_radii"]
+    row = stored[1]
+    place = 1, int(np.where(row < 1e12, row, 0).argmax())
+    assert stored[place] > row.min()
+
+    def given(radius):
+        forge(run, samples=lambda values: values["class_radii"].__setitem__(place, radius))
+        return verify(run)
+
+    low, high = float(stored[place]), float(stored[place]) * 1.001
+    while np.nextafter(low, np.inf) < high:
+        middle = low + (high - low) / 2
+        low, high = (middle, high) if given(middle).ok else (low, middle)
+    assert given(low).ok
+    assert "against class" in str(given(np.nextafter(low, np.inf)))
+    assert low <= stored[place] * (1 + 3e-6)
+    given(stored[place] * (1 + 1e-5))
+    assert "could not be proved" in refused(run)
+
+
+def test_radii_are_the_least_of_the_classes(run):
+    reseal(run, lambda v: v["radii"].__setitem__(0, ulp_up(v["radii"][0])))
+    assert "not the least of its class_radii" in sentence_of(run)
+
+
+@pytest.mark.parametrize("place", [(0, 1), (2, 0), (1, 1)])
+def test_lowered_pair_constants_are_refused(run, place):
+    # That of a class with itself is 0; negative ones are no constants.
+    forge(run, samples=lambda v: v["pair_constants"].__setitem__(place, v["pair_constants"][place] * (1 - 1e-5) - 1e-9))
+    assert "the pair constant" in refused(run)
+
+
+def test_other_shapes_of_the_new_arrays_are_refused(run):
+    for edit in (
+        lambda v: v.update(
+            pair_constants=v["pair_constants"][:2, :2].copy(), class_radii=v["class_radii"][:, :2].copy()
+        ),
+        lambda v: v.update(pair_constants=v["pair_constants"].astype(np.float32)),
+        lambda v: v.update(class_radii=v["class_radii"].T.copy()),
+        lambda v: v.update(class_radii=v["class_radii"] * -1),
+        lambda v: v.pop("pair_constants"),
+        lambda v: v.update(more=np.zeros(3)),
+    ):
+        kept = (run / "samples.safetensors").read_bytes()
+        reseal(run, samples=edit)
+        sentence_of(run)
+        (run / "samples.safetensors").write_bytes(kept)
+
+
+def of_run(edit):
+    return lambda values: edit(values["tightened"]["runs"][0])
+
+
+def halved(row):
+    row["radii"] = [[(float.fromhex(h) * 0.5).hex() for h in radii] for radii in row["radii"]]
+
+
+def doubled(row):
+    row["radii"] = [[(float.fromhex(h) * 2).hex() for h in radii] for radii in row["radii"]]
+
+
+RUNS = {
+    "lower constant": lambda v: v["tightened"]["constant"].update(
+        value=(c := float.fromhex(v["tightened"]["constant"]["value"]) * (1 - 1e-5)).hex(), decimal=c
+    ),
+    "negative constant": lambda v: v["tightened"]["constant"].update(value="-0x1p0", decimal=-1.0),
+    "halved numbers": of_run(halved),
+    "doubled numbers": of_run(doubled),
+    "infinite numbers": of_run(lambda r: r["radii"].__setitem__(0, ["inf"] * 12)),
+    "no numbers": of_run(lambda r: r["radii"].clear()),
+    "numbers of another size": of_run(lambda r: r["radii"][0].pop()),
+    "not a chain": of_run(lambda r: r["nodes"].pop(1)),
+    "an activation twice": of_run(lambda r: (r["nodes"].insert(2, r["nodes"][1]), r["radii"].insert(1, r["radii"][0]))),
+    "an activation first": of_run(lambda r: r["nodes"].pop(0)),
+    "an unknown node": of_run(lambda r: r["nodes"].append("more")),
+    "reversed": of_run(lambda r: r["nodes"].reverse()),
+    "no nodes": of_run(lambda r: r["nodes"].clear()),
+    "the first layer alone": of_run(lambda r: (r.update(nodes=r["nodes"][:1]), r["radii"].clear())),
+    "no run": lambda v: v["tightened"].update(runs=[]),
+    "no list": lambda v: v["tightened"].update(runs={"nodes": []}),
+    "sums of what is not sorted": of_run(lambda r: r.update(mixed="yes")),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_other_runs_are_refused(run, name):
+    reseal(run, RUNS[name])
+    sentence_of(run)
+    if name not in ("negative constant", "no run", "no list", "sums of what is not sorted"):
+        assert not confirm(run).ok
+
+
+def test_runs_do_not_reach_into_branches(tmp_path):
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    model = nn.Sequential(nn.Flatten(), L.L2NormResidual(inner), nn.Linear(8, 3)).eval()
+    folder = write(model, tmp_path, torch.rand(3, 1, 2, 4))
+    values = json.loads((folder / "certificate.json").read_text())
+    (name, *_) = [n for n in values["constants"] if "/" in n]
+    rows = [
+        {"nodes": [name], "mixed": False, "radii": []},
+        {"nodes": [name.split("/")[1]], "mixed": False, "radii": []},
+    ]
+    for row in rows:
+        reseal(folder, lambda v, row=row: v["tightened"].update(runs=[row]))
+        assert refused(folder)
+
+
+def test_other_semantics_and_norms_are_refused(dense, tmp_path):
+    run = shutil.copytree(dense["real"], tmp_path / "run")
+    for growth in ("0x0.0p+0", "-0x1p0", "0x1p-60"):
+        forge(run, lambda v, growth=growth: v.update(semantics="executed-float64", growth=growth))
+        assert "growth" in refused(run)
+    forge(run, lambda v: v.update(semantics="real"))
+    assert "growth" in sentence_of(run)
+    forge(run, lambda v: v.update(growth="0x0.0p+0"))
+    assert verify(run).ok
+    forge(run, lambda v: v.update(norm="linf"))
+    assert refused(run)
+    forge(run, lambda v: v.update(tightened={"constant": None, "runs": []}))
+    assert "could not be proved" in refused(run)
+    executed = shutil.copytree(dense["executed-float64"], tmp_path / "executed")
+    forge(executed, lambda v: v.update(growth=(float.fromhex(v["growth"]) / 2).hex()))
+    assert "growth" in sentence_of(executed)
+    forge(executed, lambda v: v.update(semantics="real"))
+    assert "growth" in sentence_of(executed)
+    # A claim about more is a claim about less.
+    forge(executed, lambda v: v.update(growth="0x0.0p+0"))
+    assert verify(executed).ok

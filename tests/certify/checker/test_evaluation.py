@@ -68,3 +68,17 @@ def test_pairs_of_rows_enter_the_head():
     assert head.slopes[0, 0] == 0
     measured = measure(graph(step("w", "linear", ["input"], 2.0, {"weight": W}), step("o", "relu", ["w"])), 1e-9)
     assert find_head(measured, 2).slopes[0, 1] == pytest.approx(2 * 2**0.5)
+
+
+def test_each_step_of_a_branch_contributes_its_slack():
+    # Two dense steps, each proved with its whole slack: the branch exceeds its claim by more than one of them.
+    weight = np.random.default_rng(0).standard_normal((6, 6))
+    norm = float(np.linalg.norm(weight, 2))
+    dense = [
+        Step(name, "linear", (before,), {}, {"weight": weight}, norm * (1 - 0.9e-7), None)
+        for name, before in (("a", "input"), ("b", "a"))
+    ]
+    inner = Graph((6,), tuple(dense), "b")
+    claimed = max(1.0, dense[0].claimed ** 2)
+    outer = Graph((12,), (Step("r", "concat_residual", ("input",), {}, {}, claimed, inner),), "r")
+    assert claimed * (1 + 1e-7) < measure(outer, 1e-7).cumulative["r"] <= claimed * (1 + 3e-7)

@@ -77,6 +77,8 @@ FORGERIES = {
     "constant": lambda v: v["lipschitz"].update(value=(float.fromhex(v["lipschitz"]["value"]) / FEW).hex()),
     "one constant": lambda v: v["constants"].update(_6=(float.fromhex(v["constants"]["_6"]) / FEW).hex()),
     "head constant": lambda v: v["head"].update(constant=(float.fromhex(v["head"]["constant"]) / FEW).hex()),
+    "tightened runs": lambda v: v["tightened"].update(runs=[{"nodes": ["_5"], "mixed": False, "radii": []}]),
+    "norm": lambda v: v.update(norm="linf"),
     "head": lambda v: v["head"].update(node="_5"),
     "labels": lambda v: v.update(labels=v["labels"][1:], radii=v["radii"][1:]),
     "scale": lambda v: v["input"].update(scale=(0.25).hex()),
@@ -111,9 +113,16 @@ def test_changed_weights_are_not_confirmed(folder):
     assert outcome.lipschitz > 0
 
 
-def test_other_kinds_of_claims_are_named(folder, monkeypatch):
-    monkeypatch.setitem(confirmation.COVERED, "norm", "linf")
-    assert "norm='l2' is not covered in ball arithmetic" in str(confirm(folder))
+def test_of_executed_networks_the_real_part_is_confirmed(tmp_path):
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), torch.rand(3, 1, 2, 2)
+    certify(model, x, predictions(model, x), semantics="executed-float64").save(tmp_path)
+    outcome = confirm(tmp_path)
+    assert not outcome.ok
+    assert outcome.messages[0].startswith("not confirmed: executed semantics: rounding growth not confirmed")
+    assert "the radii of 3 of 3 samples" in outcome.messages[2]
+    # What is wrong in real arithmetic is seen all the same.
+    reseal(tmp_path, samples=lambda v: v["class_radii"].__imul__(1.1))
+    assert "a radius of sample 0" in str(confirm(tmp_path))
 
 
 def test_ties_and_infinite_constants(tmp_path):

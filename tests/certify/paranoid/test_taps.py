@@ -10,8 +10,8 @@ from onelip.certify.paranoid.taps import (
     circular_adjoint,
     convolution,
     grouped,
+    most_copies,
     padded_line,
-    padding_norm_squared,
     rectified,
     with_bias,
     zero_adjoint,
@@ -73,7 +73,8 @@ def test_padding_copies():
     reflect = conv_step(np.ones((1, 1, 3, 3)), pads=(2, 2, 1, 0), mode="reflect")
     assert padded_line(reflect, 4, 2, 1).tolist() == [2, 1, 0, 1, 2, 3, 2]
     assert padded_line(conv_step(np.ones((1, 1, 3, 3))), 2, 1, 1).tolist() == [-1, 0, 1, -1]
-    assert padding_norm_squared(reflect, (3, 4)) == 3 * 2
+    assert most_copies(padded_line(reflect, 3, 2, 2)) == 3
+    assert most_copies(padded_line(reflect, 4, 1, 0)) == 2
     with pytest.raises(VerificationError, match="reflected padding"):
         padded_line(reflect, 2, 2, 0)
     with pytest.raises(VerificationError, match="padding_mode 'mirror'"):
@@ -98,3 +99,20 @@ def test_bias_and_rectifier():
     assert (middle(with_bias(step("x", bias=[1, 2]), x)) == [[[-2, -1, 0], [2, 3, 4]]]).all()
     assert (middle(with_bias(step("x", bias=[1, 2, 3]), x, 2)) == [[[-2, 0, 2], [1, 3, 5]]]).all()
     assert (middle(rectified(x)) == [[[0, 0, 0], [0, 1, 2]]]).all()
+
+
+def test_volumes_and_lines():
+    rng = np.random.default_rng(2)
+    w, x = rng.standard_normal((4, 2, 2, 1, 3)), rng.standard_normal((2, 4, 4, 3, 5))
+    attributes = {"stride": [2, 1, 2], "pads": [1, 0, 0, 1, 1, 1], "dilation": [1, 2, 1], "groups": 2}
+    volume = step("conv3d", attributes | {"padding_mode": "zeros"}, weight=w)
+    padded = F.pad(torch.from_numpy(x), (1, 1, 0, 1, 1, 0))
+    expected = F.conv3d(padded, torch.from_numpy(w), stride=(2, 1, 2), dilation=(1, 2, 1), groups=2).numpy()
+    taps = convolution(volume, x.shape)
+    assert np.allclose(middle(taps.apply(exact(x))), expected, rtol=0, atol=1e-13)
+    flat = x[:, :2].reshape(2, -1) @ middle(taps.dense(0)).T
+    assert np.allclose(flat, expected[:, :2].reshape(2, -1), rtol=0, atol=1e-13)
+    line = step(
+        "conv1d", {"pads": [1, 2], "dilation": [2], "groups": 1, "padding_mode": "circular"}, weight=w[:, :, 0, 0]
+    )
+    assert convolution(line, (1, 2, 6)).lines[0].shape == (5, 3)

@@ -1,44 +1,57 @@
 import numpy as np
 import pytest
-import torch
+from flint import arb
 from tests.certify.paranoid.balls import middle, step
-from torch import nn
 
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.paranoid.balls import exact
-from onelip.certify.paranoid.windows import overlap_norm, sum_norm, window_max, window_norm, window_sum
+from onelip.certify.paranoid.windows import (
+    longest_norm,
+    matrices,
+    matrices_norm,
+    matrices_sum,
+    max_norm,
+    max_windows,
+    overlap_norm,
+    window_norm,
+)
 
 ROWS, COLUMNS = [[0, 2], [1, 3], [2, 4]], [[0, 3], [2, 5]]
+X = np.random.default_rng(0).standard_normal((1, 2, 4, 5))
 
 
-def pool(row_scales=(1.0, 0.5, 2.0), column_scales=(1.0, -0.25), **changes):
-    attributes = {"rows": ROWS, "columns": COLUMNS, "row_scales": list(row_scales)}
-    return step("window", attributes | {"column_scales": list(column_scales)} | changes)
+def pool(**changes):
+    scales = {"row_scales": [1.0, 0.5, 2.0], "column_scales": [1.0, -0.25]}
+    return step("window_norm", {"rows": ROWS, "columns": COLUMNS} | scales | changes)
 
 
-def each_window(x, function):
+def test_norms_of_windows():
     scales = np.outer([1.0, 0.5, 2.0], [1.0, -0.25])
-    return scales * np.array([[[function(i[a:b, c:d]) for c, d in COLUMNS] for a, b in ROWS] for i in x[0]])
-
-
-def test_values_and_constants():
-    x = np.random.default_rng(0).standard_normal((1, 2, 4, 5))
-    for rule, function in ((window_sum, np.sum), (window_max, np.max), (window_norm, np.linalg.norm)):
-        assert np.allclose(middle(rule(pool(), exact(x)))[0], each_window(x, function), rtol=0, atol=1e-14)
-    basis = np.eye(20).reshape(20, 1, 4, 5)
-    operator = np.stack([middle(window_sum(pool(), exact(b[None]))).ravel() for b in basis], 1)
-    bound = float(sum_norm(pool(), x.shape).upper())
-    true = np.linalg.norm(operator, 2)
-    assert true * (1 - 1e-14) <= bound <= true * (1 + 1e-10)
+    expected = scales * np.array([[[np.linalg.norm(i[a:b, c:d]) for c, d in COLUMNS] for a, b in ROWS] for i in X[0]])
+    assert np.allclose(middle(window_norm(pool(), exact(X)))[0], expected, rtol=0, atol=1e-14)
     # Two row windows and two column windows share a pixel.
-    assert overlap_norm(pool(), x.shape) == 2 * 2 * 1
+    assert overlap_norm(pool(), X.shape) == 2 * 2 * 1
+    assert longest_norm(pool(), X.shape).overlaps(2 * arb(2).sqrt() * arb(3).sqrt())
 
 
-def test_the_mean_of_blocks_is_half_of_the_identity():
-    mean = pool([0.5] * 2, [0.5] * 2, rows=[[0, 2], [2, 4]], columns=[[0, 2], [2, 4]])
-    x = torch.randn(1, 1, 4, 4, dtype=torch.float64)
-    assert np.allclose(middle(window_sum(mean, exact(x.numpy()))), nn.AvgPool2d(2)(x).numpy(), rtol=0, atol=1e-15)
-    assert 0.5 <= sum_norm(mean, (1, 1, 4, 4)).upper() <= 0.5 + 1e-15
+def test_matrices():
+    rng = np.random.default_rng(1)
+    first, second = rng.standard_normal((3, 5)), rng.standard_normal((2, 4))
+    given = step("matrices", {"axes": [2, 1]}, matrix0=first, matrix1=second)
+    expected = np.einsum("ncij,ai,bj->ncab", X, second, first)
+    assert np.allclose(middle(matrices(given, exact(X))), expected, rtol=0, atol=1e-13)
+    true = np.linalg.norm(np.kron(second, first), 2)
+    assert true * (1 - 1e-14) <= matrices_norm(given, X.shape).upper() <= true * (1 + 1e-12)
+    assert abs(float(matrices_sum(given, X.shape).mid()) - np.abs(np.kron(second, first)).sum(1).max()) < 1e-13
+
+
+def test_maxima():
+    given = step("max_windows", {"axes": [1, 2], "windows": [[[0, 2], [2, 3]], [[0], [0, 1, 2], [0, 4]]]})
+    expected = np.array(
+        [[[i[np.ix_(a, b)].max() for b in ([0], [0, 1, 2], [0, 4])] for a in ([0, 2], [2, 3])] for i in X[0]]
+    )
+    assert np.array_equal(middle(max_windows(given, exact(X)))[0], expected)
+    assert max_norm(given, X.shape).overlaps(arb(6).sqrt())
 
 
 @pytest.mark.parametrize(
@@ -46,9 +59,12 @@ def test_the_mean_of_blocks_is_half_of_the_identity():
 )
 def test_windows_are_checked(changes):
     with pytest.raises(VerificationError, match="does not fit"):
-        window_sum(pool(**changes), exact(np.zeros((1, 1, 4, 5))))
+        window_norm(pool(**changes), exact(X))
 
 
-def test_empty_windows_have_no_maximum():
-    with pytest.raises(VerificationError, match="no maximum"):
-        window_max(pool(rows=[[1, 1]] * 3), exact(np.zeros((1, 1, 4, 5))))
+def test_lists_are_checked():
+    for windows in ([[[0, 4]]], [[[]]], [[]], [[[-1]]], [[[0]], [[0]]]):
+        with pytest.raises(VerificationError, match="does not fit"):
+            max_windows(step("max_windows", {"axes": [1], "windows": windows}), exact(X))
+    with pytest.raises(VerificationError, match="does not fit"):
+        matrices(step("matrices", {"axes": [1]}, matrix0=np.ones((2, 3))), exact(X))

@@ -8,7 +8,7 @@ import numpy as np
 
 from onelip.certify.checker.arithmetic import gamma
 from onelip.certify.checker.network import Array, Step
-from onelip.certify.checker.operations import Result, axis_of, exact, norms, require, rounded
+from onelip.certify.checker.operations import LARGEST_FACTOR, Result, axis_of, exact, norms, require, rounded
 
 
 def _along(values: Array, axis: int, x: Array) -> Array:
@@ -149,7 +149,8 @@ def soft_huber(step: Step, x: Array) -> Result:
         The same shape.
     """
     delta = step.number("delta")
-    require(delta > 0, step, f"delta {delta}")
+    # Beyond, sums overflow, and quotients by them vanish.
+    require(0 < delta <= LARGEST_FACTOR, step, f"delta {delta}")
     return rounded(x * (x / (delta + np.hypot(x, delta))), 8)
 
 

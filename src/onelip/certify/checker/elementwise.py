@@ -14,7 +14,7 @@ import numpy as np
 
 from onelip.certify.checker.arithmetic import above, gamma, root, times
 from onelip.certify.checker.network import Array, Step
-from onelip.certify.checker.operations import SLACK, Result, axis_of, norms, require
+from onelip.certify.checker.operations import LARGEST_FACTOR, SLACK, Result, axis_of, norms, require
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
@@ -84,17 +84,23 @@ def _jump(step: Step) -> float:
     return math.exp(-step.number("threshold")) / abs(_sharpness(step)) * SLACK
 
 
+def _width(step: Step) -> float:
+    # What underflows is multiplied by the factors, and must stay below what is allowed for underflow.
+    width, *factors = (step.number(name) for name in ("width", "alpha", "scale"))
+    fits = 1 / LARGEST_FACTOR <= width <= LARGEST_FACTOR and all(abs(f) <= LARGEST_FACTOR for f in factors)
+    require(fits, step, f"width {width} and factors {factors}")
+    return width
+
+
 def _exponential(step: Step, x: Array) -> Array:
-    width = step.number("width")
-    require(width > 0, step, f"width {width}")
+    width = _width(step)
     low = np.expm1(np.minimum(x, 0) / width) * step.number("alpha")
     result: Array = np.where(x > 0, x, low) * step.number("scale")
     return result
 
 
 def _exponential_constant(step: Step) -> float:
-    width = step.number("width")
-    require(width > 0, step, f"width {width}")
+    width = _width(step)
     alpha = abs(step.number("alpha"))
     below = 1.0 if alpha == width else above(alpha / width)
     return times(abs(step.number("scale")), max(1.0, below))

@@ -108,7 +108,8 @@ def _measure_step(measured: Measured, step: Step, inputs: list[Array], slack: fl
         raise VerificationError(f"{step.op} {step.name!r} takes one input, not {len(before)}")
     shape = inputs[0].shape
     own = _branch(measured, step, shape, slack) if step.op in BRANCHES else step_constant(step, shape, slack)
-    _compare(step, own, slack)
+    # Each step of a branch contributes its own slack.
+    _compare(step, own, slack * (1 + (0 if step.branch is None else count_steps(step.branch))))
     measured.own[step.name] = own
     measured.cumulative[step.name] = times(before[0], own)
 

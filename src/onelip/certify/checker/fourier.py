@@ -18,6 +18,8 @@ from onelip.certify.checker.operations import SLACK, Result, norms, require
 
 Complex = npt.NDArray[np.complex128]
 
+_LARGEST_NORM = 2.0**10
+
 _SENSITIVITY = 32
 """A series of n <= 32 terms changes by at most n times the relative change of the norm of its convolution."""
 
@@ -228,6 +230,8 @@ def series_constant(step: Step, claimed: float) -> float:
         raise VerificationError(f"the norm of {step.name!r} is known for zero and circular padding alone")
     if step.number("norm") < 0:
         raise VerificationError(f"the norm {step.number('norm')!r} of the convolution of {step.name!r} is negative")
+    # What underflows is multiplied by up to 31 powers of it.
+    require(step.number("norm") <= _LARGEST_NORM, step, f"norm {step.number('norm')!r}")
     extents = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if pads[0] + pads[1] > extents[0] or pads[2] + pads[3] > extents[1]:
         raise VerificationError(f"pads={pads} of {step.name!r} are more than the kernel reaches")

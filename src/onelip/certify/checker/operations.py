@@ -18,6 +18,9 @@ from onelip.certify.checker.network import Array, Step
 SLACK = 1 + 1e-9
 """Covers the rounding in the error bounds themselves."""
 
+LARGEST_FACTOR = 2.0**200
+"""What stored numbers that multiply intermediate results of a step may be: of these, some may have underflowed."""
+
 Result = tuple[Array, Array]
 
 

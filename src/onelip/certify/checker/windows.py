@@ -11,7 +11,7 @@ from onelip.certify.checker.arithmetic import gamma, root, times
 from onelip.certify.checker.errors import VerificationError
 from onelip.certify.checker.network import Array, Step
 from onelip.certify.checker.norms import matrix_norm
-from onelip.certify.checker.operations import SLACK, Result, exact, norms, require, rounded
+from onelip.certify.checker.operations import LARGEST_FACTOR, SLACK, Result, exact, norms, require, rounded
 
 
 def _windows(step: Step, name: str, size: int) -> tuple[list[tuple[int, int]], Array]:
@@ -98,6 +98,8 @@ def _matrices(step: Step, shape: tuple[int, ...]) -> list[tuple[int, Array]]:
     for k, axis in enumerate(axes):
         matrix = step.arrays[f"matrix{k}"]
         require(matrix.ndim == 2 and matrix.shape[1] == shape[axis + 1], step, f"matrix {matrix.shape}")
+        # What underflows along one axis is multiplied along the next ones.
+        require(bool((np.abs(matrix) <= LARGEST_FACTOR).all()), step, f"entries above {LARGEST_FACTOR!r}")
         found.append((axis + 1, matrix))
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from flint import arb
 
@@ -16,6 +15,7 @@ from onelip.certify.paranoid.taps import (
     circular_adjoint,
     convolution,
     rectified,
+    strides,
     with_bias,
     zero_adjoint,
 )
@@ -31,31 +31,8 @@ def _linear(step: Step, x: Balls) -> Balls:
     return with_bias(step, _dense(step, step.arrays["weight"], x), x.ndim - 1)
 
 
-def of_height_one(step: Step) -> Step:
-    """Read a 1-D convolution as one of images of height 1.
-
-    Args:
-        step: Has weight `(out, in/groups, k)`, with one number for each option of an axis.
-
-    Returns:
-        A step like those of 2-D convolutions.
-    """
-    weight = step.arrays["weight"]
-    require(weight.ndim == 3, step, f"weight {weight.shape}")
-    axes = {
-        "stride": [1, *step.wholes("stride", 1, 1)],
-        "pads": [0, 0, *step.wholes("pads", 0, 2)],
-        "dilation": [1, *step.wholes("dilation", 1, 1)],
-    }
-    return replace(step, attributes={**step.attributes, **axes}, arrays={**step.arrays, "weight": weight[:, :, None]})
-
-
-def _conv2d(step: Step, x: Balls) -> Balls:
+def _conv(step: Step, x: Balls) -> Balls:
     return with_bias(step, convolution(step, x.shape).apply(x))
-
-
-def _conv1d(step: Step, x: Balls) -> Balls:
-    return _conv2d(of_height_one(step), x[:, :, None])[:, :, 0]
 
 
 def transposed(step: Step, shape: tuple[int, ...]) -> Taps:
@@ -63,21 +40,22 @@ def transposed(step: Step, shape: tuple[int, ...]) -> Taps:
 
     Args:
         step: Has weight and geometry, `padding` and `output_padding`.
-        shape: `(N, in, H, W)`.
+        shape: `(N, in, ...)`.
 
     Returns:
         The map.
     """
-    stride, dilation, padding = (step.wholes(name, 0, 2) for name in ("stride", "dilation", "padding"))
-    extra, kernel = step.wholes("output_padding", 0, 2), step.arrays["weight"].shape[2:]
+    n = len(shape) - 2
+    stride, dilation, padding = strides(step, n), step.wholes("dilation", 1, n), step.wholes("padding", 0, n)
+    extra, kernel = step.wholes("output_padding", 0, n), step.arrays["weight"].shape[2:]
     last = tuple(
-        (n - 1) * s + d * (k - 1) + 1 + e - p
-        for n, s, d, k, e, p in zip(shape[2:], stride, dilation, kernel, extra, padding, strict=True)
+        (size - 1) * s + d * (k - 1) + 1 + e - p
+        for size, s, d, k, e, p in zip(shape[2:], stride, dilation, kernel, extra, padding, strict=True)
     )
-    return zero_adjoint(step, shape, (padding[0], padding[1]), (last[0], last[1]))
+    return zero_adjoint(step, shape, padding, last)
 
 
-def _conv_transpose2d(step: Step, x: Balls) -> Balls:
+def _conv_transpose(step: Step, x: Balls) -> Balls:
     return with_bias(step, transposed(step, x.shape).apply(x))
 
 
@@ -92,7 +70,7 @@ def _gradient_residual1d(step: Step, x: Balls) -> Balls:
 
 
 def _gradient_residual2d(step: Step, x: Balls) -> Balls:
-    hidden = rectified(_conv2d(step, x))
+    hidden = rectified(_conv(step, x))
     require(hidden.shape[2:] == x.shape[2:], step, "its convolution changes the image size")
     mode = step.attributes["padding_mode"]
     require(mode in ("zeros", "circular"), step, "its adjoint is known for zero and circular padding")
@@ -135,9 +113,12 @@ def _frequency_sandwich2d(step: Step, x: Balls) -> Balls:
 
 AFFINE: dict[str, Callable[[Step, Balls], Balls]] = {
     "circular_conv_transpose2d": _circular_conv_transpose2d,
-    "conv1d": _conv1d,
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
+    "conv1d": _conv,
+    "conv2d": _conv,
+    "conv3d": _conv,
+    "conv_transpose1d": _conv_transpose,
+    "conv_transpose2d": _conv_transpose,
+    "conv_transpose3d": _conv_transpose,
     "frequency_conv2d": _frequency_conv2d,
     "frequency_sandwich2d": _frequency_sandwich2d,
     "gradient_residual1d": _gradient_residual1d,

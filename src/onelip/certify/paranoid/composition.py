@@ -109,7 +109,8 @@ def _compose(graph: Graph, prefix: str, shapes: Shapes, slack: float, composed: 
     cumulative = {INPUT: ONE}
     for step in graph.steps:
         before = [cumulative[name] for name in step.inputs]
-        if step.op == "concatenate":
+        if step.op in ("concatenate", "maximum", "minimum"):
+            # |max(a, b) - max(c, d)| <= max(|a - c|, |b - d|).
             cumulative[step.name] = root(sum((b * b for b in before), ZERO))
         elif step.op in JOINS:
             cumulative[step.name] = sum(before, ZERO)
@@ -133,8 +134,13 @@ def _own(step: Step, prefix: str, shapes: Shapes, slack: float, composed: Compos
     except NotCoveredError as error:
         composed.failures.append(str(error))
         return ONE.pos_inf()
-    _compare(step, prefix, own, slack, composed)
+    # Each step of a branch contributes its own slack.
+    _compare(step, prefix, own, slack * (1 + _count(step.branch)), composed)
     return own
+
+
+def _count(graph: Graph | None) -> int:
+    return 0 if graph is None else sum(1 + _count(step.branch) for step in graph.steps)
 
 
 def _compare(step: Step, prefix: str, own: Any, slack: float, composed: Composed) -> None:

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from flint import arb
+
 from onelip.certify.checker.network import INPUT, Array, Graph, Step
-from onelip.certify.paranoid.balls import Balls, exact, full, root, total
-from onelip.certify.paranoid.composition import Composed, Shapes
+from onelip.certify.paranoid.balls import ZERO, Balls, absolute, exact, full, root, total
+from onelip.certify.paranoid.composition import Shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +30,15 @@ class Head:
     slopes: Balls
 
 
-def find_head(graph: Graph, shapes: Shapes, composed: Composed, n_classes: int) -> Head:
+def find_head(graph: Graph, shapes: Shapes, constants: dict[str, Any], n_classes: int, sums: bool = False) -> Head:
     """Look back from the output, through reshapes and one slice of classes, for a linear operation.
 
     Args:
         graph: The network.
         shapes: Of a batch after each step.
-        composed: Its constants.
+        constants: From the input to each of its steps.
         n_classes: Number of logits.
+        sums: Are they, and are the slopes to be, in the maximum norm?
 
     Returns:
         The head.
@@ -53,10 +56,13 @@ def find_head(graph: Graph, shapes: Shapes, composed: Composed, n_classes: int) 
         name = step.inputs[0]
     rows = None if name == INPUT else _rows(graph.step(name), shapes)
     if rows is None:
-        constant = composed.cumulative[graph.output]
-        return Head("global", graph.output, constant, full((n_classes, n_classes), constant * root(exact(2.0)[()])))
-    constant = composed.cumulative[graph.step(name).inputs[0]]
-    return Head("linear", name, constant, _distances(exact(rows if kept is None else rows[kept])) * constant)
+        constant = constants[graph.output]
+        slopes = full((n_classes, n_classes), constant * (2 if sums else root(arb(2))))
+        for i in range(n_classes):
+            slopes[i, i] = ZERO
+        return Head("global", graph.output, constant, slopes)
+    constant = constants[graph.step(name).inputs[0]]
+    return Head("linear", name, constant, _distances(exact(rows if kept is None else rows[kept]), sums) * constant)
 
 
 def _rows(step: Step, shapes: Shapes) -> Array | None:
@@ -70,11 +76,12 @@ def _rows(step: Step, shapes: Shapes) -> Array | None:
     return weight.reshape(len(weight), -1) if whole else None
 
 
-def _distances(rows: Balls) -> Balls:
+def _distances(rows: Balls, sums: bool) -> Balls:
     n = len(rows)
     result = full((n, n))
     for i in range(n):
         for j in range(i):
             difference = rows[i] - rows[j]
-            result[i, j] = result[j, i] = root(total(difference * difference))
+            length = total(absolute(difference)) if sums else root(total(difference * difference))
+            result[i, j] = result[j, i] = length
     return result

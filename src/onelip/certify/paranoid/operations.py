@@ -11,9 +11,11 @@ from flint import arb
 from onelip.certify.checker.network import Step
 from onelip.certify.paranoid.activations import ACTIVATIONS, axis_of
 from onelip.certify.paranoid.affine import AFFINE
-from onelip.certify.paranoid.balls import Balls, exact, full, square_root
+from onelip.certify.paranoid.balls import Balls, exact, full, maximum, minimum, square_root
+from onelip.certify.paranoid.copies import COPIES
 from onelip.certify.paranoid.errors import require
-from onelip.certify.paranoid.windows import window_max, window_norm, window_sum
+from onelip.certify.paranoid.smooth import SMOOTH
+from onelip.certify.paranoid.windows import WINDOWS
 
 
 def _unshuffle(step: Step, x: Balls) -> Balls:
@@ -102,6 +104,9 @@ def _shift(step: Step, x: Balls) -> Balls:
 OPERATIONS: dict[str, Callable[[Step, Balls], Balls]] = {
     **ACTIVATIONS,
     **AFFINE,
+    **COPIES,
+    **SMOOTH,
+    **WINDOWS,
     "batch_norm": _batch_norm,
     "center": _center,
     "channel_pad": _channel_pad,
@@ -114,9 +119,6 @@ OPERATIONS: dict[str, Callable[[Step, Balls], Balls]] = {
     "scale": lambda s, x: x * arb(s.number("factor")),
     "shift": _shift,
     "slice": _slice,
-    "window_max": window_max,
-    "window_norm": window_norm,
-    "window_sum": window_sum,
     "zero_pad2d": _zero_pad,
 }
 """Operations of one input by name."""
@@ -136,9 +138,16 @@ def _subtract(step: Step, values: list[Balls]) -> Balls:
     return result
 
 
+def _extremum(step: Step, values: list[Balls]) -> Balls:
+    require(len(values) == 2 and values[0].shape == values[1].shape, step, "inputs of different shapes")
+    return maximum(*values) if step.op == "maximum" else minimum(*values)
+
+
 JOINS: dict[str, Callable[[Step, list[Balls]], Balls]] = {
     "add": _add,
     "concatenate": lambda step, values: np.concatenate(values, axis_of(step, values[0])),
+    "maximum": _extremum,
+    "minimum": _extremum,
     "subtract": _subtract,
 }
 """Operations of several inputs by name."""

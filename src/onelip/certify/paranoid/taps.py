@@ -20,49 +20,60 @@ _MODES = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}
 
 @dataclass(frozen=True, eq=False)
 class Taps:
-    """A linear map of images.
+    """A linear map of images of one or more axes.
 
     Attributes:
-        weight: `(groups, out/groups, in/groups, kh, kw)`.
-        rows: `(H', kh)`: row of the input that a tap sees, or -1 for a zero.
-        columns: `(W', kw)`: likewise.
-        size: (H, W) of the input.
+        weight: `(groups, out/groups, in/groups, k, ...)`.
+        lines: For each axis `(n', k)`: pixel of the input that a tap sees at an output, or -1 for a zero.
+        size: Pixels of the input along each axis.
     """
 
     weight: Array
-    rows: Indices
-    columns: Indices
-    size: tuple[int, int]
+    lines: tuple[Indices, ...]
+    size: tuple[int, ...]
 
     @property
     def entries(self) -> tuple[int, int]:
         """Numbers of output and input entries of one group."""
-        _, out, inner, _, _ = self.weight.shape
-        return out * len(self.rows) * len(self.columns), inner * math.prod(self.size)
+        out, inner = self.weight.shape[1:3]
+        return out * math.prod(len(line) for line in self.lines), inner * math.prod(self.size)
 
-    def _sources(self) -> Indices:
-        rows, columns = self.rows[:, None, :, None], self.columns[None, :, None, :]
-        sources: Indices = np.where((rows < 0) | (columns < 0), math.prod(self.size), rows * self.size[1] + columns)
+    def sources(self) -> Indices:
+        """Count pixels in order.
+
+        Returns:
+            `(n', ..., k, ...)`: pixel that a tap sees at an output, or the number of pixels for a zero.
+        """
+        n = len(self.lines)
+        flat, missing = np.zeros((1,) * (2 * n), dtype=np.int64), np.zeros((1,) * (2 * n), dtype=np.bool_)
+        for i, (line, size) in enumerate(zip(self.lines, self.size, strict=True)):
+            shape = [1] * (2 * n)
+            shape[i], shape[n + i] = line.shape
+            flat = flat * size + line.reshape(shape)
+            missing = missing | (line < 0).reshape(shape)
+        sources: Indices = np.where(missing, math.prod(self.size), flat)
         return sources
 
     def apply(self, x: Balls) -> Balls:
         """Map images.
 
         Args:
-            x: `(N, in, H, W)`.
+            x: `(N, in, ...)`.
 
         Returns:
-            `(N, out, H', W')`.
+            `(N, out, ...)`.
         """
         groups, out, inner = self.weight.shape[:3]
-        n, shape = len(x), (len(self.rows), len(self.columns))
+        n, axes = len(x), len(self.lines)
+        shape = tuple(len(line) for line in self.lines)
         flat = np.concatenate([x.reshape(n, groups, inner, -1), full((n, groups, inner, 1))], -1)
+        order = (1, *range(2 + axes, 2 + 2 * axes), 0, *range(2, 2 + axes))
         parts = []
         for g in range(groups):
-            patches = flat[:, g][:, :, self._sources()].transpose(1, 4, 5, 0, 2, 3)
+            patches = flat[:, g][:, :, self.sources()].transpose(order)
             weights = exact(self.weight[g].reshape(out, -1))
             parts.append(product(weights, patches.reshape(weights.shape[1], -1)).reshape(out, n, *shape))
-        return np.concatenate(parts).transpose(1, 0, 2, 3)
+        return np.concatenate(parts).swapaxes(0, 1)
 
     def dense(self, group: int) -> Balls:
         """Write the map out.
@@ -71,14 +82,16 @@ class Taps:
             group: Which of its groups.
 
         Returns:
-            `(out H' W', in H W)` of one group.
+            `(out n' ..., in n ...)` of one group.
         """
         out, inner = self.weight.shape[1:3]
-        sources = self._sources()
-        result = full((out, *sources.shape[:2], inner, math.prod(self.size) + 1))
-        weight = exact(self.weight[group])
-        for i, j, a, b in np.ndindex(*sources.shape):
-            result[:, i, j, :, sources[i, j, a, b]] += weight[:, :, a, b]
+        axes, sources = len(self.lines), self.sources()
+        pixels = math.prod(sources.shape[:axes])
+        seen = sources.reshape(pixels, -1)
+        result = full((out, pixels, inner, math.prod(self.size) + 1))
+        weight = exact(self.weight[group].reshape(out, inner, -1))
+        for place, tap in np.ndindex(*seen.shape):
+            result[:, place, :, seen[place, tap]] += weight[:, :, tap]
         return result[..., :-1].reshape(self.entries)
 
 
@@ -86,14 +99,14 @@ def grouped(step: Step, channels: int) -> Array:
     """Split a kernel into groups.
 
     Args:
-        step: Has weight `(out, in/groups, kh, kw)` and `groups`.
+        step: Has weight `(out, in/groups, k, ...)` and `groups`.
         channels: What the first axis times, or the second axis times the groups, must be; 0 for anything.
 
     Returns:
-        `(groups, out/groups, in/groups, kh, kw)`.
+        `(groups, out/groups, in/groups, k, ...)`.
     """
     weight, groups = step.arrays["weight"], step.whole("groups", 1)
-    require(weight.ndim == 4 and len(weight) % groups == 0, step, f"weight {weight.shape} in {groups} groups")
+    require(3 <= weight.ndim <= 5 and len(weight) % groups == 0, step, f"weight {weight.shape} in {groups} groups")
     require(channels in (0, weight.shape[1] * groups), step, f"weight {weight.shape} for {channels} channels")
     return weight.reshape(groups, -1, *weight.shape[1:])
 
@@ -125,42 +138,66 @@ def _axis(line: Indices, kernel: int, stride: int, dilation: int, step: Step) ->
     return line[stride * np.arange(count)[:, None] + dilation * np.arange(kernel)]
 
 
+def strides(step: Step, axes: int) -> tuple[int, ...]:
+    """Read the stride of each axis.
+
+    Args:
+        step: Has `stride`, or means 1.
+        axes: How many.
+
+    Returns:
+        The strides.
+    """
+    return step.wholes("stride", 1, axes) if "stride" in step.attributes else (1,) * axes
+
+
+def sides(step: Step, axes: int) -> list[tuple[int, int]]:
+    """Read the padding of each axis.
+
+    Args:
+        step: Has `pads`.
+        axes: How many.
+
+    Returns:
+        Pixels (in front, behind) for each axis.
+    """
+    pads = step.wholes("pads", 0, 2 * axes)
+    return list(zip(pads[::2], pads[1::2], strict=True))
+
+
 def convolution(step: Step, shape: tuple[int, ...]) -> Taps:
     """Read a padded and strided cross-correlation.
 
     Args:
         step: Has weight and geometry; without `stride`, it is 1.
-        shape: `(N, in, H, W)`.
+        shape: `(N, in, ...)`.
 
     Returns:
         The map.
     """
-    require(len(shape) == 4, step, f"input {shape}")
-    weight, pads = grouped(step, shape[1]), step.wholes("pads", 0, 4)
-    stride = step.wholes("stride", 1, 2) if "stride" in step.attributes else (1, 1)
-    dilation = step.wholes("dilation", 1, 2)
-    axes = [
-        _axis(padded_line(step, n, *p), k, s, d, step)
-        for n, p, k, s, d in zip(shape[2:], (pads[:2], pads[2:]), weight.shape[3:], stride, dilation, strict=True)
-    ]
-    return Taps(weight, axes[0], axes[1], (shape[2], shape[3]))
+    weight, n = grouped(step, shape[1]), len(shape) - 2
+    require(weight.ndim == n + 3, step, f"input {shape}")
+    geometry = zip(
+        shape[2:], sides(step, n), weight.shape[3:], strides(step, n), step.wholes("dilation", 1, n), strict=True
+    )
+    lines = (_axis(padded_line(step, size, *p), k, s, d, step) for size, p, k, s, d in geometry)
+    return Taps(weight, tuple(lines), shape[2:])
 
 
 def _adjoint(step: Step, shape: tuple[int, ...], axis: Callable[..., Indices]) -> Taps:
-    weight = grouped(step, 0)
-    require(len(shape) == 4 and len(step.arrays["weight"]) == shape[1], step, f"input {shape}")
-    stride = step.wholes("stride", 1, 2) if "stride" in step.attributes else (1, 1)
-    dilation = step.wholes("dilation", 1, 2)
-    axes = [axis(i, shape[2 + i], weight.shape[3 + i], stride[i], dilation[i]) for i in (0, 1)]
-    return Taps(weight.transpose(0, 2, 1, 3, 4), axes[0], axes[1], (shape[2], shape[3]))
+    weight, n = grouped(step, 0), len(shape) - 2
+    require(weight.ndim == n + 3 and len(step.arrays["weight"]) == shape[1], step, f"input {shape}")
+    geometry = zip(shape[2:], weight.shape[3:], strides(step, n), step.wholes("dilation", 1, n), strict=True)
+    lines = tuple(axis(i, *numbers) for i, numbers in enumerate(geometry))
+    return Taps(weight.swapaxes(1, 2), lines, shape[2:])
 
 
-def zero_adjoint(step: Step, shape: tuple[int, ...], first: tuple[int, int], last: tuple[int, int]) -> Taps:
+def zero_adjoint(step: Step, shape: tuple[int, ...], first: tuple[int, ...], last: tuple[int, ...]) -> Taps:
     """Read the adjoint of a cross-correlation, of which a window is kept.
 
     Args:
         step: Has weight and geometry.
-        shape: `(N, channels, h, w)`.
+        shape: `(N, channels, ...)`.
         first: First pixel kept of what the kernel reaches, counted from 0, for each axis.
         last: The pixel after the last one kept.
 
@@ -196,19 +233,16 @@ def circular_adjoint(step: Step, shape: tuple[int, ...]) -> Taps:
     return _adjoint(step, shape, axis)
 
 
-def padding_norm_squared(step: Step, sizes: tuple[int, ...]) -> int:
-    """Count how often padding copies the pixel that it copies most.
+def most_copies(line: Indices) -> int:
+    """Count how often a padded line copies the pixel that it copies most.
 
     Args:
-        step: Has `pads` and `padding_mode`.
-        sizes: (H, W).
+        line: From `padded_line`.
 
     Returns:
         The square of the norm of padding.
     """
-    pads = step.wholes("pads", 0, 4)
-    lines = (padded_line(step, n, *p) for n, p in zip(sizes, (pads[:2], pads[2:]), strict=True))
-    return math.prod(int(np.bincount(line[line >= 0]).max()) for line in lines)
+    return int(np.bincount(line[line >= 0]).max())
 
 
 def with_bias(step: Step, y: Balls, axis: int = 1) -> Balls:

@@ -1,19 +1,18 @@
-"""Norms of convolutions on a torus, which are the norms of finitely many matrices: one for each frequency.
+"""Norms of convolutions on rings, on which each frequency is a map of its own.
 
-On a torus whose sides are multiples of the stride s, a strided circular convolution acts on each frequency of the
-coarse torus of n = N / s pixels on its own: by M(u) = sum over q of P_q exp(2 pi i q u / n), where P_q are the taps of
-the kernel that acts on the s_h s_w phases of the image instead of on the image. Its norm is the largest ||M(u)||, no
-more, no less; M(-u) is the complex conjugate of M(u).
+On a ring whose length is a multiple of the stride s, a strided circular convolution acts on each frequency of the
+coarse ring of m pixels on its own: by the sum over q of P_q exp(i t q), t = 2 pi u / m, where P_q are the taps of the
+kernel that acts on the s phases of the image instead of on the image. What belongs to -t is the complex conjugate.
 
-Any other convolution of an image of H pixels, padded by t + b zeros, is a part of a circular one: the padded image lies
-on a torus of N >= H + t + b pixels, on which no tap of a kept output wraps; and so it is for N >= H + e - 1, e being
-the extent of the kernel, as outputs further outside see zeros alone. Hence there is nothing between frequencies to
-bound, since the certificate is about images of one size.
+Where a convolution is a part of that of the ring because zeros separate one turn from the next, multiplying pixels and
+outputs by exp(i f x), which changes no norm, turns t into t + f: on a twisted ring, t = 2 pi (u + 1/2) / m.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,92 +21,121 @@ from flint import arb, fmpq
 
 from onelip.certify.checker.network import Array
 from onelip.certify.paranoid.balls import Balls, collect, exact, product
-from onelip.certify.paranoid.norms import LARGEST, norm_at_most
+from onelip.certify.paranoid.norms import LARGEST
 
-Pair = tuple[int, int]
-
-WORK = 4e10
-"""Products of balls after which a convolution is taken to be too large, some minutes."""
+WORK = 1e11
+"""Products of balls after which a proof is taken to be too long, some minutes."""
 
 _CHUNK = 2**19
 """Entries of matrices held at once."""
 
 
-def phases(kernel: Array, stride: Pair, dilation: Pair) -> Array:
+@dataclass(frozen=True)
+class Ring:
+    """What an axis is a part of.
+
+    Attributes:
+        outputs: Pixels of the coarse ring.
+        stride: Pixels of the ring for each of them.
+        copies: The square of the norm of what is applied before.
+        twisted: Do zeros separate one turn from the next?
+    """
+
+    outputs: int
+    stride: int
+    copies: int
+    twisted: bool
+
+
+def phases(kernel: Array, stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
     """Rewrite a strided and dilated kernel as one of stride 1 that acts on the phases of the image.
 
     Args:
-        kernel: `(out, in, kh, kw)`.
-        stride: (vertical, horizontal).
-        dilation: (vertical, horizontal).
+        kernel: `(out, in, k, ...)`.
+        stride: Of each axis.
+        dilation: Of each axis.
 
     Returns:
-        `(out, in s_h s_w, qh, qw)`.
+        `(out, in s ..., q, ...)`.
     """
-    out, inner, k_h, k_w = kernel.shape
-    extents = [d * (k - 1) + 1 for d, k in zip(dilation, (k_h, k_w), strict=True)]
-    counts = [-(-e // s) for e, s in zip(extents, stride, strict=True)]
-    result = np.zeros((out, inner, stride[0], stride[1], *counts))
-    for a, b in np.ndindex(k_h, k_w):
-        (q_h, r_h), (q_w, r_w) = divmod(a * dilation[0], stride[0]), divmod(b * dilation[1], stride[1])
-        result[:, :, r_h, r_w, q_h, q_w] = kernel[:, :, a, b]
+    out, inner, *sides = kernel.shape
+    counts = [-(-(d * (k - 1) + 1) // s) for d, k, s in zip(dilation, sides, stride, strict=True)]
+    result = np.zeros((out, inner, *stride, *counts))
+    for place in np.ndindex(*sides):
+        split = [divmod(a * d, s) for a, d, s in zip(place, dilation, stride, strict=True)]
+        target = (slice(None), slice(None), *(r for _, r in split), *(q for q, _ in split))
+        result[target] = kernel[(slice(None), slice(None), *place)]
     return result.reshape(out, -1, *counts)
 
 
-def work(kernel: Array, size: Pair) -> float:
-    """Estimate how long `torus_norm_proof` takes.
+def frequencies(rings: tuple[Ring, ...]) -> list[tuple[int, ...]]:
+    """List one of each pair t, -t of frequencies.
 
     Args:
-        kernel: `(out, in, kh, kw)`, of stride 1.
-        size: Pixels of the torus.
+        rings: Of each axis.
+
+    Returns:
+        2 u + 1 for twisted rings and 2 u for others: frequencies in units of pi / m.
+    """
+    points = []
+    for place in np.ndindex(*(ring.outputs for ring in rings)):
+        here = tuple(2 * u + ring.twisted for u, ring in zip(place, rings, strict=True))
+        there = tuple(-t % (2 * ring.outputs) for t, ring in zip(here, rings, strict=True))
+        if here <= there:
+            points.append(here)
+    return points
+
+
+def is_real(point: tuple[int, ...], rings: tuple[Ring, ...]) -> bool:
+    """Say whether all waves of a frequency are real.
+
+    Args:
+        point: From `frequencies`.
+        rings: Of each axis.
+
+    Returns:
+        The answer.
+    """
+    return all(t % ring.outputs == 0 for t, ring in zip(point, rings, strict=True))
+
+
+def work(kernel: Array, points: int) -> float:
+    """Estimate how long the norms of complex matrices take.
+
+    Args:
+        kernel: `(out, in, ...)`.
+        points: How many matrices of the size of its taps.
 
     Returns:
         Products of balls.
     """
     small, large = sorted(kernel.shape[:2])
-    return (size[0] * size[1] / 2 + 1) * 8.0 * small * small * (large + 2 * small) * (1 if small <= LARGEST else 1e9)
+    return points * 8.0 * small * small * (large + 2 * small) * (1 if small <= LARGEST else 1e9)
 
 
-def torus_norm_proof(kernel: Array, size: Pair, claims: tuple[Any, ...]) -> Any:
-    """Prove the norm of a circular convolution of stride 1.
-
-    Args:
-        kernel: `(out, in, kh, kw)`.
-        size: Pixels of the torus, (n_h, n_w).
-        claims: Balls to try to prove, in this order.
-
-    Returns:
-        The claim that holds at every frequency, or None.
-    """
-    level = 0
-    for symbol in symbols(kernel, size):
-        while level < len(claims) and not norm_at_most(symbol, claims[level]):
-            level += 1
-        if level == len(claims):
-            return None
-    return claims[level]
-
-
-def symbols(kernel: Array, size: Pair) -> Iterator[Balls]:
-    """Evaluate M(u) at one of each pair of frequencies u, -u.
+def symbols(kernel: Array, rings: tuple[Ring, ...]) -> Iterator[list[Balls]]:
+    """Evaluate the kernel at all frequencies of its first axes.
 
     Args:
-        kernel: `(out, in, qh, qw)`.
-        size: (n_h, n_w).
+        kernel: `(out, in, q, ..., k, ...)`, of stride 1 along the first axes.
+        rings: Of the first axes; none for the kernel itself.
 
     Yields:
-        `(2 out, 2 in)`: real matrices [[Re, -Im], [Im, Re]] of the same norm.
+        For each tap of the other axes `(out, in)` if it is real, or `(2 out, 2 in)`: [[Re, -Im], [Im, Re]].
     """
-    out, inner, q_h, q_w = kernel.shape
-    taps = exact(kernel.reshape(out * inner, -1))
-    points = [(u, v) for u, v in np.ndindex(*size) if (u, v) <= (-u % size[0], -v % size[1])]
-    chunk = max(1, _CHUNK // (out * inner * 2))
+    out, inner, *sides = kernel.shape
+    q, rest = sides[: len(rings)], math.prod(sides[len(rings) :])
+    taps = exact(kernel.reshape(out * inner, math.prod(q), rest).transpose(0, 2, 1).reshape(-1, math.prod(q)))
+    points = frequencies(rings)
+    chunk = max(1, _CHUNK // (len(taps) * 2))
     for start in range(0, len(points), chunk):
         part = points[start : start + chunk]
-        waves = [_wave(a * u, b * v, size) for a, b in np.ndindex(q_h, q_w) for u, v in part]
-        table = collect([number for wave in waves for number in wave], (q_h * q_w, 2 * len(part)))
-        for value in product(taps, table).reshape(out, inner, -1, 2).transpose(2, 3, 0, 1):
-            yield as_real(value[0], value[1])
+        waves = [_wave(place, point, rings) for place in np.ndindex(*q) for point in part]
+        table = collect([number for wave in waves for number in wave], (math.prod(q), 2 * len(part)))
+        values = product(taps, table).reshape(out, inner, rest, -1, 2).transpose(3, 2, 4, 0, 1)
+        for point, value in zip(part, values, strict=True):
+            real = is_real(point, rings)
+            yield [tap[0] if real else as_real(tap[0], tap[1]) for tap in value]
 
 
 def as_real(real: Balls, imaginary: Balls) -> Balls:
@@ -123,9 +151,10 @@ def as_real(real: Balls, imaginary: Balls) -> Balls:
     return np.concatenate([np.concatenate([real, -imaginary], 1), np.concatenate([imaginary, real], 1)], 0)
 
 
-def _wave(row: int, column: int, size: Pair) -> tuple[Any, Any]:
-    total = size[0] * size[1]
-    return turn(int(row * size[1] + column * size[0]) % total, total)
+def _wave(place: tuple[int, ...], point: tuple[int, ...], rings: tuple[Ring, ...]) -> tuple[Any, Any]:
+    total = 2 * math.prod(ring.outputs for ring in rings)
+    sizes = zip(place, point, rings, strict=True)
+    return turn(sum(a * t * (total // (2 * ring.outputs)) for a, t, ring in sizes) % total, total)
 
 
 @cache

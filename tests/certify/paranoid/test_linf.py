@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from tests.certify.networks import around, predictions, samples, small
+from tests.certify.paranoid.balls import conv_step, middle, step
+
+from onelip.certify import certify
+from onelip.certify.checker.network import Graph
+from onelip.certify.paranoid import confirm
+from onelip.certify.paranoid.balls import exact
+from onelip.certify.paranoid.composition import compose, evaluate
+from onelip.certify.paranoid.errors import NotCoveredError
+from onelip.certify.paranoid.linf import linf_constants
+from onelip.certify.paranoid.operations import OPERATIONS
+
+RNG = np.random.default_rng(0)
+
+LINEAR = [
+    (step("linear", weight=RNG.standard_normal((3, 4))), (2, 4)),
+    (step("center", {"axes": [0, 1]}), (2, 3)),
+    (
+        step("matrices", {"axes": [1, 0]}, matrix0=RNG.standard_normal((2, 4)), matrix1=RNG.standard_normal((3, 2))),
+        (2, 4),
+    ),
+    (step("put", {"shape": [2]}, index=[0, 1, 0, 0]), (4,)),
+    (conv_step(RNG.standard_normal((3, 2, 3, 2)), (2, 1), (1, 0, 1, 1)), (2, 4, 3)),
+    (conv_step(RNG.standard_normal((2, 2, 2, 2)), pads=(1, 0, 0, 1), mode="circular"), (2, 4, 3)),
+]
+
+
+@pytest.mark.parametrize(("given", "shape"), LINEAR, ids=[s.op for s, _ in LINEAR])
+def test_the_constant_of_a_linear_map_is_its_largest_row_sum(given, shape):
+    basis = np.eye(int(np.prod(shape))).reshape(-1, *shape)
+    rows = middle(OPERATIONS[given.op](given, exact(basis))).reshape(len(basis), -1).T
+    graph, shapes = Graph(shape, (given,), "n"), {}
+    evaluate(graph, exact(np.zeros((1, *shape))), shapes)
+    found = linf_constants(graph, shapes, compose(graph, shapes, 0.0))["n"]
+    assert abs(float(found.mid()) - np.abs(rows).sum(1).max()) < 1e-12
+
+
+def test_what_has_no_rule_is_named():
+    given = step("log_softmax", {"axis": 0})
+    graph, shapes = Graph((3,), (given,), "n"), {}
+    evaluate(graph, exact(np.zeros((1, 3))), shapes)
+    with pytest.raises(NotCoveredError, match="op='log_softmax' of 'n' has no l_inf constant"):
+        linf_constants(graph, shapes, compose(graph, shapes, 0.0))
+
+
+@pytest.mark.parametrize("build", [small, around])
+def test_certificates_in_the_maximum_norm_are_confirmed(build, tmp_path):
+    model, x = build(), samples(n=2)
+    try:
+        certify(model, x, predictions(model, x), norm="linf").save(tmp_path)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        pytest.skip(f"no certificate: {error}")
+    outcome = confirm(tmp_path)
+    assert outcome.ok, str(outcome)
+    assert "in linf" in str(outcome)
