@@ -60,7 +60,7 @@ def relaxed_margins(
     input, whose minimum over a ball is known: <a, x> + b - radius ||a||, with the dual norm. With `constants`, the
     same is done at each value on the way, over the l2 ball in which its Lipschitz constant keeps it, and the best is
     taken: so the result is at least what the constant of the network proves. All roundings are bounded outward, see
-    docs/proofs-relax.md.
+    docs/proofs.md, section 14.
 
     Args:
         network: A frozen network, such as `certificate.network`.
