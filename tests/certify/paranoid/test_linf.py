@@ -35,18 +35,26 @@ LINEAR = [
 def test_the_constant_of_a_linear_map_is_its_largest_row_sum(given, shape):
     basis = np.eye(int(np.prod(shape))).reshape(-1, *shape)
     rows = middle(OPERATIONS[given.op](given, exact(basis))).reshape(len(basis), -1).T
+    assert abs(float(constant_of(given, shape).mid()) - np.abs(rows).sum(1).max()) < 1e-12
+
+
+def constant_of(given, shape):
     graph, shapes = Graph(shape, (given,), "n"), {}
     evaluate(graph, exact(np.zeros((1, *shape))), shapes)
-    found = linf_constants(graph, shapes, compose(graph, shapes, 0.0))["n"]
-    assert abs(float(found.mid()) - np.abs(rows).sum(1).max()) < 1e-12
+    return linf_constants(graph, shapes, compose(graph, shapes, 0.0))["n"]
+
+
+def test_the_logarithm_of_softmax_moves_by_twice_as_much():
+    given = step("log_softmax", {"axis": 0})
+    x = np.array([[0.0, 40.0, 0.0]])
+    moved = middle(OPERATIONS["log_softmax"](given, exact(x + 1e-3 * np.array([1, -1, 1]))))
+    assert 1.999 < np.abs(moved - middle(OPERATIONS["log_softmax"](given, exact(x)))).max() / 1e-3 < 2.001
+    assert constant_of(given, (3,)) == 2
 
 
 def test_what_has_no_rule_is_named():
-    given = step("log_softmax", {"axis": 0})
-    graph, shapes = Graph((3,), (given,), "n"), {}
-    evaluate(graph, exact(np.zeros((1, 3))), shapes)
-    with pytest.raises(NotCoveredError, match="op='log_softmax' of 'n' has no l_inf constant"):
-        linf_constants(graph, shapes, compose(graph, shapes, 0.0))
+    with pytest.raises(NotCoveredError, match="op='gradient_residual1d' of 'n' has no l_inf constant"):
+        constant_of(step("gradient_residual1d", weight=0.1 * np.ones((2, 3))), (3,))
 
 
 def convolutional():
