@@ -37,12 +37,12 @@ def test_paranoid_confirms_in_balls_what_holds(certificate, capsys):
     assert "radii of 3 of 5 samples; of the other 2 samples nothing" in written
 
 
-def test_paranoid_fails_where_something_is_not_confirmed(certificate, monkeypatch):
-    from onelip.certify.paranoid import confirmation
-
-    monkeypatch.setitem(confirmation.COVERED, "semantics", "other")
-    with pytest.raises(CommandFailedError, match="holds in float64, but not confirmed: semantics='real'") as caught:
-        verification.verify(str(certificate), paranoid=True)
+def test_paranoid_fails_where_something_is_not_confirmed(tmp_path):
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), torch.rand(3, 1, 2, 2)
+    path = certify(model, x, torch.tensor([0, 1, 2]), semantics="executed-float64").save(tmp_path)
+    expected = "holds in float64, but not confirmed: executed semantics: rounding growth not confirmed in ball"
+    with pytest.raises(CommandFailedError, match=expected) as caught:
+        verification.verify(str(path), paranoid=True)
     assert caught.value.exit_code == 1
 
 

@@ -53,12 +53,14 @@ def test_joins_and_failures():
     triple = replace(step("scale", {"factor": 3.0}), name="b", claimed=1.0)
     total = replace(step("add"), name="c", inputs=("a", "b"), claimed=5.0)
     both = replace(step("concatenate", {"axis": 0}), name="d", inputs=("a", "b"), claimed=3.6)
-    graph = chain(double, triple, total, both)
+    larger = replace(step("maximum"), name="e", inputs=("a", "b"), claimed=3.61)
+    graph = chain(double, triple, total, both, larger)
     shapes = {}
     evaluate(graph, exact(np.ones((1, 2))), shapes)
     composed = compose(graph, shapes, 0.0)
     assert composed.cumulative["c"] == 5
     assert (composed.cumulative["d"] ** 2).overlaps(composed.cumulative["a"] * 0 + 13)
+    assert composed.cumulative["e"].overlaps(composed.cumulative["d"])
     first, second = composed.failures
     assert "constant 1.0 of scale 'b' is not proved; balls prove 3.0" in first
     assert "constant 3.6 of concatenate 'd' is not proved; balls prove 3.60555" in second

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from tests.certify.checker.test_verification import reseal
-from tests.certify.networks import around, predictions, rich, samples, small
+from tests.certify.networks import around, predictions, rich, samples, small, volumes
 from torch import nn
 
 from onelip import layers as L
@@ -29,7 +29,7 @@ def folder(tmp_path):
     return write(small(), tmp_path)
 
 
-@pytest.mark.parametrize("build", [small, rich, around])
+@pytest.mark.parametrize("build", [small, rich, around, volumes])
 def test_every_operation_is_confirmed(build, tmp_path):
     outcome = confirm(write(build(), tmp_path))
     assert outcome.ok, str(outcome)

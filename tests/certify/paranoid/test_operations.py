@@ -46,6 +46,8 @@ def test_joins():
     assert np.array_equal(middle(JOINS["subtract"](step("subtract"), [a, b])), -X)
     joined = JOINS["concatenate"](step("concatenate", {"axis": 0}), [a, b])
     assert np.array_equal(middle(joined), np.concatenate([X, 2 * X], 1))
+    assert np.array_equal(middle(JOINS["maximum"](step("maximum"), [a, b])), np.maximum(X, 2 * X))
+    assert np.array_equal(middle(JOINS["minimum"](step("minimum"), [a, b])), np.minimum(X, 2 * X))
     with pytest.raises(VerificationError, match="different shapes"):
         JOINS["add"](step("add"), [a, b[:, :1]])
     assert set(JOINS) == set(CHECKED_JOINS)

@@ -104,6 +104,8 @@ _RULES: dict[str, Callable[[Step, Shape], Any]] = {
     "center": _center,
     "circular_conv_transpose2d": _of(circular_adjoint),
     "linear": _linear,
+    # |1 - p| + (1 - p) in each row of I - 1 p^T.
+    "log_softmax": lambda step, shape: arb(2),
     "matrices": matrices_sum,
     "put": lambda step, shape: arb(put_terms(step, shape)),
     "window_norm": longest_norm,
