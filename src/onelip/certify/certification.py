@@ -18,6 +18,7 @@ from onelip.certify.executed import error_growth, executed_errors, growth_of
 from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate, prepare
 from onelip.certify.head import find_head
+from onelip.certify.limits import beyond_limits
 from onelip.certify.radius import class_radii, pair_slopes
 from onelip.certify.records import Network, named_tensors
 from onelip.certify.tightened import tightened
@@ -98,7 +99,7 @@ def certify(
             f"the Lipschitz constant {bound.method}; use layers with proved bounds, or allow_estimates=True for a "
             f"certificate that says it is not proved"
         )
-    _check_finite(frozen.network)
+    _check_numbers(frozen.network)
     _check_agreement(plain, frozen.network, pixels[:2])
     executed = growth_of(frozen.network) if semantics == EXECUTED else None
     network = frozen.network if executed is None else executed.network
@@ -226,12 +227,15 @@ def _evaluate(
     return torch.cat(logits), torch.cat(errors)
 
 
-def _check_finite(network: Network) -> None:
+def _check_numbers(network: Network) -> None:
     for name, tensor in named_tensors(network):
         if not bool(torch.isfinite(tensor).all()):
             raise CertificationError(
                 f"{name} of the model has a NaN or infinite entry, so nothing about it can be certified"
             )
+    extreme = beyond_limits(network)
+    if extreme is not None:
+        raise CertificationError(f"{extreme} is too extreme for a bound of the rounding error of the logits")
 
 
 def _check_agreement(plain: nn.Module, network: Network, pixels: npt.NDArray[np.float32]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from onelip.bounds.registry import Norm
 from onelip.certify.forward import evaluate
+from onelip.certify.limits import LARGEST_SERIES_NORM, LARGEST_STORED
 from onelip.certify.records import INPUT, Network, Node
 from onelip.certify.slopes import Shape, rounding_slope
 from onelip.certify.values import SLACK, Values, sample_norms
@@ -30,10 +31,6 @@ REACH = 2.0**100
 
 LARGEST_VALUE = 2.0**500
 """Bound of all computed numbers: their squares do not overflow."""
-
-LARGEST_STORED = 2.0**200
-"""Bound of all stored numbers, and of the inverse of those that are divided by: what underflows, at most 2^-1075 each
-time, stays below the 2^-500 that are added to every error."""
 
 MARGIN = 1.01
 """Factor on e1, so that a checker with looser slopes still confirms the radii."""
@@ -214,7 +211,7 @@ def _divides_by(node: Node) -> bool:
 
 def _short_powers(node: Node) -> bool:
     # Underflow is carried through up to 31 convolutions.
-    return bool(node.attributes["norm"] <= 2.0**10)
+    return bool(node.attributes["norm"] <= LARGEST_SERIES_NORM)
 
 
 def _small_scales(node: Node) -> bool:
