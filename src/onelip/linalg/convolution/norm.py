@@ -19,9 +19,13 @@ from onelip.linalg.convolution.refinement import Aim
 from onelip.linalg.convolution.symbol import Symbol
 from onelip.linalg.norms import finite_double, frobenius_squared_up, power_of_two_scale, scaled_bound, sum_up
 from onelip.linalg.rounding import add_up, gamma, multiply_up, sqrt_up
+from onelip.linalg.threads import one_thread
 
 _CLOSE = 1e-6
 """Relative gap between a proof of ||K||^2 and a lower bound of it below which no other proof is tried."""
+
+_SMALL = 256
+"""Channels up to which more than one thread is of no use."""
 
 _ROW_SUM_BUDGET = 1e10
 """Operations for a second autocorrelation, from the other side, whose row sums may prove more."""
@@ -80,7 +84,8 @@ def conv_norm_bound(
     # No norm of x is near 2^400, so a larger aim is no other one.
     fraction, power = math.frexp(at_least)
     aim = Aim(math.ldexp(fraction, min(power - exponent, 400)) ** 2 * (1 - 1e-12), slack)
-    value, method = _squared_bound(x, stride, dilation, groups, aim)
+    with one_thread(min(x.shape[0] // groups, x.shape[1]) <= _SMALL):
+        value, method = _squared_bound(x, stride, dilation, groups, aim)
     return scaled_bound(sqrt_up(value), exponent, method)
 
 
