@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from onelip.linalg.bound import Bound
-from onelip.linalg.gram import gram
-from onelip.linalg.norms import frobenius_squared_up, power_of_two_scale, scaled_bound
+from onelip.linalg.gram import adjoint_product, gram
+from onelip.linalg.norms import power_of_two_scale, scaled_bound, sum_up
 from onelip.linalg.positive import top_eigenvalue_bound
 from onelip.linalg.rounding import UNIT_ROUNDOFF, add_up, gamma, multiply_up, sqrt_up
+from onelip.linalg.threads import one_thread
 
 _CLOSE = 1e-6
 """Relative gap between a proof of sigma^2 and a lower bound of it below which no costly proof is tried."""
@@ -69,9 +70,11 @@ def complex_norm_bound(w: Tensor) -> Bound:
     _, exponent = power_of_two_scale(peak.double()[None])
     close = _CLOSER if len(pairs) * min(w.shape[-2:]) ** 3 <= _CHEAP else _CLOSE
     value, method = 0.0, "Frobenius"
-    for stacked in _parts(pairs, exponent):
-        found, how = _batch_bound(stacked, value, close)
-        value, method = max((value, method), (found, how))
+    # NumPy multiplies, in threads of its own.
+    with one_thread():
+        for stacked in _parts(pairs, exponent):
+            found, how = _batch_bound(stacked, value, close)
+            value, method = max((value, method), (found, how))
     return scaled_bound(sqrt_up(value), exponent, method)
 
 
@@ -86,33 +89,40 @@ def _parts(pairs: Tensor, exponent: int) -> Iterator[Tensor]:
         yield torch.cat([real, imaginary], 1) * 2.0**half * 2.0 ** (-exponent - half)
 
 
-def _hermitian_gram(stacked: Tensor) -> tuple[Tensor, Tensor, float]:
-    # R, J and a bound of the error of R + i J.
+def _size_sq(x: Tensor) -> Tensor:
+    # Upper bounds of ||x||_F^2 by a norm, which passes over the numbers once: three roundings more for root and square.
+    return sum_up(torch.linalg.vector_norm(x.flatten(1), dim=1).square(), x[0].numel() + 4)
+
+
+def _hermitian_gram(stacked: Tensor, size_sq: float) -> tuple[Tensor, Tensor, float]:
+    # R, J and a bound of the error of R + i J, from one of the largest ||W||_F^2.
     p = stacked.shape[1] // 2
-    product = stacked[:, :p].mT @ stacked[:, p:]
+    product = adjoint_product(stacked[:, :p], stacked[:, p:])
     # One term more than needed, to cover underflow.
-    error = multiply_up(2 * gamma(2 * p + 2), float(frobenius_squared_up(stacked).max()))
-    return gram(stacked), product - product.mT, error
+    return gram(stacked), product - product.mT, multiply_up(2 * gamma(2 * p + 2), size_sq)
 
 
 def _batch_bound(stacked: Tensor, at_least: float, close: float) -> tuple[float, str]:
-    real, imaginary, error = _hermitian_gram(stacked)
-    center = real.diagonal(dim1=-2, dim2=-1).mean(-1)
+    size_sq = float(_size_sq(stacked).max())
+    real, imaginary, error = _hermitian_gram(stacked, size_sq)
+    diagonal = real.diagonal(dim1=-2, dim2=-1).clone()
+    center = diagonal.mean(-1)
     lower = float(center.max())
-    residual = real.clone()
-    residual.diagonal(dim1=-2, dim2=-1).sub_(center[:, None])
-    off = torch.cat([residual, imaginary], 1)
-    spread = frobenius_squared_up(off).sqrt()
+    # The diagonal of R - c I, in place; R itself comes back where it is needed.
+    real.diagonal(dim1=-2, dim2=-1).sub_(center[:, None])
+    # Two units for the sum of both parts and its root.
+    spread = (_size_sq(real) + _size_sq(imaginary)).sqrt() * (1 + 2 * UNIT_ROUNDOFF)
     proofs = [
-        (float(frobenius_squared_up(stacked).max()), "Frobenius"),
+        (size_sq, "Frobenius"),
         (_about(center, spread, error), "residual"),
     ]
     if min(proofs)[0] <= max(at_least, lower * (1 + close)):
         return min(proofs)
     if min(proofs)[0] <= lower * 1.01:
-        proofs.append((_about(center, _norms(off, spread), error), "squared residual"))
+        proofs.append((_about(center, _norms(torch.cat([real, imaginary], 1), spread), error), "squared residual"))
     if min(proofs)[0] > lower * (1 + _CLOSE):
         top = max(0.0, at_least - error)
+        real.diagonal(dim1=-2, dim2=-1).copy_(diagonal)
         # A few at a time, each of which then gets an accurate estimate, if it needs one.
         for part in torch.complex(real, imaginary).split(_AT_ONCE):
             top = top_eigenvalue_bound(part, top)
@@ -128,6 +138,7 @@ def _about(center: Tensor, spread: Tensor, error: float) -> float:
 def _norms(off: Tensor, spread: Tensor) -> Tensor:
     # Of E = off by one more Gram product, on matrices scaled by powers of two to Frobenius norm 1 at most.
     scale = (spread / torch.frexp(spread).mantissa).clamp_min(2.0**-500)
-    real, imaginary, error = _hermitian_gram(off / scale[:, None, None])
-    squared = frobenius_squared_up(torch.cat([real, imaginary], 1)).sqrt()
+    scaled = off / scale[:, None, None]
+    real, imaginary, error = _hermitian_gram(scaled, float(_size_sq(scaled).max()))
+    squared = (_size_sq(real) + _size_sq(imaginary)).sqrt() * (1 + 2 * UNIT_ROUNDOFF)
     return ((squared + error) * (1 + 8 * UNIT_ROUNDOFF)).sqrt() * scale * (1 + 8 * UNIT_ROUNDOFF)
