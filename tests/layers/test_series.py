@@ -68,7 +68,7 @@ def test_refusals() -> None:
 
 
 def test_reach_of_the_exponential_is_where_its_truncation_exceeds_one() -> None:
-    coefficients = [0.99999 * c for c in EXP]
+    coefficients = tuple(0.99999 * c for c in EXP)
     reach = unit_reach(coefficients)
     angles = np.linspace(0, 2, 200001)
     sizes = np.abs(sum(c * (1j * angles) ** j for j, c in enumerate(coefficients)))
@@ -76,7 +76,7 @@ def test_reach_of_the_exponential_is_where_its_truncation_exceeds_one() -> None:
     # Negative terms are dropped from the bound.
     assert first - 0.01 <= reach <= first + 1e-5
     assert skew_series_norm(coefficients, reach) <= 1 < skew_series_norm(coefficients, reach + 2e-9)
-    assert unit_reach([1.5, 1.0]) == 0.0
+    assert unit_reach((1.5, 1.0)) == 0.0
 
 
 def test_wide_skew_kernels_are_proved_to_be_at_most_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +73,8 @@ def skew_series_norm(coefficients: Sequence[float], norm: float) -> float:
     return sqrt_up(squared)
 
 
-def unit_reach(coefficients: Sequence[float]) -> float:
+@lru_cache(maxsize=64)
+def unit_reach(coefficients: tuple[float, ...]) -> float:
     """Find a norm up to which the series of a skew A is proved to be no longer than 1.
 
     Args:
@@ -186,7 +188,7 @@ def series_bound(kernel: Tensor, coefficients: Sequence[float], arguments: ConvA
     """
     dilation, groups = arguments.dilation, arguments.groups
     skew = all(k % 2 for k in arguments.kernel_size) and torch.equal(kernel, -transpose(kernel, groups))
-    enough = unit_reach(coefficients) if skew and kernel.shape[1] > _WIDE else 0.0
+    enough = unit_reach(tuple(coefficients)) if skew and kernel.shape[1] > _WIDE else 0.0
     norm = conv_norm_bound(kernel, dilation=dilation, groups=groups, at_least=enough, slack=_SLACK)
     if skew:
         return Bound(skew_series_norm(coefficients, norm.value), norm.proved, f"skew series, {norm.method}")
