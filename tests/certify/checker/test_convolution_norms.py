@@ -54,6 +54,7 @@ def test_claims_by_frequencies_and_pixels_are_proved_again(monkeypatch, mode):
         monkeypatch.setattr(norm_at, name, 0.0)
     monkeypatch.setattr(norm_at, "_FAIR", 1e9)
     monkeypatch.setattr(convolution_norms, "_USUAL", 0.0)
+    monkeypatch.setattr(norm_at, "_LOOSE", 1e9)
     for case in cases(4, 2, (mode,), seed=10):
         agrees(case)
 

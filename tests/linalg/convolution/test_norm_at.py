@@ -92,6 +92,7 @@ def test_what_is_tried_first_does_not_matter(monkeypatch, axes, mode):
     for name in ("_CHEAP", "_USUAL"):
         monkeypatch.setattr(norm_at, name, 0.0)
     monkeypatch.setattr(norm_at, "_FAIR", 1e9)
+    monkeypatch.setattr(norm_at, "_LOOSE", 1e9)
     for case in cases(3, axes, (mode,), seed=7):
         bound = conv_norm_at(case.weight, case.shape[1:], **case.options).value
         assert true_norm(case.layer, case.shape) <= bound * (1 + ROUNDING)
@@ -127,3 +128,15 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="NaN or infinite"):
         same(torch.full((1, 1, 3, 3), float("nan")), (4, 4))
     assert same(torch.zeros(1, 1, 3, 3), (4, 4)).value == 0
+
+
+def test_reflected_pixels_are_worth_a_minute(monkeypatch):
+    weight = torch.randn(4, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    true = true_norm(layer_of(weight, "reflect"), (4, 6, 6))
+    for name in ("_CHEAP", "_USUAL", "_MOST"):
+        monkeypatch.setattr(norm_at, name, 0.0)
+    bound = same(weight, (6, 6), "reflect")
+    assert bound.method == "pixels"
+    assert true * (1 - ROUNDING) <= bound.value <= true * 1.00001
+    monkeypatch.setattr(norm_at, "_PATIENT", 0.0)
+    assert same(weight, (6, 6), "reflect").value > 1.05 * true

@@ -15,7 +15,7 @@ from onelip.certify.checker.network import Array
 from onelip.certify.checker.norms import conv_norm, rescaled
 from onelip.certify.checker.stripes import below, cost
 
-_USUAL, _MOST = 8e10, 2e12
+_USUAL, _MOST, _PATIENT = 8e10, 2e12, 6e12
 """Operations of the proof pixel by pixel: up to which it is tried before others, and at all."""
 
 
@@ -136,5 +136,5 @@ def _ways(operators: Images) -> Iterator[Images]:
             way = operators.at_frequencies(given_up, halves)
             if cost(way) <= _MOST:
                 yield way
-    if _USUAL < price <= _MOST:
+    if _USUAL < price <= _PATIENT:
         yield operators

@@ -27,10 +27,14 @@ _GOOD = 3e-3
 _FAIR = 8e-3
 """The same for the bound by frequencies of one axis, before more is spent."""
 
+_LOOSE = 5e-2
+"""The same, before a minute is spent: reflected pixels cost the proofs by frequencies a factor of up to two."""
+
 _PIXELS = "pixels"
 
-_CHEAP, _USUAL, _MOST = 1e9, 4e10, 4e11
-"""Operations of the proof pixel by pixel: up to which it is tried at once, before others, and at all."""
+_CHEAP, _USUAL, _MOST, _PATIENT = 1e9, 4e10, 4e11, 5e12
+"""Operations of the proof pixel by pixel: up to which it is tried at once, before others, where they are only fair, and
+where they are loose."""
 
 
 def conv_norm_at(
@@ -202,7 +206,8 @@ def _proved(operators: LineOperators, known: float) -> tuple[float, str]:
     if cost <= _USUAL:
         return operators_norm_bound(operators, estimate), _PIXELS
     found, best = _best_strips(operators)
-    if cost <= _MOST and found > (1 + _FAIR) * estimate:
+    loose = min(found, known) > (1 + _LOOSE) * estimate
+    if (cost <= _PATIENT and loose) or (cost <= _MOST and found > (1 + _FAIR) * estimate):
         return operators_norm_bound(operators, estimate), _PIXELS
     if best is None or found >= known:
         return known, ""
