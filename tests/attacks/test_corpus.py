@@ -5,7 +5,7 @@ from tests.attacks.corpus import TAMPERS, cases, outcome
 
 CASES = dict(cases())
 # Every tampering of one network, and some of the others; `python -m tests.attacks.corpus` runs them all.
-SINGLE = ("subnormal-layer", "bias-and-back-1e15", "underflow-overflow", "tied")
+SINGLE = ("subnormal-layer", "all-tinier", "bias-and-back-1e15", "underflow-overflow", "tied")
 
 
 def chosen(name: str) -> bool:
