@@ -2,7 +2,7 @@
 
 from onelip.tasks.callbacks import Retract
 from onelip.tasks.classification import Classification, NonFiniteLossError
-from onelip.tasks.optimizers import OPTIMIZERS, OptimizerFactory, adamw, is_schedule_free, schedule_free_adamw, sgd
+from onelip.tasks.optimizers import OPTIMIZERS, OptimizerFactory, adam, adamw, is_schedule_free, schedule_free_adamw, sgd
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OptimizerFactory",
     "Retract",
     "Schedule",
+    "adam",
     "adamw",
     "constant",
     "cosine",
