@@ -128,12 +128,15 @@ class Square(nn.Module):
 
 
 def test_without_a_radius_no_constant_is_asked_for(tmp_path):
-    model = nn.Sequential(nn.Linear(2, 4), Square(), nn.Linear(4, 2))
+    def task(**options):
+        model = nn.Sequential(nn.Linear(2, 4), Square(), nn.Linear(4, 2))
+        return Classification(model, cross_entropy, optimizer=adamw(lr=0.1), **options)
+
     with pytest.raises(UnknownLipschitzConstant):
-        toy_trainer(tmp_path, 1).fit(Classification(model, cross_entropy, optimizer=adamw()), ToyBatches(), ToyBatches())
-    task = Classification(model, cross_entropy, optimizer=adamw(lr=0.1), radius=None)
-    toy_trainer(tmp_path, 2).fit(task, ToyBatches(), ToyBatches())
-    assert set(task.metrics) == {"train_loss", "train_accuracy", "learning_rate", "val_loss", "val_accuracy"}
+        toy_trainer(tmp_path, 1).fit(task(), ToyBatches(), ToyBatches())
+    ordinary = task(radius=None)
+    toy_trainer(tmp_path, 2).fit(ordinary, ToyBatches(), ToyBatches())
+    assert set(ordinary.metrics) == {"train_loss", "train_accuracy", "learning_rate", "val_loss", "val_accuracy"}
 
 
 def test_the_penalty_is_learned_from_and_not_reported(tmp_path):
