@@ -3,5 +3,17 @@
 from onelip.spectral.affine_map import AffineMap, NotAffineError
 from onelip.spectral.parts import Part, affine_parts
 from onelip.spectral.singular_values import SingularValues, singular_values
+from onelip.spectral.training_method import TrainingMethod
+from onelip.spectral.training_methods import available, training_method
 
-__all__ = ["AffineMap", "NotAffineError", "Part", "SingularValues", "affine_parts", "singular_values"]
+__all__ = [
+    "AffineMap",
+    "NotAffineError",
+    "Part",
+    "SingularValues",
+    "TrainingMethod",
+    "affine_parts",
+    "available",
+    "singular_values",
+    "training_method",
+]
