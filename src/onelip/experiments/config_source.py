@@ -1,4 +1,4 @@
-"""Where configurations are read from: shipped ones by name, files by path, each on top of the one it names as `base`."""
+"""Where configurations are read from: shipped ones by name, files by path, each on top of its `base`."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def _merged(key: str, old: Any, new: Any) -> Any:
 def _shipped() -> dict[str, Traversable]:
     top = resources.files("onelip.configs")
     folders = [top, *(f for f in top.iterdir() if f.is_dir())]
-    files = {f.name.removesuffix(".yaml"): f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml")}
-    return dict(sorted(files.items()))
+    found = (f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return dict(sorted(((f.name.removesuffix(".yaml"), f) for f in found), key=lambda item: item[0]))
 
 
 def _find(name_or_path: str, read: list[str]) -> tuple[Traversable, str]:
