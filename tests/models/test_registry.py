@@ -16,6 +16,8 @@ SMALL = {
         f"resnet{depth}": ((3, 8, 8), {"width": 4, "blocks": (1, 1), "batch_norm": False, "rescale": "all"})
         for depth in (18, 34, 50, 101, 152)
     },
+    "dla": ((3, 8, 8), {"widths": (4,) * 7, "batch_norm": False, "rescale": "all"}),
+    "simple-conv": ((3, 4, 5), {"width": 4, "batch_norm": False}),
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
 }
