@@ -107,20 +107,25 @@ def _losses() -> Iterable[Row]:
     return [(p.name, p.summary) for p in losses.available().values()]
 
 
-# The cells of a grid share a row: what follows the name of their base.
 def _configs() -> Iterable[Row]:
     summaries = available_configs()
     for folder, names in config_families().items():
         bases = [name for name in names if not folder or any(other.startswith(f"{name}-") for other in names)]
-        for base in bases:
-            yield base, summaries[base]
-        cells: dict[str, list[str]] = {}
-        for name in names:
-            if name not in bases:
-                base = max((b for b in bases if name.startswith(f"{b}-")), key=len, default=name)
-                cells.setdefault(base, []).append(name.removeprefix(f"{base}-"))
-        for base, endings in cells.items():
-            yield f"{base}-...", ", ".join(endings)
+        yield from ((base, summaries[base]) for base in bases)
+        yield from _grids(bases, [name for name in names if name not in bases])
+
+
+# The cells of grids are rows of a name in parts: bases with the same cells, and what follows.
+def _grids(bases: list[str], cells: list[str]) -> Iterable[Row]:
+    endings: dict[str, list[str]] = {}
+    for name in cells:
+        base = max((b for b in bases if name.startswith(f"{b}-")), key=len)
+        endings.setdefault(base, []).append(name.removeprefix(f"{base}-"))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for base, follow in endings.items():
+        alike.setdefault(tuple(follow), []).append(f"{base}-...")
+    for follow, starts in alike.items():
+        yield "\n".join(starts), ", ".join(follow)
 
 
 def _optimizers() -> Iterable[Row]:
