@@ -28,6 +28,11 @@ def test_radii_may_be_fractions():
     assert config.certify.radii == (36 / 255, 1.0)
 
 
+def test_milestones_may_be_fractions():
+    schedule = {"name": "step", "milestones": ["1/3", "2/3"]}
+    assert ExperimentConfig.model_validate({**SMALLEST, "schedule": schedule}).schedule.milestones == (1 / 3, 2 / 3)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -41,6 +46,9 @@ def test_radii_may_be_fractions():
         ("optimizer", {"name": "adamw", "lr": float("nan")}),
         ("optimizer", {"name": "sgd", "momentum": 0.0, "nesterov": True}),
         ("trainer", {"epochs": 3}),
+        ("trainer", {"max_steps": 0}),
+        ("schedule", {"name": "step", "milestones": ["3/3"]}),
+        ("clipping", {"method": "fastclip", "check_every": 0}),
         ("name", "../elsewhere"),
     ],
 )

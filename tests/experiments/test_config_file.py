@@ -57,7 +57,7 @@ def test_an_option_can_be_set_on_a_part_given_by_name():
         ),
         ("data.batch_size=0", "data.batch_size=0 in the configuration is not allowed; it must be greater than 0"),
         ("optimizer.lr=true", "optimizer.lr=True in the configuration is not allowed; it must be a valid number"),
-        ("optimizer=adam", "optimizer 'adam' is unknown; did you mean 'adamw'?"),
+        ("optimizer=adamv", "optimizer 'adamv' is unknown; did you mean 'adam'?"),
         ("optimizer={lr: 1}", "has no name; write optimizer=NAME"),
         ("certify.radii=[a]", "certify.radii[0]='a' in the configuration is not allowed; it must be a valid number"),
         ("certify.radii=[]", "it must have at least one entry"),
@@ -66,6 +66,10 @@ def test_an_option_can_be_set_on_a_part_given_by_name():
             "certify.semantics=float32",
             "certify.semantics='float32' in the configuration is not allowed; it must be 'real' or 'executed-float64'",
         ),
+        ("clipping={max_norm: 1}", "clipping.method is missing in the configuration"),
+        ("clipping.max_norm=0", "clipping.max_norm=0 in the configuration is not allowed; it must be greater than 0"),
+        ("clipping.batch_norm=off", "it must be 'keep', 'clip' or 'joint'"),
+        ("clipping=3", "clipping=3 in the configuration is not allowed; it must be a mapping"),
         ("data=3", "data=3 in the configuration is not allowed; it must be a mapping"),
         ("optimizer=schedule-free-adamw", "use schedule=constant"),
         ("name=a/b", "it must be letters, digits and"),
@@ -75,10 +79,17 @@ def test_an_option_can_be_set_on_a_part_given_by_name():
     ],
 )
 def test_each_mistake_is_one_sentence(override, sentence):
+    first = ["clipping=fastclip"] if override.startswith("clipping.") else ["schedule=one-cycle"]
     with pytest.raises(UserError) as caught:
-        load_config("digits", ["schedule=one-cycle", override])
+        load_config("digits", [*first, override])
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_method_of_clipping_may_be_given_by_its_name():
+    clipping = load_config("digits", ["clipping=fastclip", "clipping.max_norm=2", "clipping.period=50"]).clipping
+    assert (clipping.method, clipping.max_norm, clipping.options) == ("fastclip", 2.0, {"period": 50})
+    assert load_config("digits", ["clipping=null", "certify=null", "attack=null"]).certify is None
 
 
 def test_unknown_config_name_gives_the_nearest():

@@ -12,6 +12,10 @@ from onelip.models.registry import check_sizes
 SMALL = {
     **{name: ((3, 4, 4), {"width": 4, "blocks": 2, "depth": 1}) for name in models.available() if "convnet-" in name},
     **{f"lconvnet-{size}": ((1, 4, 4), {"width": 4, "dense": 8}) for size in ("small", "large")},
+    **{
+        f"resnet{depth}": ((3, 8, 8), {"width": 4, "blocks": (1, 1), "batch_norm": False, "rescale": "all"})
+        for depth in (18, 34, 50, 101, 152)
+    },
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
 }

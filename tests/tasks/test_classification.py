@@ -7,6 +7,7 @@ from tests.tasks.toy import ToyBatches, linear_model, toy_trainer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from onelip.bounds import UnknownLipschitzConstant
 from onelip.tasks import Classification, NonFiniteLossError, adamw, cosine, schedule_free_adamw, sgd
 
 # Raised by Lightning 2.6 itself on torch 2.13.
@@ -117,3 +118,43 @@ def test_compiling_neither_doubles_nor_renames_the_state():
 def test_radius_must_be_positive():
     with pytest.raises(ValueError, match=r"radius=0\.0"):
         Classification(linear_model(), nn.CrossEntropyLoss(), optimizer=sgd(), radius=0.0)
+
+
+class Square(nn.Module):
+    """Has no Lipschitz constant."""
+
+    def forward(self, x):
+        return x * x
+
+
+def test_without_a_radius_no_constant_is_asked_for(tmp_path):
+    def task(**options):
+        model = nn.Sequential(nn.Linear(2, 4), Square(), nn.Linear(4, 2))
+        return Classification(model, cross_entropy, optimizer=adamw(lr=0.1), **options)
+
+    with pytest.raises(UnknownLipschitzConstant):
+        toy_trainer(tmp_path, 1).fit(task(), ToyBatches(), ToyBatches())
+    ordinary = task(radius=None)
+    toy_trainer(tmp_path, 2).fit(ordinary, ToyBatches(), ToyBatches())
+    assert set(ordinary.metrics) == {"train_loss", "train_accuracy", "learning_rate", "val_loss", "val_accuracy"}
+
+
+def test_the_penalty_is_learned_from_and_not_reported(tmp_path):
+    """A penalty that outweighs the data draws the weights to zero; the losses stay those of the data."""
+    model = linear_model()
+    task = Classification(
+        model, cross_entropy, optimizer=adamw(lr=0.05), penalty=lambda: 1e3 * model[0].weight.square().sum()
+    )
+    toy_trainer(tmp_path, 20).fit(task, ToyBatches(), ToyBatches())
+    assert float(model[0].weight.detach().abs().max()) < 0.02
+    assert task.metrics["val_loss"] == pytest.approx(0.693, abs=0.01)
+    assert task.metrics["train_loss"] == pytest.approx(0.693, abs=0.01)
+
+
+def test_a_method_without_a_penalty_changes_nothing(tmp_path):
+    weights = []
+    for penalty in (None, lambda: None):
+        task = Classification(linear_model(), cross_entropy, optimizer=sgd(), penalty=penalty)
+        toy_trainer(tmp_path, 1).fit(task, ToyBatches(), ToyBatches())
+        weights.append(task.model[0].weight.detach())
+    assert torch.equal(*weights)

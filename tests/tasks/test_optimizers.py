@@ -8,7 +8,10 @@ from torch import nn
 
 from onelip.tasks import OPTIMIZERS, is_schedule_free
 
-OTHER = {"lr": 0.5, "weight_decay": 0.25, "betas": (0.5, 0.75), "momentum": 0.5, "nesterov": True, "warmup_steps": 7}
+OTHER = {
+    "lr": 0.5, "weight_decay": 0.25, "betas": (0.5, 0.75), "momentum": 0.5, "nesterov": True, "warmup_steps": 7,
+    "eps": 1e-7,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -34,3 +37,12 @@ def test_defaults_lower_a_quadratic(name):
 def test_only_the_schedule_free_one_has_two_modes():
     free = [name for name, make in OPTIMIZERS.items() if is_schedule_free(make()([nn.Parameter(torch.ones(1))]))]
     assert free == ["schedule-free-adamw"]
+
+
+def test_the_decay_of_adam_goes_through_its_running_means():
+    """With a gradient of zero, coupled decay steps by the full rate whatever its size; decoupled decay does not."""
+    for name, step in (("adam", 0.1), ("adamw", 0.1 * 0.01)):
+        weight = nn.Parameter(torch.ones(1))
+        weight.grad = torch.zeros(1)
+        OPTIMIZERS[name](lr=0.1, weight_decay=0.01)([weight]).step()
+        assert 1.0 - weight.item() == pytest.approx(step, rel=1e-4)

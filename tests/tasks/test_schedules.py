@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from onelip.tasks import SCHEDULES, constant, cosine, one_cycle, step
 
@@ -36,6 +37,20 @@ def test_cosine_and_constant():
 def test_step_drops_at_each_milestone():
     schedule = step(milestones=(0.5, 0.75), factor=0.1)
     assert [schedule(p) for p in (0.0, 0.499, 0.5, 0.75)] == pytest.approx([1.0, 1.0, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(("n_epochs", "milestones"), [(200, (0.2, 0.4, 0.6, 0.8)), (120, (1 / 3, 2 / 3))])
+@pytest.mark.parametrize("n_batches", [1, 3, 352, 391])
+def test_milestones_are_those_of_a_step_every_forty_epochs(n_epochs, milestones, n_batches):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    published = torch.optim.lr_scheduler.StepLR(optimizer, step_size=40, gamma=0.1)
+    schedule, total = step(milestones=milestones, factor=0.1), n_epochs * n_batches
+    for epoch in range(n_epochs):
+        for batch in {0, n_batches - 1}:
+            rate = 0.1 * schedule((epoch * n_batches + batch) / total)
+            assert rate == pytest.approx(published.get_last_lr()[0], rel=1e-12)
+        optimizer.step()
+        published.step()
 
 
 @pytest.mark.parametrize("make", [lambda: one_cycle(warmup=1.0), lambda: step(milestones=(0.5, 1.5))])

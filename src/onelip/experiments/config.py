@@ -29,8 +29,13 @@ def _from_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _from_method(value: Any) -> Any:
+    return {"method": value} if isinstance(value, str) else value
+
+
 Radius = Annotated[float, BeforeValidator(_from_fraction), Field(gt=0.0)]
 Radii = Annotated[tuple[Radius, ...], Field(strict=False, min_length=1)]
+Milestone = Annotated[Part, BeforeValidator(_from_fraction)]
 Betas = Annotated[tuple[Part, Part], Field(strict=False)]
 
 
@@ -94,6 +99,16 @@ class ScheduleFreeAdamW(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
+class Adam(Section):
+    """Adam with coupled decay."""
+
+    name: Literal["adam"]
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Betas = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+
+
 class SGD(Section):
     """Stochastic gradient descent."""
 
@@ -133,17 +148,41 @@ class OneCycle(Section):
 
 
 class Step(Section):
-    """Times `factor` after each of the parts `milestones` of the training."""
+    """Times `factor` after each of the parts `milestones` of the training, such as 1/3."""
 
     name: Literal["step"]
-    milestones: Annotated[tuple[Part, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
+    milestones: Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
     factor: PositiveFloat = 0.1
 
 
+class Clipping(Section):
+    """A method that keeps the norms of an ordinary network small; the other keys are its options, see its signature.
+
+    `batch_norm` says what becomes of batch normalisations: kept as they are, clipped by their running variance, or
+    clipped as one map with the convolution before each. The exact norms are measured every `check_every` steps; null
+    means after each epoch.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    method: str
+    max_norm: PositiveFloat = 1.0
+    batch_norm: Literal["keep", "clip", "joint"] = "keep"
+    check_every: PositiveInt | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
 class Trainer(Section):
-    """How the training runs; `threads` null means as many as torch chooses, and is recorded in the run."""
+    """How the training runs; `threads` null means as many as torch chooses, and is recorded in the run.
+
+    `max_steps` shortens a training: it takes no more epochs than hold that many steps, and as many steps in each.
+    """
 
     max_epochs: PositiveInt = 10
+    max_steps: PositiveInt | None = None
     precision: Literal[32, 64, "bf16-mixed"] = 32
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     gradient_clip: PositiveFloat | None = None
@@ -191,14 +230,15 @@ class ExperimentConfig(Section):
     activation: str = "maxmin"
     loss: Annotated[NamedPart, BeforeValidator(_from_name)]
     optimizer: Annotated[
-        Annotated[AdamW | ScheduleFreeAdamW | SGD, Field(discriminator="name")], BeforeValidator(_from_name)
+        Annotated[Adam | AdamW | ScheduleFreeAdamW | SGD, Field(discriminator="name")], BeforeValidator(_from_name)
     ] = AdamW(name="adamw")
     schedule: Annotated[
         Annotated[Constant | Cosine | OneCycle | Step, Field(discriminator="name")], BeforeValidator(_from_name)
     ] = Constant(name="constant")
     trainer: Trainer = Trainer()
-    certify: Certify = Certify()
-    attack: Attack = Attack()
+    clipping: Annotated[Clipping | None, BeforeValidator(_from_method)] = None
+    certify: Certify | None = Certify()
+    attack: Attack | None = Attack()
     runs_dir: str = "runs"
 
     @model_validator(mode="after")

@@ -6,19 +6,16 @@ import difflib
 import io
 import typing
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from onelip.experiments.config import ExperimentConfig
-from onelip.experiments.errors import UserError, as_user_errors, one_line
+from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree
+from onelip.experiments.errors import UserError, one_line
 from onelip.linalg import unknown_name
 
-_REPLACED_BY_NAME = ("model", "loss", "optimizer", "schedule")
 _EXPECTED = {
     "model_type": "it must be a mapping of keys to values",
     "model_attributes_type": "it must be a mapping of keys to values",
@@ -26,19 +23,6 @@ _EXPECTED = {
     "too_short": "it must have at least one entry",
     "string_pattern_mismatch": "it must be letters, digits and . _ - only, and begin with a letter or digit",
 }
-
-
-def available_configs() -> dict[str, str]:
-    """List the configurations that come with the package.
-
-    Returns:
-        The first comment line of each, by name.
-    """
-    files = [f for f in resources.files("onelip.configs").iterdir() if f.name.endswith(".yaml")]
-    return {
-        f.name.removesuffix(".yaml"): f.read_text("utf-8").partition("\n")[0].lstrip("# ")
-        for f in sorted(files, key=lambda f: f.name)
-    }
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -54,10 +38,7 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentC
     Raises:
         UserError: If there is no such file, or something in it or in the changes is wrong.
     """
-    text, source = _read(name_or_path)
-    tree = _parse(text, source)
-    if not isinstance(tree, dict):
-        raise UserError(f"{source} holds {type(tree).__name__}; a configuration is a mapping of keys to values")
+    tree = read_config_tree(name_or_path)
     for override in overrides:
         _apply(tree, override)
     return check_config(tree)
@@ -98,46 +79,21 @@ def dump_config(config: ExperimentConfig) -> str:
     return stream.getvalue()
 
 
-def _read(name_or_path: str) -> tuple[str, str]:
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        with as_user_errors():
-            return path.read_text("utf-8"), name_or_path
-    if name_or_path not in available_configs():
-        raise UserError(unknown_name("configuration", name_or_path, available_configs()))
-    return resources.files("onelip.configs").joinpath(f"{name_or_path}.yaml").read_text("utf-8"), name_or_path
-
-
-def _parse(text: str, source: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
-        raise UserError(f"{source}{line}: {one_line(str(error.problem))}") from None
-    except YAMLError as error:
-        raise UserError(f"{source}: {one_line(str(error))}") from None
-
-
 def _apply(tree: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
         raise UserError(f"{override!r} is not a change of the configuration; write it as key.subkey=value")
-    value = _parse(text, f"the value of {path}") if text.strip() else None
-    if path in ("data", *_REPLACED_BY_NAME) and isinstance(value, str):
+    value = parse_yaml(text, f"the value of {path}") if text.strip() else None
+    if isinstance(value, str) and path in ("data", *CHOSEN_BY):
         # Another data set keeps the batch size; another optimiser has options of its own.
-        value = {**_mapping(tree.get(path)), "name": value} if path == "data" else {"name": value}
+        kept = as_mapping(path, tree.get(path)) if path == "data" else {}
+        value = {**kept, **as_mapping(path, value)}
     node = tree
     for key in keys[:-1]:
-        node[key] = _mapping(node.get(key))
+        node[key] = as_mapping(key, node.get(key))
         node = node[key]
     node[keys[-1]] = value
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"name": value}
-    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onelip import data, layers, losses, models
-from onelip.experiments.config_file import available_configs
+from onelip.experiments.config_source import available_configs, config_families
 from onelip.experiments.errors import UserError
 from onelip.layers import LayerRecord
 from onelip.layers.registry import Kind
@@ -107,8 +107,20 @@ def _losses() -> Iterable[Row]:
     return [(p.name, p.summary) for p in losses.available().values()]
 
 
+# The cells of a grid share a row: what follows the name of their base.
 def _configs() -> Iterable[Row]:
-    return available_configs().items()
+    summaries = available_configs()
+    for folder, names in config_families().items():
+        bases = [name for name in names if not folder or any(other.startswith(f"{name}-") for other in names)]
+        for base in bases:
+            yield base, summaries[base]
+        cells: dict[str, list[str]] = {}
+        for name in names:
+            if name not in bases:
+                base = max((b for b in bases if name.startswith(f"{b}-")), key=len, default=name)
+                cells.setdefault(base, []).append(name.removeprefix(f"{base}-"))
+        for base, endings in cells.items():
+            yield f"{base}-...", ", ".join(endings)
 
 
 def _optimizers() -> Iterable[Row]:

@@ -35,7 +35,8 @@ class Recorder(Checkpoint):
     After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
     generators too. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
     validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
-    further. Rows that a killed run wrote after its last checkpoint are cut.
+    further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy. Rows
+    that a killed run wrote after its last checkpoint are cut.
 
     Args:
         folder: The run's folder.
@@ -45,7 +46,7 @@ class Recorder(Checkpoint):
     def __init__(self, folder: RunFolder, weights: Literal["best", "last"] = "best") -> None:
         self._folder = folder
         self._weights = weights
-        self._best: tuple[float, float] | None = None
+        self._best: tuple[float, ...] | None = None
         self._random: dict[str, Any] | None = None
         self._epoch_start = 0.0
 
@@ -75,7 +76,7 @@ class Recorder(Checkpoint):
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = _task(pl_module).metrics
-        score = (metrics["val_certified_accuracy"], metrics["val_accuracy"])
+        score = tuple(metrics[name] for name in ("val_certified_accuracy", "val_accuracy") if name in metrics)
         if self._weights == "last" or self._best is None or score >= self._best:
             self._best = score
             weights = _task(pl_module).model.state_dict()
@@ -91,7 +92,8 @@ class Recorder(Checkpoint):
 
     def _append(self, row: dict[str, Any]) -> None:
         file = self._folder.metrics_file
-        lines = [[row[column] for column in COLUMNS]] if file.exists() else [COLUMNS, [row[c] for c in COLUMNS]]
+        values = [row.get(column, "") for column in COLUMNS]
+        lines = [values] if file.exists() else [COLUMNS, values]
         with file.open("a", encoding="utf-8", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows(lines)
             stream.flush()
@@ -105,13 +107,14 @@ def read_metrics(folder: RunFolder) -> list[dict[str, float]]:
         folder: The run's folder.
 
     Returns:
-        One mapping of column to value for each epoch.
+        One mapping of column to value for each epoch, without the columns that are empty.
     """
     if not folder.metrics_file.exists():
         return []
     text = folder.metrics_file.read_text("utf-8")
     whole = text[: text.rfind("\n") + 1]
-    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
+    rows = csv.DictReader(io.StringIO(whole))
+    return [{key: float(value) for key, value in row.items() if value != ""} for row in rows]
 
 
 def keep_epochs(folder: RunFolder, n_epochs: int) -> None:

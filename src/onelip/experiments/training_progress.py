@@ -57,6 +57,7 @@ def _summary(pl_module: pl.LightningModule) -> str:
     shown = {
         "loss": f"{metrics.get('train_loss', float('nan')):.4f}",
         "validation accuracy": f"{metrics.get('val_accuracy', float('nan')):.2%}",
-        "certified": f"{metrics.get('val_certified_accuracy', float('nan')):.2%}",
     }
+    if "val_certified_accuracy" in metrics:
+        shown["certified"] = f"{metrics['val_certified_accuracy']:.2%}"
     return "  ".join(f"{name} {value}" for name, value in shown.items())

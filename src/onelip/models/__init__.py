@@ -4,7 +4,7 @@ An architecture is one file with one decorated function, imported here.
 """
 
 # Architectures: each registers itself when it is imported.
-from onelip.models import convnet, digits_net, lconvnet, mlp
+from onelip.models import convnet, digits_net, lconvnet, mlp, resnet
 
 # How a network's layers are made.
 from onelip.models.method import Method, choose_method
@@ -22,4 +22,5 @@ __all__ = [
     "lconvnet",
     "mlp",
     "register_model",
+    "resnet",
 ]

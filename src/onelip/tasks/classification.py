@@ -1,4 +1,4 @@
-"""Training of classifiers whose predictions are to be certified."""
+"""Training of classifiers, with the certified accuracy along the way where a constant is to be proved."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class Classification(pl.LightningModule):
-    """Learn a classifier; measure loss, accuracy and certified accuracy on the validation split.
+    """Learn a classifier; measure loss, accuracy and, unless told not to, certified accuracy on the validation split.
 
     Fit it with a Lightning trainer. A loader with `set_epoch` is told the epoch before each pass over it.
 
@@ -38,8 +38,11 @@ class Classification(pl.LightningModule):
         loss: Maps logits and labels `(B,)` to a scalar.
         optimizer: Makes the optimiser of the parameters.
         schedule: Maps progress in [0, 1) to the factor of the learning rate, at every step; 1 by default.
-        radius: l2 radius, in units of the pixels, at which the certified accuracy is measured.
+        radius: l2 radius, in units of the pixels, at which the certified accuracy is measured; None for networks whose
+            constant is not to be proved, which have none.
         compile: Compile the model for training with `torch.compile`.
+        penalty: Gives what the loss is increased by at each step, such as `TrainingMethod.penalty`; the losses that are
+            reported are without it.
 
     Attributes:
         metrics: What the last epoch measured, by name; each value is a float.
@@ -52,18 +55,21 @@ class Classification(pl.LightningModule):
         *,
         optimizer: OptimizerFactory,
         schedule: Schedule | None = None,
-        radius: float = 0.25,
+        radius: float | None = 0.25,
         compile: bool = False,
+        penalty: Callable[[], Tensor | None] | None = None,
     ) -> None:
         super().__init__()
-        if radius <= 0.0:
-            raise ValueError(f"radius={radius} in Classification must be positive")
+        if radius is not None and radius <= 0.0:
+            raise ValueError(f"radius={radius} in Classification must be positive, or None")
         self.model = model
         self.loss = loss
         self.metrics: dict[str, float] = {}
         self._optimizer = optimizer
         self._schedule = schedule or constant()
         self._radius = radius
+        self._penalty = penalty
+        self._certified: CertifiedCount | None = None
         # Not an attribute that nn.Module sees: the state dict would hold every weight twice.
         self.__dict__["_train_forward"] = torch.compile(model) if compile else model
         self._train_sums = _Sums()
@@ -92,16 +98,20 @@ class Classification(pl.LightningModule):
         images, labels = batch
         logits = self.__dict__["_train_forward"](images)
         loss = self.loss(logits, labels)
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError(self.current_epoch, batch_idx, float(loss.detach()))
+        penalty = None if self._penalty is None else self._penalty()
+        total = loss if penalty is None else loss + penalty
+        if not torch.isfinite(total):
+            raise NonFiniteLossError(self.current_epoch, batch_idx, float(total.detach()))
         self._train_sums.add(loss.detach(), logits.detach(), labels)
         self.log("train_step_loss", loss.detach(), on_step=True, on_epoch=False)
-        return loss
+        if penalty is not None:
+            self.log("train_step_penalty", penalty.detach(), on_step=True, on_epoch=False)
+        return total
 
     @override
     def on_validation_epoch_start(self) -> None:
         self._val_sums = _Sums()
-        self._certified = CertifiedCount(self.model, self._radius)
+        self._certified = None if self._radius is None else CertifiedCount(self.model, self._radius)
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -109,14 +119,16 @@ class Classification(pl.LightningModule):
         with full_precision():
             logits = self.model(images)
             self._val_sums.add(self.loss(logits, labels), logits, labels)
-            self._certified.add(images, logits, labels)
+            if self._certified is not None:
+                self._certified.add(images, logits, labels)
 
     @override
     def on_validation_epoch_end(self) -> None:
         loss, accuracy = self._val_sums.means()
         if not torch.isfinite(torch.tensor(loss)):
             raise NonFiniteLossError(self.current_epoch, None, loss)
-        self._report(val_loss=loss, val_accuracy=accuracy, val_certified_accuracy=self._certified.fraction())
+        certified = {} if self._certified is None else {"val_certified_accuracy": self._certified.fraction()}
+        self._report(val_loss=loss, val_accuracy=accuracy, **certified)
 
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

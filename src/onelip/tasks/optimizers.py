@@ -30,6 +30,30 @@ def adamw(
     return lambda parameters: torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, betas=betas)
 
 
+def adam(
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> OptimizerFactory:
+    """Choose Adam with coupled decay.
+
+    Args:
+        lr: Learning rate.
+        weight_decay: Factor of the weights that is added to the gradient, so that its running means see the decay.
+        betas: Decay of the running means of the gradient and of its square.
+        eps: What is added to the root of the mean square that the step is divided by.
+
+    Returns:
+        A function that makes the optimiser.
+
+    Paper:
+        Kingma and Ba 2014, arXiv:1412.6980.
+    """
+    return lambda parameters: torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, betas=betas, eps=eps)
+
+
 def schedule_free_adamw(
     *,
     lr: float = 2.5e-3,
@@ -85,6 +109,7 @@ def sgd(
 
 
 OPTIMIZERS: dict[str, Callable[..., OptimizerFactory]] = {
+    "adam": adam,
     "adamw": adamw,
     "schedule-free-adamw": schedule_free_adamw,
     "sgd": sgd,

@@ -1,0 +1,176 @@
+"""Where configurations are read from: shipped ones by name, files by path, each on top of the one it names as `base`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from onelip.experiments.errors import UserError, as_user_errors, one_line
+from onelip.linalg import unknown_name
+
+CHOSEN_BY = {"model": "name", "loss": "name", "optimizer": "name", "schedule": "name", "clipping": "method"}
+"""Sections whose other keys belong to the part that is named there, with the key that names it."""
+
+
+def available_configs() -> dict[str, str]:
+    """List the configurations that come with the package.
+
+    Returns:
+        The first comment line of each, by name.
+    """
+    return {name: file.read_text("utf-8").partition("\n")[0].lstrip("# ") for name, file in _shipped().items()}
+
+
+def config_families() -> dict[str, tuple[str, ...]]:
+    """Group the shipped configurations by the folder that they are in.
+
+    Returns:
+        Names, sorted, by folder; those that are in none by "".
+    """
+    families: dict[str, tuple[str, ...]] = {"": ()}
+    for name, file in _shipped().items():
+        folder = Path(str(file)).parent.name
+        key = "" if folder == "configs" else folder
+        families[key] = (*families.get(key, ()), name)
+    return families
+
+
+def read_config_tree(name_or_path: str) -> dict[str, Any]:
+    """Read a configuration, merged into its base and that into its own.
+
+    A file may say `base: NAME`, a shipped configuration, or `base: PATH.yaml`, a file beside it. Mappings are merged
+    key by key and everything else replaces what the base says; so does a section that names another part than the base
+    does, whose options are not those of its own.
+
+    Args:
+        name_or_path: A name from `available_configs()`, or the path of a YAML file.
+
+    Returns:
+        Plain dicts, lists and scalars, without the key `base`.
+
+    Raises:
+        UserError: If there is no such file, it is not a YAML mapping, or it is a base of itself.
+    """
+    tree: dict[str, Any] = {}
+    read: list[str] = []
+    wanted: str | None = name_or_path
+    while wanted is not None:
+        file, source = _find(wanted, read)
+        if source in read:
+            raise UserError(f"base={wanted} in {read[-1]} leads back to itself, by way of {', '.join(read)}")
+        read.append(source)
+        # The nearer file wins.
+        layer = _read(file, source)
+        base = layer.pop("base", None)
+        tree = merge_trees(layer, tree)
+        if base is not None and not isinstance(base, str):
+            raise UserError(f"base={base!r} in {source} must be the name or the path of a configuration")
+        wanted = _beside(file, base)
+    return tree
+
+
+def merge_trees(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one configuration on top of another.
+
+    Args:
+        base: What is kept where the changes say nothing.
+        changes: What wins.
+
+    Returns:
+        A new tree.
+    """
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merged(key, base.get(key), value)
+    return merged
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Read YAML 1.2.
+
+    Args:
+        text: The text.
+        source: What it is called in messages.
+
+    Returns:
+        Plain dicts, lists and scalars.
+
+    Raises:
+        UserError: If it is not YAML.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+        raise UserError(f"{source}{line}: {one_line(str(error.problem))}") from None
+    except YAMLError as error:
+        raise UserError(f"{source}: {one_line(str(error))}") from None
+
+
+def as_mapping(key: str, value: Any) -> dict[str, Any]:
+    """Write a section out that may be given by the name of its part alone.
+
+    Args:
+        key: The section.
+        value: A name, a mapping, or anything else, which counts as empty.
+
+    Returns:
+        A new mapping.
+    """
+    if isinstance(value, str):
+        return {CHOSEN_BY.get(key, "name"): value}
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _merged(key: str, old: Any, new: Any) -> Any:
+    by_name = key in CHOSEN_BY or key == "data"
+    if by_name and isinstance(new, str):
+        new = as_mapping(key, new)
+    if by_name and isinstance(old, str):
+        old = as_mapping(key, old)
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    chosen_by = CHOSEN_BY.get(key)
+    if chosen_by is not None and new.get(chosen_by, old.get(chosen_by)) != old.get(chosen_by):
+        return dict(new)
+    return merge_trees(old, new)
+
+
+def _shipped() -> dict[str, Traversable]:
+    top = resources.files("onelip.configs")
+    folders = [top, *(f for f in top.iterdir() if f.is_dir())]
+    files = {f.name.removesuffix(".yaml"): f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml")}
+    return dict(sorted(files.items()))
+
+
+def _find(name_or_path: str, read: list[str]) -> tuple[Traversable, str]:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path, str(path)
+    shipped = _shipped()
+    if name_or_path not in shipped:
+        where = f"base of {read[-1]}: " if read else ""
+        raise UserError(where + unknown_name("configuration", name_or_path, shipped))
+    return shipped[name_or_path], name_or_path
+
+
+# A path is meant from the folder of the file that names it.
+def _beside(file: Traversable, base: str | None) -> str | None:
+    if base is None or (Path(base).suffix not in (".yaml", ".yml") and len(Path(base).parts) == 1):
+        return base
+    return str(Path(str(file)).parent / base)
+
+
+def _read(file: Traversable, source: str) -> dict[str, Any]:
+    with as_user_errors():
+        text = file.read_text("utf-8")
+    tree = parse_yaml(text, source)
+    if not isinstance(tree, dict):
+        raise UserError(f"{source} holds {type(tree).__name__}; a configuration is a mapping of keys to values")
+    return tree

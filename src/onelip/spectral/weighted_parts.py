@@ -1,0 +1,105 @@
+"""The parts of a network whose weights a method may change, and the parameter that scales each."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard, cast
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from onelip.spectral.parts import Part, affine_parts
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+Weighted = Convolution | nn.Linear
+
+_WEIGHTED = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Linear,
+)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def weighted_parts(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Part, ...]:
+    """List the convolutions and dense layers of a network, each with the input shape that it really gets.
+
+    This library's own constrained layers, which need no help, and batch normalisations are left out.
+
+    Args:
+        model: Any module that maps `(B, *input_shape)`.
+        input_shape: Shape of one input, without the batch.
+
+    Returns:
+        The parts, in order of execution.
+
+    Raises:
+        ValueError: If the weight of one is parametrised, so that it cannot be set.
+    """
+    parts = tuple(part for part in affine_parts(model, input_shape) if is_weighted(part.module))
+    for part in parts:
+        if is_parametrized(part.module):
+            raise ValueError(
+                f"the weight of {part.name!r} is parametrised, so no method can set it; remove its parametrisation"
+            )
+    return parts
+
+
+def is_weighted(module: nn.Module) -> TypeGuard[Weighted]:
+    """Is a module one convolution or dense layer of torch?
+
+    Args:
+        module: Any module.
+
+    Returns:
+        Whether it is.
+    """
+    return isinstance(module, _WEIGHTED)
+
+
+def scaling_parameter(module: nn.Module) -> nn.Parameter:
+    """Find the parameter that the linear part of an affine module is proportional to.
+
+    The weight of a convolution, dense layer or batch normalisation; of a sequence that of its last module with one.
+
+    Args:
+        module: An affine module.
+
+    Returns:
+        The module's own parameter.
+
+    Raises:
+        ValueError: If the module has none.
+    """
+    if isinstance(module, nn.Sequential):
+        for child in reversed(module):
+            if any(True for _ in child.parameters()):
+                return scaling_parameter(child)
+    elif isinstance(module, (*_WEIGHTED, *_NORMS)) and not is_parametrized(module) and module.weight is not None:
+        return cast(nn.Parameter, module.weight)
+    raise ValueError(
+        f"{type(module).__name__} has no parameter that scales it; give a convolution, a dense layer, a batch "
+        "normalisation with a weight, or a sequence of them"
+    )
+
+
+def checked_norm(owner: str, max_norm: float) -> float:
+    """Check the largest norm allowed.
+
+    Args:
+        owner: What the user called.
+        max_norm: What the user gave.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: If it is not a positive finite number.
+    """
+    if isinstance(max_norm, bool) or not isinstance(max_norm, int | float) or not 0 < max_norm < math.inf:
+        raise ValueError(f"max_norm={max_norm!r} in {owner} must be a positive number")
+    return float(max_norm)
