@@ -64,7 +64,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         model = build_model(config, images)
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
-        if config.certify.norm != "l2":
+        if config.certify is not None and config.certify.norm != "l2":
             # Layers without a constant in this norm are named now instead of after the training.
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
     return Experiment(config, images, train, validation, model, loss)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -36,4 +38,22 @@ def show_results(folder: RunFolder) -> None:
         if relaxed is not None:
             certified.append(share_text(relaxed["certified"].get(radius), guaranteed=True))
         table.add_row(radius, *certified, share_text(results["attacked"].get(radius)))
+    Console().print(table)
+
+
+def show_attack(attack: Mapping[str, Any]) -> None:
+    """Print the accuracy under an attack at each radius.
+
+    Args:
+        attack: What the file of the attack holds.
+    """
+    certified = attack.get("certified_on_same")
+    say(f"{attack['attack']} in {attack['norm']}, on {attack['samples']:,} images of the test split")
+    table = Table()
+    for column in (f"{attack['norm']} radius", *(["certified accuracy"] if certified else []), "accuracy under attack"):
+        table.add_column(column, justify="right")
+    table.add_row("0", *([""] if certified else []), share_text(attack["clean_on_same"]))
+    for k, (radius, accuracy) in enumerate(zip(attack["radii"], attack["accuracy"], strict=True)):
+        proved = [share_text(certified[k], guaranteed=True)] if certified else []
+        table.add_row(f"{radius:.6g}", *proved, share_text(accuracy))
     Console().print(table)

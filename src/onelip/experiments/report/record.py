@@ -17,7 +17,7 @@ from onelip.experiments.run_folder import RunFolder
 T = TypeVar("T")
 
 RESULT_KEYS = ("name", "accuracy", "certified", "attacked", "lipschitz_bound")
-ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples", "steps", "restarts")
+ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples")
 
 
 @dataclass(frozen=True, eq=False)
