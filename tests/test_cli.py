@@ -47,6 +47,20 @@ def test_what_the_system_refuses_midway_is_one_sentence(onelip, monkeypatch):
     assert (code, error) == (1, "onelip: runs/x/weights.safetensors: no space left on device\n")
 
 
+def test_options_of_an_attack_arrive(onelip, monkeypatch):
+    given = {}
+    monkeypatch.setattr("onelip.experiments.commands.attack", lambda run, **options: given.update(options))
+    assert onelip("attack", "runs/x")[0] == 0
+    assert set(given.values()) == {None}
+    line = "--attack cw --norm l2 --radius 8/255 --radius 0.5 --steps 3 --restarts 2 --samples 9 --step-size 2/255"
+    code, _, _ = onelip("attack", "runs/x", *line.split(), "--random-start", "--confidence", "0.1")
+    assert code == 0
+    assert {key: value for key, value in given.items() if value is not None} == {
+        "kind": "cw", "norm": "l2", "radii": ["8/255", "0.5"], "steps": 3, "restarts": 2, "samples": 9,
+        "step_size": "2/255", "random_start": True, "confidence": 0.1,
+    }  # fmt: skip
+
+
 def write_arrays(path, images, labels):
     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
 

@@ -89,21 +89,53 @@ def verify(
 @app.command()
 def attack(
     run_folder: Run,
-    radii: Annotated[list[float] | None, typer.Option("--radius", help="An l2 radius; may be repeated.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--attack", help="pgd, apgd-ce, apgd-t, fgsm, bim, mim, cw, or break; else the configuration's."),
+    ] = None,
+    norm: Annotated[str | None, typer.Option(help="l2 or linf; by default that of the certificate.")] = None,
+    radii: Annotated[
+        list[str] | None, typer.Option("--radius", help="Such as 0.5 or 8/255, of pixels in [0, 1]; may be repeated.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps of each restart.")] = None,
     restarts: Annotated[int | None, typer.Option(min=1, help="Random starts for each image.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="How many of the certified images to attack.")] = None,
-    kind: Annotated[str, typer.Option("--attack", help="pgd, apgd-ce, apgd-t, or break.")] = "pgd",
+    samples: Annotated[int | None, typer.Option(min=1, help="How many images to attack.")] = None,
+    step_size: Annotated[
+        str | None, typer.Option(help="Length of a step, such as 2/255; by default 2.5 radius / steps.")
+    ] = None,
+    random_start: Annotated[
+        bool | None, typer.Option("--random-start/--first-at-the-image", help="Where the first start of pgd is.")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="Of cw: by how much another class is to lead.")] = None,
+    binary_search_steps: Annotated[int | None, typer.Option(min=1, help="Of cw: how many constants to try.")] = None,
+    initial_const: Annotated[float | None, typer.Option(help="Of cw: the first constant.")] = None,
 ) -> None:
-    """Attack a run's certified network; options default to the run's configuration.
+    """Attack the network of a run, certified or not; options default to the run's configuration.
 
-    pgd is projected gradient descent, apgd-ce and apgd-t are APGD on cross-entropy and targeted; they search balls of
-    fixed radii and write attack.json. break tries everything to contradict the certificate, inside of each image's own
-    radius, and writes break.json. Exit code 1, and the number of the image, if a certified answer is changed.
+    pgd, apgd-ce, apgd-t (APGD on cross-entropy and targeted), fgsm, bim and mim search balls of fixed radii; cw
+    (Carlini and Wagner) looks for the nearest misclassified points. The attack of the configuration writes attack.json,
+    any other one attack-NAME-NORM.json, and each of them attack-NAME-NORM.csv with a row for each image. break tries
+    everything to contradict the certificate, inside of each image's own radius, and writes break.json. Exit code 1, and
+    the number of the image, if a certified answer is changed.
+
+    Example: onelip attack runs/digits/20260102-120000 --attack pgd --norm linf --radius 2/255 --radius 8/255
     """
     from onelip.experiments import commands
 
-    commands.attack(run_folder, radii=radii, steps=steps, restarts=restarts, samples=samples, kind=kind)
+    commands.attack(
+        run_folder,
+        kind=kind,
+        norm=norm,
+        radii=radii,
+        steps=steps,
+        restarts=restarts,
+        samples=samples,
+        step_size=step_size,
+        random_start=random_start,
+        confidence=confidence,
+        binary_search_steps=binary_search_steps,
+        initial_const=initial_const,
+    )
 
 
 @app.command()

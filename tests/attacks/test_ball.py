@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from onelip.attacks.ball import checked_balls, distances, project, random_in_ball, row_norm, steepest
+from onelip.attacks.ball import checked_balls, distances, project, random_in_ball, rescaled, row_norm, row_sum, steepest
 
 SLACK = 1e-6
 
@@ -94,3 +94,10 @@ def test_steepest_steps_have_length_one_at_every_scale(scale):
 def test_choosing_balls_keeps_their_radii():
     balls = checked_balls(torch.zeros(3, 2), torch.tensor([1.0, 2.0, 3.0]), "linf", NOWHERE)
     assert balls[torch.tensor([2, 0])].radius.flatten().tolist() == [3.0, 1.0]
+
+
+def test_gradients_are_rescaled_by_their_largest_entry():
+    g = torch.tensor([[1e-40, -2e-40], [3e38, 1e38], [0.0, 0.0], [torch.nan, 1.0]])
+    scaled = rescaled(g)
+    assert torch.allclose(scaled, torch.tensor([[0.5, -1.0], [1.0, 1 / 3], [0.0, 0.0], [0.0, 0.0]]))
+    assert row_sum(scaled).flatten().tolist() == pytest.approx([1.5, 4 / 3, 0.0, 0.0], rel=1e-5)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -36,19 +37,50 @@ def test_bad_arguments(halfspace):
         attack_curve(*halfspace, RADII, batch_size=0)
 
 
-@pytest.mark.parametrize("attack", ["pgd", "apgd-ce", "apgd-t"])
 @pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("attack", ["pgd", "apgd-ce", "apgd-t", "fgsm", "bim", "mim"])
 def test_every_attack_and_norm_gives_a_curve(attack, norm):
     g = torch.Generator().manual_seed(0)
     model, x = nn.Linear(5, 4), torch.rand(20, 5, generator=g)
     y = model(x).argmax(1)
-    whole = attack_curve(
-        model, x, y, [0.0, 0.1, 2.0], attack=attack, norm=norm, steps=10, restarts=1, generator=g, box=(-9.0, 9.0)
-    )
+    less = {} if attack == "fgsm" else {"steps": 10}
+    whole = attack_curve(model, x, y, [0.0, 0.1, 2.0], attack=attack, norm=norm, generator=g, box=(-9.0, 9.0), **less)
     assert whole.accuracy[0] == 1 > whole.accuracy[2]
     assert whole.accuracy[1] >= whole.accuracy[2]
+    # The class of what was found is another one; where nothing was found, it is the label.
+    assert ((whole.predictions != y.numpy()) == np.isfinite(whole.distances)).all()
 
 
-def test_unknown_attacks_are_named(halfspace):
-    with pytest.raises(ValueError, match="attack='fgsm' in attack_curve must be one of pgd, apgd-ce, apgd-t"):
-        attack_curve(*halfspace, RADII, attack="fgsm")
+def test_nearest_points_give_a_curve_of_their_distances(halfspace):
+    progress = []
+    curve = attack_curve(
+        *halfspace, RADII, attack="cw", steps=200, binary_search_steps=3, initial_const=1.0, batch_size=3,
+        progress=lambda *done: progress.append(done),
+    )  # fmt: skip
+    assert curve.distances == pytest.approx([0.1414, 0.5657, 0.0, 0.0354], rel=0.05)
+    assert curve.accuracy == (0.5, 0.25, 0.25)
+    assert curve.predictions.tolist() == [1, 1, 1, 1]
+    assert progress == [(3, 4), (4, 4)]
+
+
+def test_a_certificate_in_another_norm_is_protected_in_that_norm(halfspace):
+    # In l-infinity the first sample is 0.1 from the boundary, in l2 0.1414.
+    options = {"norm": "linf", "certified_norm": "l2"}
+    attack_curve(*halfspace, [0.105], certified=torch.tensor([0.141, 0.0, 0.0, 0.0]), **options)
+    with pytest.raises(CertificateViolatedError, match="sample 0 is certified within") as raised:
+        attack_curve(*halfspace, [0.105], certified=torch.tensor([0.2, 0.0, 0.0, 0.0]), **options)
+    assert raised.value.index == 0
+
+
+def test_answers_that_are_no_numbers_are_wrong(halfspace):
+    model, x, y = halfspace
+    with torch.no_grad():
+        model.weight.fill_(torch.nan)
+    assert attack_curve(model, x, y, RADII).clean_accuracy == 0
+
+
+def test_mistakes_are_named(halfspace):
+    with pytest.raises(ValueError, match="attack='jsma' must be one of pgd"):
+        attack_curve(*halfspace, RADII, attack="jsma")
+    with pytest.raises(ValueError, match="certifed=3 is no option of attack='pgd'"):
+        attack_curve(*halfspace, RADII, certifed=3)

@@ -1,7 +1,7 @@
 import pytest
 import torch
+from tests.attacks import linear as exact
 from tests.attacks.digits import accuracy, trained
-from torch import nn
 
 from onelip.attacks import l2_pgd, linf_pgd
 from onelip.attacks.ball import distances
@@ -11,18 +11,8 @@ from onelip.attacks.pgd import margins
 @pytest.fixture
 def linear():
     """A linear classifier and samples in the middle of the box, with their exact distances to the boundary."""
-    g = torch.Generator().manual_seed(1)
-    model = nn.Linear(8, 4)
-    with torch.no_grad():
-        model.weight.copy_(torch.randn(4, 8, generator=g))
-        model.bias.zero_()
-    x = 0.4 + 0.2 * torch.rand(40, 8, generator=g)
-    y = model(x).argmax(1)
-    w = model.weight.detach()
-    gaps = model(x).detach().gather(1, y[:, None]) - model(x).detach()
-    distance = gaps / (w[y][:, None] - w).norm(dim=2).clamp_min(1e-12)
-    distance.scatter_(1, y[:, None], torch.inf)
-    return model, x, y, distance.amin(1)
+    model, x, y = exact.linear()
+    return model, x, y, exact.distances(model, x, y)
 
 
 def test_finds_what_exists_and_nothing_else(linear):
@@ -67,7 +57,12 @@ def test_is_reproducible_with_a_generator(linear):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"steps": -1}, "steps=-1"), ({"restarts": 0}, "restarts=0"), ({"radius": -0.1}, "radius=-0.1")],
+    [
+        ({"steps": -1}, "steps=-1"),
+        ({"restarts": 0}, "restarts=0"),
+        ({"radius": -0.1}, "radius=-0.1"),
+        ({"step_size": -0.1}, "step_size=-0.1"),
+    ],
 )
 def test_bad_arguments(linear, options, words):
     model, x, y, _ = linear
@@ -121,3 +116,15 @@ def test_linf_balls_have_radii_of_their_own(linear):
     assert torch.equal(found[0], x[0])
     with pytest.raises(ValueError, match="radius=-1"):
         linf_pgd(model, x, y, -1.0)
+
+
+@pytest.mark.parametrize("search", [l2_pgd, linf_pgd])
+def test_the_first_start_may_be_random_and_steps_have_their_size(linear, search):
+    model, x, y, _ = linear
+    norm = "l2" if search is l2_pgd else "linf"
+    options = {"restarts": 1, "generator": torch.Generator().manual_seed(3)}
+    assert torch.equal(search(model, x, y, 0.1, steps=0, **options), x)
+    moved = distances(search(model, x, y, 1e-3, steps=0, random_start=True, **options), x, norm)
+    assert bool((moved > 0).any() & (moved <= 1e-3 * (1 + 1e-6)).all())
+    one = distances(search(model, x, y, 0.5, steps=1, step_size=0.01, **options), x, norm)
+    assert float(one.max()) == pytest.approx(0.01, rel=1e-4)

@@ -84,19 +84,19 @@ def test_an_attack_with_other_options_renews_the_results(run):
         commands.attack(str(run.path), radii=[-1.0], steps=None, restarts=None, samples=None)
 
 
-def test_other_attacks_say_which_they_were(run):
+def test_other_attacks_have_files_of_their_own(run):
     options = {"steps": 3, "restarts": 1, "samples": 10}
-    commands.attack(str(run.path), radii=[0.1], kind="apgd-t", **options)
-    assert json.loads(run.attack_file.read_text())["attack"] == "apgd-t"
     before = run.attack_file.read_bytes()
+    commands.attack(str(run.path), radii=["16/255"], kind="apgd-t", **options)
+    attack = json.loads((run.path / "attack-apgd-t-l2.json").read_text())
+    assert (attack["attack"], attack["radii"]) == ("apgd-t", [16 / 255])
+    commands.attack(str(run.path), radii=["8/255"], kind="fgsm", norm="linf", samples=10)
     commands.attack(str(run.path), radii=None, kind="break", **options)
     rows = json.loads(run.break_file.read_text())
     assert (rows["attack"], rows["n_samples"], rows["violations"]) == ("break", 10, [])
     assert run.attack_file.read_bytes() == before
-    with pytest.raises(UserError, match="--attack=fgsm must be one of pgd, apgd-ce, apgd-t, break"):
-        commands.attack(str(run.path), radii=None, kind="fgsm", **options)
-    with pytest.raises(UserError, match="--radius does not go with --attack=break"):
-        commands.attack(str(run.path), radii=[0.1], kind="break", **options)
+    assert list(contents(run)["attacks"]) == ["apgd-t-l2", "fgsm-linf", "pgd-l2"]
+    assert contents(run)["attacks"]["apgd-t-l2"]["accuracy"] == {"0.0627451": attack["accuracy"][0]}
 
 
 def test_a_certificate_that_is_broken_is_a_failure(run, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_finished_run_resumes_to_the_same_results(run):
     commands.train(str(run.path), [], resume=True)
     assert run.metrics_file.read_text() == metrics
     after = contents(run)
-    for changing in ("created", "attacked"):
+    for changing in ("created", "attacked", "attacks"):
         del before[changing], after[changing]
     assert after == before
 

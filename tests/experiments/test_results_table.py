@@ -6,7 +6,7 @@ import pytest
 
 from onelip.experiments import RunFolder
 from onelip.experiments.report.numbers import MISSING
-from onelip.experiments.results_table import show_results
+from onelip.experiments.results_table import show_attack, show_results
 
 
 def test_relaxation_has_a_column_of_its_own(tmp_path, capsys):
@@ -68,3 +68,19 @@ def test_norm_and_semantics_are_shown(tmp_path, capsys):
     assert "semantics executed-float64: what any float64 evaluation of the frozen operations computes" in out
     assert "linf radius" in out
     assert "accuracy under attack" in out
+
+
+@pytest.mark.parametrize("certified", [None, [0.6, 0.5]])
+def test_an_attack_is_shown_beside_what_is_certified_if_anything_is(certified, capsys):
+    attack = {
+        "attack": "mim", "norm": "linf", "samples": 1000, "radii": [8 / 255, 0.1], "accuracy": [0.8, 0.7],
+        "clean_on_same": 0.975,
+    }  # fmt: skip
+    show_attack(attack if certified is None else attack | {"certified_on_same": certified})
+    lines = capsys.readouterr().out.replace("\u202f", "").splitlines()
+    assert lines[0] == "mim in linf, on 1,000 images of the test split"
+    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in lines if "%" in line]
+    proved = [[""], ["60.00%"], ["50.00%"]] if certified else [[]] * 3
+    assert rows == [
+        ["0", *proved[0], "97.50%"], ["0.0313725", *proved[1], "80.00%"], ["0.1", *proved[2], "70.00%"],
+    ]  # fmt: skip

@@ -2,9 +2,14 @@
 
 from onelip.attacks.apgd import apgd
 from onelip.attacks.autoattack import autoattack
+from onelip.attacks.bim import bim
 from onelip.attacks.break_certificates import BreakReport, break_certificates
-from onelip.attacks.curve import AttackCurve, AttackName, CertificateViolatedError, attack_curve
+from onelip.attacks.by_name import AttackName
+from onelip.attacks.carlini_wagner import carlini_wagner
+from onelip.attacks.curve import AttackCurve, CertificateViolatedError, attack_curve
+from onelip.attacks.fgsm import fgsm
 from onelip.attacks.judge import Violation
+from onelip.attacks.mim import mim
 from onelip.attacks.nearest import nearest_adversarial
 from onelip.attacks.pgd import l2_pgd, linf_pgd
 
@@ -17,8 +22,12 @@ __all__ = [
     "apgd",
     "attack_curve",
     "autoattack",
+    "bim",
     "break_certificates",
+    "carlini_wagner",
+    "fgsm",
     "l2_pgd",
     "linf_pgd",
+    "mim",
     "nearest_adversarial",
 ]

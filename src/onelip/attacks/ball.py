@@ -47,6 +47,18 @@ def row_max(x: Tensor) -> Tensor:
     return x.flatten(1).abs().amax(1).reshape(-1, *[1] * (x.dim() - 1))
 
 
+def row_sum(x: Tensor) -> Tensor:
+    """Return the l1 norm of each sample.
+
+    Args:
+        x: (N, ...) samples.
+
+    Returns:
+        (N, 1, ..., 1) norms, shaped to broadcast against `x`.
+    """
+    return x.flatten(1).abs().sum(1).reshape(-1, *[1] * (x.dim() - 1))
+
+
 def distances(x: Tensor, origin: Tensor, norm: Norm) -> Tensor:
     """Measure how far points are from their samples, in float64.
 
@@ -62,10 +74,22 @@ def distances(x: Tensor, origin: Tensor, norm: Norm) -> Tensor:
     return (row_norm(offset) if norm == "l2" else row_max(offset)).flatten()
 
 
+def rescaled(gradient: Tensor) -> Tensor:
+    """Divide gradients by their largest entries, so that neither tiny nor huge ones are lost in sums or squares.
+
+    Args:
+        gradient: (N, ...) gradients.
+
+    Returns:
+        (N, ...) gradients whose largest entry is 1 or -1; 0 where the gradient is 0 or not finite.
+    """
+    largest = row_max(gradient)
+    # A subnormal number has no finite inverse, so divide.
+    return torch.where((largest > 0) & largest.isfinite(), gradient / largest, 0.0)
+
+
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """Find the step of length 1 along which a function rises most.
-
-    Gradients are first divided by their largest entry, so that neither tiny nor huge ones are lost in squares.
 
     Args:
         gradient: (N, ...) gradients.
@@ -76,9 +100,7 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """
     if norm == "linf":
         return gradient.nan_to_num(nan=0.0).sign()
-    largest = row_max(gradient)
-    # A subnormal number has no finite inverse, so divide.
-    scaled = torch.where((largest > 0) & largest.isfinite(), gradient / largest, 0.0)
+    scaled = rescaled(gradient)
     return scaled / row_norm(scaled).clamp_min(0.5)
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
-import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from onelip.attacks import ball
-from onelip.attacks.apgd import apgd
-from onelip.attacks.ball import Norm
-from onelip.attacks.pgd import evaluating, l2_pgd, linf_pgd, margins
+from onelip.attacks.ball import Norm, distances
+from onelip.attacks.by_name import AttackName, named_attack
+from onelip.attacks.objectives import margin
+from onelip.attacks.pgd import evaluating, margins
 
 Progress = Callable[[int, int], None]
-
-AttackName = Literal["pgd", "apgd-ce", "apgd-t"]
 
 
 class CertificateViolatedError(RuntimeError):
@@ -28,14 +26,14 @@ class CertificateViolatedError(RuntimeError):
 
     Args:
         index: Number of the sample.
-        distance: l2 distance of the misclassified point.
+        distance: Distance of the misclassified point, in the norm of the certificate.
         radius: The certified radius.
     """
 
     def __init__(self, index: int, distance: float, radius: float) -> None:
         self.index = index
         super().__init__(
-            f"sample {index} is certified within {radius:.9g} but an attack changed its answer at l2 distance "
+            f"sample {index} is certified within {radius:.9g} but an attack changed its answer at distance "
             f"{distance:.9g}: the certificate, or the model that was given, is wrong"
         )
 
@@ -45,15 +43,17 @@ class AttackCurve:
     """How accuracy falls with the radius of an attack.
 
     Attributes:
-        radii: l2, increasing.
+        radii: In the norm of the attack, increasing.
         accuracy: Share of samples still classified rightly at each radius.
-        distances: `(N,)` l2 distance of the misclassified point found for each sample; 0 if the sample itself is
+        distances: `(N,)` distance of the misclassified point found for each sample; 0 if the sample itself is
             misclassified, infinite if none was found.
+        predictions: `(N,)` class of that point; of the sample itself, which is the label, if none was found.
     """
 
     radii: tuple[float, ...]
     accuracy: tuple[float, ...]
     distances: npt.NDArray[np.float64]
+    predictions: npt.NDArray[np.int64]
 
     @property
     def clean_accuracy(self) -> float:
@@ -69,30 +69,33 @@ def attack_curve(
     *,
     attack: AttackName = "pgd",
     norm: Norm = "l2",
-    steps: int = 40,
-    restarts: int = 5,
     box: tuple[float, float] = (0.0, 1.0),
     generator: torch.Generator | None = None,
     batch_size: int = 128,
     certified: npt.NDArray[Any] | Tensor | None = None,
+    certified_norm: Norm | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> AttackCurve:
     """Attack samples at growing radii; what falls at one radius has fallen at all larger ones.
 
+    An attack that looks for the nearest misclassified point ("cw") runs once, and its distances give the curve.
+
     Args:
-        model: A classifier; left as it was.
-        images: `(N, ...)` floating point.
+        model: A classifier of `images`, in their units: normalisation belongs into the model. Left as it was.
+        images: `(N, ...)` floating point, inside the box.
         labels: `(N,)`.
-        radii: Radii >= 0 in any order.
-        attack: Projected gradient descent, APGD on cross-entropy, or targeted APGD.
+        radii: Radii >= 0 in any order, in the units of `images`.
+        attack: Projected gradient descent, APGD on cross-entropy, targeted APGD, the fast gradient sign method, the
+            basic or the momentum iterative method, or Carlini and Wagner's.
         norm: Norm of the balls.
-        steps: Gradient steps per restart.
-        restarts: Starting points per ball.
         box: Smallest and largest pixel.
         generator: For the starting points.
         batch_size: Samples attacked at a time.
         certified: `(N,)` certified radii to check the attack against, or None.
+        certified_norm: Norm of the certified radii; that of the attack by default.
         progress: Called as `progress(done, total)` with numbers of balls searched.
+        **options: The attack's own, see its function: such as steps (40), restarts (5), step_size or confidence.
 
     Returns:
         The accuracies.
@@ -100,49 +103,70 @@ def attack_curve(
     Raises:
         CertificateViolatedError: If a point is misclassified within its certified radius.
         ValueError: If there is no image or no radius, a radius is negative, `batch_size` is below 1, or there is no
-            such attack.
+            such attack, norm of it, or option of it.
     """
     if len(images) == 0 or batch_size < 1:
         raise ValueError(f"images={len(images)}, batch_size={batch_size} of an attack must both be at least 1")
     ordered = sorted(float(r) for r in radii)
     if not ordered or not ordered[0] >= 0:
         raise ValueError(f"radii={list(radii)} in attack_curve must hold at least one number >= 0, and no other")
-    search = _search(model, attack, norm)
-    effort: dict[str, Any] = {"steps": steps, "restarts": restarts, "box": box, "generator": generator}
+    chosen = named_attack(attack)
+    search = chosen.search(norm, options, box=box, generator=generator)
     limits = None if certified is None else np.asarray(certified, dtype=np.float64)
-    distances = np.full(len(images), np.inf)
+    parts = []
     with evaluating(model):
         for start in range(0, len(images), batch_size):
-            x, y = images[start : start + batch_size], labels[start : start + batch_size]
-            distances[start : start + len(x)][(margins(model, x, y) < 0).cpu().numpy()] = 0
-            for done, radius in enumerate(ordered):
-                index = np.flatnonzero(np.isinf(distances[start : start + len(x)]))
-                if radius > 0 and len(index):
-                    chosen = torch.from_numpy(index).to(x.device)
-                    found = search(x[chosen], y[chosen], radius, **effort)
-                    # Float32 rounding may leave the ball by an ulp.
-                    reached = _distances(model, x[chosen], y[chosen], found, norm)
-                    reached[np.isfinite(reached)] = reached[np.isfinite(reached)].clip(max=radius)
-                    distances[start + index] = reached
-                    if limits is not None:
-                        _compare(model, found, y[chosen], reached, limits[start + index], start + index)
+            batch = _Batch(model, images[start : start + batch_size], labels[start : start + batch_size], norm, start)
+            if limits is not None:
+                batch.protect(limits[start : start + batch_size], certified_norm or norm)
+            for done, radius in enumerate([math.inf] if chosen.nearest else ordered, 1):
+                batch.attack(search, radius)
                 if progress is not None:
-                    progress(start * len(ordered) + (done + 1) * len(x), len(images) * len(ordered))
-    accuracy = tuple(float((distances > radius).mean()) for radius in ordered)
-    return AttackCurve(tuple(ordered), accuracy, distances)
+                    n, balls = len(batch.x), 1 if chosen.nearest else len(ordered)
+                    progress(start * balls + done * n, len(images) * balls)
+            parts.append((batch.distances, batch.predictions))
+    reached, predictions = (np.concatenate(column) for column in zip(*parts, strict=True))
+    accuracy = tuple(float((reached > radius).mean()) for radius in ordered)
+    return AttackCurve(tuple(ordered), accuracy, reached, predictions)
 
 
-def _search(model: nn.Module, attack: AttackName, norm: Norm) -> Callable[..., Tensor]:
-    if attack not in get_args(AttackName):
-        raise ValueError(f"attack={attack!r} in attack_curve must be one of {', '.join(get_args(AttackName))}")
-    if attack == "pgd":
-        return functools.partial(l2_pgd if norm == "l2" else linf_pgd, model)
-    return functools.partial(apgd, model, norm=norm, loss="ce" if attack == "apgd-ce" else "targeted-dlr")
+class _Batch:
+    """Samples, and what has been found for each of them so far."""
+
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, norm: Norm, first: int) -> None:
+        self.model, self.x, self.y, self.norm, self.first = model, x, y, norm, first
+        wrong, answers = _wrong(model, x, y)
+        self.distances = torch.where(wrong, 0.0, torch.inf).double().cpu().numpy()
+        self.predictions = answers.cpu().numpy()
+        self.limits: tuple[npt.NDArray[np.float64], Norm] | None = None
+
+    def protect(self, limits: npt.NDArray[np.float64], norm: Norm) -> None:
+        self.limits = limits, norm
+
+    def attack(self, search: Callable[..., Any], radius: float) -> None:
+        # Search the balls of the samples that are still right; without a radius, look for the nearest points.
+        index = np.flatnonzero(np.isinf(self.distances))
+        if radius == 0 or len(index) == 0:
+            return
+        chosen = torch.from_numpy(index).to(self.x.device)
+        x, y = self.x[chosen], self.y[chosen]
+        points = search(self.model, x, y, radius) if math.isfinite(radius) else search(self.model, x, y)[0]
+        wrong, answers = (t.cpu().numpy() for t in _wrong(self.model, points, y))
+        # Float32 rounding may leave the ball by an ulp.
+        reached = distances(points, x, self.norm).cpu().numpy().clip(max=radius)
+        self.distances[index[wrong]], self.predictions[index[wrong]] = reached[wrong], answers[wrong]
+        if self.limits is not None:
+            limits, norm = self.limits
+            lengths = reached if norm == self.norm else distances(points, x, norm).cpu().numpy()
+            _compare(self.model, points, y, np.where(wrong, lengths, np.inf), limits[index], self.first + index)
 
 
-def _distances(model: nn.Module, x: Tensor, y: Tensor, found: Tensor, norm: Norm) -> npt.NDArray[np.float64]:
-    lengths = ball.distances(found, x, norm)
-    return torch.where(margins(model, found, y) < 0, lengths, torch.inf).cpu().numpy()
+def _wrong(model: nn.Module, points: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    # Which points are misclassified, and the class of each; a tie still counts as right, a lack of numbers does not.
+    with torch.no_grad():
+        logits = model(points)
+    wrong = ~(margin(logits, y) >= 0)
+    return wrong, torch.where(wrong, logits.argmax(1), y)
 
 
 def _compare(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from onelip.attacks import objectives
-from onelip.attacks.ball import Balls, Box, checked_balls, steepest
-from onelip.attacks.objectives import Objective
+from onelip.attacks.ball import Balls, Box, checked_balls, rescaled, row_sum, steepest
+from onelip.attacks.objectives import Loss, Objective
+
+Start = tuple[Loss, bool]
+"""What a run climbs, and whether it begins at a random point of the ball rather than at the sample."""
 
 
 def l2_pgd(
@@ -22,6 +25,7 @@ def l2_pgd(
     steps: int = 40,
     restarts: int = 5,
     step_size: float | None = None,
+    random_start: bool = False,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -40,6 +44,7 @@ def l2_pgd(
         steps: Gradient steps of each restart.
         restarts: How often to start, at least 1.
         step_size: Length of a step in the units of `x`; by default 2.5 radius / steps.
+        random_start: Begin the first restart in the ball, too, and climb the cross-entropy in it, as is usual.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -53,7 +58,7 @@ def l2_pgd(
     Paper: Madry et al. 2018, arXiv:1706.06083.
     """
     balls = checked_balls(x, radius, "l2", box)
-    return _search(model, balls, y, steps, restarts, step_size, generator)
+    return search(model, balls, y, _starts(restarts, random_start), steps, step_size, generator=generator)
 
 
 def linf_pgd(
@@ -65,6 +70,7 @@ def linf_pgd(
     steps: int = 40,
     restarts: int = 5,
     step_size: float | None = None,
+    random_start: bool = False,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -80,6 +86,7 @@ def linf_pgd(
         steps: Gradient steps of each restart.
         restarts: How often to start, at least 1.
         step_size: Change of a pixel in one step; by default 2.5 radius / steps.
+        random_start: Begin the first restart in the ball, too, and climb the cross-entropy in it, as is usual.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -93,7 +100,7 @@ def linf_pgd(
     Paper: Madry et al. 2018, arXiv:1706.06083.
     """
     balls = checked_balls(x, radius, "linf", box)
-    return _search(model, balls, y, steps, restarts, step_size, generator)
+    return search(model, balls, y, _starts(restarts, random_start), steps, step_size, generator=generator)
 
 
 def margins(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -111,39 +118,81 @@ def margins(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return objectives.margin(model(x), y)
 
 
-def _search(
+def _starts(restarts: int, random_start: bool) -> list[Start]:
+    first = 1 if random_start else 0
+    return [("ce" if k % 2 else "margin", k > 0) for k in range(first, first + restarts)]
+
+
+def search(
     model: nn.Module,
     balls: Balls,
     y: Tensor,
+    starts: Sequence[Start],
     steps: int,
-    restarts: int,
-    step_size: float | None,
-    generator: torch.Generator | None,
+    step_size: float | Tensor | None = None,
+    *,
+    decay: float | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    check_counts(steps, restarts)
+    """Climb in every ball from one start after the other, until the sample in it is misclassified.
+
+    Args:
+        model: Classifier; left as it was.
+        balls: Where to search.
+        y: (N,) labels.
+        starts: The runs, at least one.
+        steps: Gradient steps of each run.
+        step_size: Length of a step, one for all or (N,); by default 2.5 radius / steps.
+        decay: Of the momentum: steps follow g_k = decay g_(k-1) + grad f / |grad f|_1; None to follow the gradient.
+        generator: Source of randomness for the starts, or None for torch's own.
+
+    Returns:
+        (N, ...) points of the smallest margin that was seen; samples that are misclassified stay.
+
+    Raises:
+        ValueError: If a count, the step size or the decay is out of range.
+    """
+    check_counts(steps, len(starts))
+    lengths = _step_lengths(balls, steps, step_size)
+    if decay is not None and not decay >= 0:
+        raise ValueError(f"decay={decay} of an attack must be at least 0")
     best = balls.origin.clone()
     with evaluating(model), torch.no_grad():
         logits = model(best)
     best_margin, n_classes = objectives.margin(logits, y), logits.shape[1]
-    for restart in range(restarts):
+    for loss, random in starts:
         active = torch.nonzero(~(best_margin < 0)).flatten()
         if not len(active):
             break
         chosen = balls[active]
-        start = chosen.random(generator) if restart else chosen.origin
-        r = chosen.radius
-        step = r * 2.5 / max(steps, 1) if step_size is None else torch.full_like(r, step_size)
-        function = objectives.objective("ce" if restart % 2 else "margin", n_classes)
-        found, margin = _climb(model, function, chosen, start, y[active], step, steps)
+        start = chosen.random(generator) if random else chosen.origin
+        function = objectives.objective(loss, n_classes)
+        found, margin = _climb(model, function, chosen, start, y[active], lengths[active], steps, decay)
         better = margin < best_margin[active]
         best[active[better]], best_margin[active[better]] = found[better], margin[better]
     return best
 
 
+def _step_lengths(balls: Balls, steps: int, step_size: float | Tensor | None) -> Tensor:
+    if step_size is None:
+        return balls.radius * 2.5 / max(steps, 1)
+    lengths = torch.as_tensor(step_size, dtype=balls.origin.dtype, device=balls.origin.device)
+    if not bool(((lengths >= 0) & lengths.isfinite()).all()):
+        raise ValueError(f"step_size={step_size} of an attack must be at least 0 and finite")
+    return lengths.expand(len(balls.origin)).reshape(balls.radius.shape)
+
+
 def _climb(
-    model: nn.Module, function: Objective, balls: Balls, start: Tensor, y: Tensor, step: Tensor, steps: int
+    model: nn.Module,
+    function: Objective,
+    balls: Balls,
+    start: Tensor,
+    y: Tensor,
+    step: Tensor,
+    steps: int,
+    decay: float | None,
 ) -> tuple[Tensor, Tensor]:
-    point = start
+    point, velocity = start, torch.zeros_like(start)
     best, best_margin = start.clone(), torch.full(y.shape, torch.inf, dtype=start.dtype, device=start.device)
     with evaluating(model):
         for k in range(steps + 1):
@@ -156,6 +205,9 @@ def _climb(
             best[better], best_margin[better] = point.detach()[better], margin[better]
             if k == steps or bool((best_margin < 0).all()):
                 break
+            if decay is not None:
+                gradient = rescaled(gradient)
+                gradient = velocity = decay * velocity + gradient / row_sum(gradient).clamp_min(1)
             point = balls.project(point.detach() + step * steepest(gradient, balls.norm))
     return best, best_margin
 

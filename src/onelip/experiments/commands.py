@@ -6,14 +6,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, cast, get_args
+from typing import Any, NoReturn
 
 import torch
 
-from onelip.attacks import AttackName, CertificateViolatedError
-from onelip.experiments import evaluation, training
+from onelip.experiments import attacking, evaluation, training
 from onelip.experiments.checkpoints import read_checkpoint
-from onelip.experiments.config import Attack, ExperimentConfig
+from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError
@@ -24,8 +23,6 @@ from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
 from onelip.tasks import NonFiniteLossError
-
-ATTACKS = (*get_args(AttackName), "break")
 
 
 def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
@@ -50,6 +47,8 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
         training.train(experiment, folder, resume=resume)
         if config.certify is None:
             write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
+            if config.attack is not None:
+                attacking.attack_uncertified(experiment, config.attack, folder)
         else:
             certified = evaluation.certify_best(experiment, folder)
             relax_certified(certified, config.certify, folder)
@@ -94,56 +93,15 @@ def certify(run: str, *, relaxation: str | None = None) -> None:
     say(f"certificate: {folder.certificate_file}")
 
 
-def attack(
-    run: str,
-    *,
-    radii: Sequence[float] | None,
-    steps: int | None,
-    restarts: int | None,
-    samples: int | None,
-    kind: str = "pgd",
-) -> None:
-    """Attack the network that a run certified, and renew the numbers in its results.
+def attack(run: str, *, kind: str | None = None, **options: Any) -> None:
+    """Attack the network that a run keeps, and renew the numbers in its results.
 
     Args:
         run: The run's folder.
-        radii: l2 radii; None for the configuration's, as for the other options.
-        steps: Gradient steps of each restart.
-        restarts: Random starts for each image.
-        samples: How many certified images to attack.
-        kind: "pgd", "apgd-ce", "apgd-t", or "break" for everything at each image's own radius.
-
-    Raises:
-        UserError: If there is no such attack, or `radii` are given where each image has its own.
-        CommandFailedError: If a certified image is misclassified within its radius.
+        kind: Name of an attack, "break" for everything against the certificate, or None for the configuration's.
+        **options: Radii, samples, norm and effort, by name; None or missing means as in the configuration.
     """
-    if kind not in ATTACKS:
-        raise UserError(f"--attack={kind} must be one of {', '.join(ATTACKS)}")
-    if kind == "break" and radii:
-        raise UserError("--radius does not go with --attack=break, which attacks each image within its own radius")
-    folder = open_run_folder(run)
-    folder.check_writable()
-    config = folder.config()
-    given = {"radii": radii, "steps": steps, "restarts": restarts, "samples": samples}
-    tree = config.resolved()
-    tree["attack"] = (config.attack or Attack()).model_dump()
-    tree["attack"].update({key: value for key, value in given.items() if value is not None})
-    options = check_config(tree).attack or Attack()
-    experiment = prepare(config)
-    certified = evaluation.load_certified(experiment, folder)
-    if kind == "break":
-        outcome = evaluation.break_certified(certified, options, config.seed, folder)
-        if not outcome.ok:
-            raise CommandFailedError(str(outcome), 1)
-        say(str(outcome), f"attack: {folder.break_file}")
-        return
-    try:
-        evaluation.attack_certified(certified, options, config.seed, folder, cast(AttackName, kind))
-    except CertificateViolatedError as error:
-        raise CommandFailedError(str(error), 1) from None
-    evaluation.write_results(experiment, folder, certified)
-    show_results(folder)
-    say(f"attack: {folder.attack_file}")
+    attacking.attack(run, kind, {key: value for key, value in options.items() if value is not None})
 
 
 def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from torch import nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
 import onelip
-from onelip.attacks import AttackName, BreakReport, attack_curve, break_certificates
+from onelip.attacks import BreakReport, break_certificates
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
+from onelip.experiments.attack_records import Target, attack_file, attack_target, read_attacks
 from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import Attack, Certify, ExperimentConfig
 from onelip.experiments.errors import UserError, as_user_errors
@@ -113,52 +115,36 @@ def load_certified(experiment: Experiment, folder: RunFolder) -> Certified:
     return Certified(network, samples, certificate, epoch)
 
 
-def attack_certified(
-    certified: Certified, options: Attack, seed: int, folder: RunFolder, attack: AttackName = "pgd"
-) -> dict[str, Any]:
+def attack_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> dict[str, Any]:
     """Attack some of the certified images at every radius; write `attack.json`.
 
     Args:
         certified: What was certified.
-        options: Radii and effort.
+        options: The attack of the run, its radii and its effort.
         seed: Seed of the random starts.
         folder: The run's folder.
-        attack: What to attack by.
 
     Returns:
-        What the file holds.
+        What the file holds; `attack-KIND-NORM.json` has it if its norm is not that of the certificate.
     """
-    index = even_index(len(certified.samples), options.samples)
-    samples = certified.samples.subset(index)
-    radii = certified.certificate.radii[index.numpy()]
-    with work_bar("attacking") as progress:
-        curve = attack_curve(
-            certified.network,
-            samples.pixels(),
-            samples.labels,
-            options.radii,
-            attack=attack,
-            norm=certified.certificate.norm,
-            certified=radii,
-            steps=options.steps,
-            restarts=options.restarts,
-            generator=torch.Generator().manual_seed(seed),
-            progress=progress,
-        )
-    result = {
-        "attack": attack,
-        "norm": certified.certificate.norm,
-        "steps": options.steps,
-        "restarts": options.restarts,
-        "samples": len(samples),
-        "radii": list(curve.radii),
-        "accuracy": list(curve.accuracy),
-        "certified_on_same": [float((radii > radius).mean()) for radius in curve.radii],
-        "clean_on_same": float((curve.distances > 0).mean()),
-        "seed": seed,
-    }
-    write_json_atomically(folder.attack_file, result)
-    return result
+    file = attack_file(folder, options, options, certified.certificate.norm)
+    return attack_target(target_of(certified, options.samples), options, seed, folder, file)
+
+
+def target_of(certified: Certified, n_samples: int) -> Target:
+    """Choose some of the certified images to attack.
+
+    Args:
+        certified: What was certified.
+        n_samples: How many, at most.
+
+    Returns:
+        The images, spread evenly, with their certified radii.
+    """
+    index = even_index(len(certified.samples), n_samples)
+    certificate, samples = certified.certificate, certified.samples.subset(index)
+    radii = certificate.radii[index.numpy()]
+    return Target(certified.network, samples, index, certified.epoch, radii, certificate.norm)
 
 
 def break_certified(certified: Certified, options: Attack, seed: int, folder: RunFolder) -> BreakReport:
@@ -198,13 +184,12 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         certified: Its certificate.
     """
     config, certificate = experiment.config, certified.certificate
-    attack = read_json(folder.attack_file) if folder.attack_file.exists() else {"radii": [], "accuracy": []}
     bound = certificate.bound
     results = {
         **run_in_numbers(experiment, folder, certified.epoch),
         "accuracy": certificate.accuracy,
         "certified": {radius_key(r): certificate.certified_accuracy(r) for r in certify_options(config).radii},
-        "attacked": {radius_key(r): a for r, a in zip(attack["radii"], attack["accuracy"], strict=True)},
+        **attacks_in_numbers(folder, certified.epoch),
         "norm": certificate.norm,
         "semantics": certificate.semantics,
         "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
@@ -245,6 +230,30 @@ def run_in_numbers(experiment: Experiment, folder: RunFolder, epoch: int) -> dic
         "epochs": len(rows),
         "weights": {"rule": certify_options(config).weights, "epoch": epoch + 1},
     }
+
+
+def attacks_in_numbers(folder: RunFolder, epoch: int) -> dict[str, Any]:
+    """Collect what came of attacks, as a part of `results.json`.
+
+    Args:
+        folder: The run's folder.
+        epoch: The epoch of the weights, counted from 0.
+
+    Returns:
+        Accuracies at the radii of `attack.json` as "attacked", and those of every attack on these weights as "attacks".
+    """
+    attack = read_json(folder.attack_file) if folder.attack_file.exists() else {"radii": [], "accuracy": []}
+    return {
+        "attacked": _at_radii(attack),
+        "attacks": {
+            f"{one['attack']}-{one['norm']}": {"accuracy": _at_radii(one), "never_changed": one["never_changed"]}
+            for one in read_attacks(folder, epoch)
+        },
+    }
+
+
+def _at_radii(attack: Mapping[str, Any]) -> dict[str, float]:
+    return {radius_key(r): share for r, share in zip(attack["radii"], attack["accuracy"], strict=True)}
 
 
 def read_json(path: Path) -> Any:

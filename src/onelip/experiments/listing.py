@@ -124,8 +124,8 @@ def _grids(bases: list[str], cells: list[str]) -> Iterable[Row]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for base, follow in endings.items():
         alike.setdefault(tuple(follow), []).append(f"{base}-...")
-    for follow, starts in alike.items():
-        yield "\n".join(starts), ", ".join(follow)
+    for shared, starts in alike.items():
+        yield "\n".join(starts), ", ".join(shared)
 
 
 def _optimizers() -> Iterable[Row]:

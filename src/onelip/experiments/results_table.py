@@ -61,3 +61,21 @@ def _show_ordinary(results: Mapping[str, Any]) -> None:
         say(
             f"largest norm at {n} check{'s' if n != 1 else ''} of the training: {results['largest_norm_at_checks']:.4f}"
         )
+
+
+def show_attack(attack: Mapping[str, Any]) -> None:
+    """Print the accuracy under an attack at each radius.
+
+    Args:
+        attack: What the file of the attack holds.
+    """
+    certified = attack.get("certified_on_same")
+    say(f"{attack['attack']} in {attack['norm']}, on {attack['samples']:,} images of the test split")
+    table = Table()
+    for column in (f"{attack['norm']} radius", *(["certified accuracy"] if certified else []), "accuracy under attack"):
+        table.add_column(column, justify="right")
+    table.add_row("0", *([""] if certified else []), share_text(attack["clean_on_same"]))
+    for k, (radius, accuracy) in enumerate(zip(attack["radii"], attack["accuracy"], strict=True)):
+        proved = [share_text(certified[k], guaranteed=True)] if certified else []
+        table.add_row(f"{radius:.6g}", *proved, share_text(accuracy))
+    Console().print(table)

@@ -93,6 +93,9 @@ def test_the_attack_is_described_with_its_effort(record):
     assert "40 of the" in text["text"]
     assert "4 steps, 1 random start at" in text["text"]
     assert summary.attack_summary(dataclasses.replace(record, attack=None)) is None
+    step = {key: value for key, value in record.attack.items() if key not in ("steps", "restarts")} | {"attack": "fgsm"}
+    text = summary.attack_summary(dataclasses.replace(record, attack=step))["text"]
+    assert text.startswith("Attack: l2 fast gradient sign method on 40 of the 359 images. Their clean")
 
 
 def test_relaxation_is_told_where_there_is_one(record):

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 RESULT_KEYS = ("name", "accuracy", "certified", "attacked", "lipschitz_bound")
 ORDINARY_KEYS = ("name", "accuracy", "spectrum", "mode", "largest_norm_at_checks", "checks", "clipping", "samples")
-ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples", "steps", "restarts")
+ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples")
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,10 @@ _ATTACKS = {
     "pgd": "projected gradient descent",
     "apgd-ce": "auto-PGD on the cross-entropy",
     "apgd-t": "targeted auto-PGD",
+    "fgsm": "fast gradient sign method",
+    "bim": "basic iterative method",
+    "mim": "momentum iterative method",
+    "cw": "attack of Carlini and Wagner",
 }
 
 
@@ -183,6 +187,13 @@ def tiles(record: RunRecord) -> list[Shown]:
     return shown
 
 
+def _effort(attack: Mapping[str, Any]) -> str:
+    text = f", {attack['steps']} steps" if "steps" in attack else ""
+    if "restarts" in attack:
+        text += f", {attack['restarts']} random start{'s' if attack['restarts'] != 1 else ''} at each radius"
+    return text
+
+
 def attack_summary(record: RunRecord) -> Shown | None:
     """Say how the network was attacked.
 
@@ -199,8 +210,7 @@ def attack_summary(record: RunRecord) -> Shown | None:
     partial = attack["samples"] < n_certified
     which = f"{attack['samples']:,} of the {n_certified:,} images" if partial else f"all {attack['samples']:,} images"
     method = f"{attack['norm']} {_ATTACKS[attack.get('attack', 'pgd')]}"
-    starts = f"{attack['restarts']} random start{'s' if attack['restarts'] != 1 else ''}"
-    text = f"Attack: {method} on {which}, {attack['steps']} steps, {starts} at each radius."
+    text = f"Attack: {method} on {which}{_effort(attack)}."
     if partial:
         text += f" Their clean accuracy is {share_text(attack['clean_on_same'])}."
     return {"text": text, "partial": partial}

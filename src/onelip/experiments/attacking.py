@@ -1,0 +1,154 @@
+"""The command that attacks a run, certified or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from onelip.attacks import CertificateViolatedError
+from onelip.attacks.by_name import ATTACKS, named_attack
+from onelip.experiments import evaluation
+from onelip.experiments.attack_records import Target, attack_file, attack_target
+from onelip.experiments.checkpoints import load_best_weights
+from onelip.experiments.config import Attack, ExperimentConfig
+from onelip.experiments.config_file import check_config
+from onelip.experiments.console import say
+from onelip.experiments.errors import CommandFailedError, UserError, one_line
+from onelip.experiments.files import write_json_atomically
+from onelip.experiments.preparation import Experiment, prepare
+from onelip.experiments.results_table import show_attack
+from onelip.experiments.run_folder import RunFolder, open_run_folder
+
+BREAK = "break"
+
+_COMMON = ("radii", "samples", "norm")
+_BREAK_OPTIONS = ("samples", "steps", "restarts")
+
+
+def attack(run: str, kind: str | None, options: Mapping[str, Any]) -> None:
+    """Attack the network that a run keeps, and renew the numbers in its results.
+
+    Args:
+        run: The run's folder.
+        kind: Name of an attack, "break" for everything against the certificate, or None for the configuration's.
+        options: Radii, samples, norm and effort, by name; what is missing is as in the configuration.
+
+    Raises:
+        UserError: If there is no such attack or option of it, or the run has no certificate to break.
+        CommandFailedError: If a certified answer is changed within its radius.
+    """
+    folder = open_run_folder(run)
+    folder.check_writable()
+    config = folder.config()
+    chosen = attack_options(config, kind, options)
+    experiment = prepare(config)
+    if config.certify is None and not folder.certificate_file.exists():
+        if kind == BREAK:
+            raise UserError(f"--attack={BREAK} needs a certificate, and {run} is not certified; use another attack")
+        result, file = _attack_uncertified(experiment, chosen, folder)
+    elif kind == BREAK:
+        _break(experiment, chosen, folder)
+        return
+    else:
+        result, file = _attack_certified(experiment, chosen, folder)
+    show_attack(result)
+    say(f"attack: {file}")
+
+
+def attack_options(config: ExperimentConfig, kind: str | None, options: Mapping[str, Any]) -> Attack:
+    """Change the attack of a configuration.
+
+    Args:
+        config: A run's configuration.
+        kind: Name of the attack, or None for the configuration's.
+        options: What else to change.
+
+    Returns:
+        The checked section.
+
+    Raises:
+        UserError: If there is no such attack, or an option does not go with it.
+    """
+    tree = config.resolved()
+    section = tree["attack"] or Attack().model_dump(mode="json")
+    name = section["kind"] if kind is None else kind
+    _check_options(name, options)
+    if name != BREAK:
+        section["kind"] = name
+    common = {key: value for key, value in options.items() if key in _COMMON}
+    own = {key: value for key, value in options.items() if key not in _COMMON}
+    tree["attack"] = section | common | ({"cw": section["cw"] | own} if name == "cw" else own)
+    if name == "cw" and "norm" not in options:
+        tree["attack"]["norm"] = None
+    checked = check_config(tree).attack
+    return Attack() if checked is None else checked
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    if name not in (*ATTACKS, BREAK):
+        raise UserError(f"--attack={name} must be one of {', '.join((*ATTACKS, BREAK))}")
+    if name == BREAK and "radii" in options:
+        raise UserError("--radius does not go with --attack=break, which attacks each image within its own radius")
+    own = _BREAK_OPTIONS if name == BREAK else (*_COMMON, *named_attack(name).defaults)
+    for key in options:
+        if key not in own:
+            raise UserError(f"--{key.replace('_', '-')} does not go with --attack={name}")
+
+
+def attack_uncertified(experiment: Experiment, options: Attack, folder: RunFolder) -> dict[str, Any]:
+    """Attack test images, evenly spread, with the weights that a run keeps; write the files of the attack.
+
+    Args:
+        experiment: The run's experiment; its model takes these weights.
+        options: The attack.
+        folder: The run's folder.
+
+    Returns:
+        What the file of accuracies holds.
+    """
+    return _attack_uncertified(experiment, options, folder)[0]
+
+
+def _attack_uncertified(experiment: Experiment, options: Attack, folder: RunFolder) -> tuple[dict[str, Any], Path]:
+    config, images = experiment.config, experiment.data.test
+    epoch = load_best_weights(experiment.model, folder)
+    index = evaluation.even_index(len(images), options.samples)
+    target = Target(experiment.model.cpu().eval(), images.subset(index), index, epoch)
+    file = attack_file(folder, options, config.attack, None)
+    with _missing_packages():
+        result = attack_target(target, options, config.seed, folder, file)
+    if folder.results_file.exists():
+        results = evaluation.read_json(folder.results_file) | evaluation.attacks_in_numbers(folder, epoch)
+        write_json_atomically(folder.results_file, results)
+    return result, file
+
+
+def _attack_certified(experiment: Experiment, options: Attack, folder: RunFolder) -> tuple[dict[str, Any], Path]:
+    certified = evaluation.load_certified(experiment, folder)
+    target = evaluation.target_of(certified, options.samples)
+    file = attack_file(folder, options, experiment.config.attack, certified.certificate.norm)
+    try:
+        with _missing_packages():
+            result = attack_target(target, options, experiment.config.seed, folder, file)
+    except CertificateViolatedError as error:
+        raise CommandFailedError(str(error), 1) from None
+    evaluation.write_results(experiment, folder, certified)
+    return result, file
+
+
+def _break(experiment: Experiment, options: Attack, folder: RunFolder) -> None:
+    certified = evaluation.load_certified(experiment, folder)
+    outcome = evaluation.break_certified(certified, options, experiment.config.seed, folder)
+    if not outcome.ok:
+        raise CommandFailedError(str(outcome), 1)
+    say(str(outcome), f"attack: {folder.break_file}")
+
+
+@contextmanager
+def _missing_packages() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(one_line(str(error))) from error
