@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from onelip.experiments.report.charts import Axis, Chart, Series, make_chart
-from onelip.experiments.report.numbers import plain_text, shape_text
+from onelip.experiments.report.numbers import plain_text, shape_text, share_text
 from onelip.experiments.report.record import RunRecord
 
 ROOM = 1.06
@@ -48,6 +48,24 @@ def norms_section(record: RunRecord) -> Mapping[str, Any] | None:
             for row in results.get("spectrum", ())
         ],
     }
+
+
+def attack_rows(record: RunRecord) -> list[Mapping[str, str]] | None:
+    """Tabulate what is left of the accuracy of an ordinary network under attack.
+
+    Args:
+        record: What the run has recorded.
+
+    Returns:
+        One row for each attack and radius; None for runs that were trained for a certificate.
+    """
+    if not record.ordinary:
+        return None
+    return [
+        {"attack": name, "radius": radius, "accuracy": share_text(share)}
+        for name, attack in (record.results or {}).get("attacks", {}).items()
+        for radius, share in attack["accuracy"].items()
+    ]
 
 
 def norm_tiles(record: RunRecord) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from onelip.experiments.report.audit import audit_rows
 from onelip.experiments.report.charts import SIZE
 from onelip.experiments.report.curves import certified_chart, learning_charts
 from onelip.experiments.report.gallery import Gallery, gallery_of_run
-from onelip.experiments.report.norms import norms_section
+from onelip.experiments.report.norms import attack_rows, norms_section
 from onelip.experiments.report.numbers import lower_text, plain_text, share_text, upper_text
 from onelip.experiments.report.record import RunRecord, read_run
 from onelip.experiments.report.summary import (
@@ -84,6 +84,7 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "learning_note": _learning_note(record),
         "layers": _layers(record),
         "norms": norms_section(record),
+        "under_attack": attack_rows(record),
         # The sections about a certificate make no sense for a run that was to have none.
         "certifiable": not record.ordinary or certificate is not None,
         "gallery": None if gallery is None else _gallery_context(gallery, record),

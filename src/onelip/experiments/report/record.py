@@ -87,7 +87,8 @@ def read_run(path: Path) -> RunRecord:
     results = read(folder.results_file, lambda: _results(folder.results_file), None)
     norms = read(folder.norms_file, lambda: read_norms(folder), no_norms)
     certificate = read(folder.certificate_file, lambda: load_certificate(folder.certificate_file), None)
-    attack = read(folder.attack_file, lambda: _json_with(folder.attack_file, ATTACK_KEYS), None)
+    ordinary = RunRecord(folder, config, results=results).ordinary
+    attack = read(folder.attack_file, lambda: _attack(folder.attack_file, ordinary), None)
     if attack is not None and certificate is not None and not same_certificate(attack, certificate):
         problems.append(
             "attack.json is about another certificate than certificate.json and is left out; attack again with: "
@@ -117,6 +118,12 @@ def same_certificate(attack: Mapping[str, Any], certificate: Certificate) -> boo
 def _results(path: Path) -> dict[str, Any]:
     value = _json_with(path, ())
     return _json_with(path, ORDINARY_KEYS if "clean_accuracy" in value else RESULT_KEYS)
+
+
+# An attack on an ordinary network is no attack on a certificate; its numbers are in the results.
+def _attack(path: Path, ordinary: bool) -> dict[str, Any] | None:
+    value = _json_with(path, ())
+    return None if ordinary and "certified_on_same" not in value else _json_with(path, ATTACK_KEYS)
 
 
 def _json_with(path: Path, keys: Sequence[str]) -> dict[str, Any]:
