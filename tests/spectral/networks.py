@@ -39,8 +39,8 @@ def randomise_(model):
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             with torch.no_grad():
-                module.weight.normal_()
-                module.bias.normal_()
+                for parameter in module.parameters():
+                    parameter.normal_()
                 module.running_mean.normal_()
                 module.running_var.uniform_(0.2, 3)
     return model

@@ -165,7 +165,8 @@ def _part(call: Call, found: dict[tuple[int, tuple[int, ...]], Part | None]) -> 
         return Part(call.name, Called(module, *call.arguments), shape)
     key = id(module), shape
     if key not in found:
-        affine = _has_statistics(module) if isinstance(module, _AFFINE) else _is_affine(module, shape)
+        sure = isinstance(module, _AFFINE) and not (module._forward_hooks or module._forward_pre_hooks)
+        affine = _has_statistics(module) and (sure or _is_affine(module, shape))
         found[key] = Part(call.name, module, shape) if affine else None
     return found[key]
 
