@@ -2,21 +2,26 @@
 
 from onelip.spectral.affine_map import AffineMap, NotAffineError
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
+from onelip.spectral.layer_spectrum import LayerSpectrum
 from onelip.spectral.parts import Part, affine_parts
 from onelip.spectral.singular_values import SingularValues, singular_values
+from onelip.spectral.spectrum import Spectrum, spectrum
 from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
     "AffineMap",
+    "LayerSpectrum",
     "NotAffineError",
     "Part",
     "SingularValues",
+    "Spectrum",
     "TrainingMethod",
     "affine_parts",
     "available",
     "batch_norm_norm",
     "clip_batch_norm_",
     "singular_values",
+    "spectrum",
     "training_method",
 ]
