@@ -1,6 +1,7 @@
 """Singular values of any affine map, extracted and clipped."""
 
 from onelip.spectral.affine_map import AffineMap, NotAffineError
+from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import Part, affine_parts
 from onelip.spectral.singular_values import SingularValues, singular_values
 from onelip.spectral.training_method import TrainingMethod
@@ -14,6 +15,8 @@ __all__ = [
     "TrainingMethod",
     "affine_parts",
     "available",
+    "batch_norm_norm",
+    "clip_batch_norm_",
     "singular_values",
     "training_method",
 ]

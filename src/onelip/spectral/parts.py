@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from onelip.layers import ConstrainedModule
 from onelip.layers.plain import evaluating
 from onelip.spectral.affine_map import AffineMap, NotAffineError
+from onelip.spectral.tensor_train import TTConv2d
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_AFFINE = (*_CONVOLUTIONS, nn.Linear, *_NORMS)
+_AFFINE = (*_CONVOLUTIONS, nn.Linear, *_NORMS, TTConv2d)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from onelip.spectral.parts import Part, affine_parts
+from onelip.spectral.tensor_train import TTConv2d
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-Weighted = Convolution | nn.Linear
+Weighted = Convolution | nn.Linear | TTConv2d
 
 _WEIGHTED = (
     nn.Conv1d,
@@ -21,6 +22,7 @@ _WEIGHTED = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
     nn.Linear,
+    TTConv2d,
 )
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -42,15 +44,32 @@ def weighted_parts(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Part
     """
     parts = tuple(part for part in affine_parts(model, input_shape) if is_weighted(part.module))
     for part in parts:
-        if is_parametrized(part.module):
+        if any(is_parametrized(module) for module in part.module.modules()):
             raise ValueError(
                 f"the weight of {part.name!r} is parametrised, so no method can set it; remove its parametrisation"
             )
     return parts
 
 
+def weighted_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[nn.Module, ...]:
+    """List the modules of torch that hold the weights of `weighted_parts`, each once.
+
+    Args:
+        model: Any module that maps `(B, *input_shape)`.
+        input_shape: Shape of one input, without the batch.
+
+    Returns:
+        Convolutions and dense layers, in order of execution; the factors of tensor trains each by itself.
+    """
+    layers: dict[int, nn.Module] = {}
+    for part in weighted_parts(model, input_shape):
+        for layer in part.module.children() if isinstance(part.module, TTConv2d) else (part.module,):
+            layers[id(layer)] = layer
+    return tuple(layers.values())
+
+
 def is_weighted(module: nn.Module) -> TypeGuard[Weighted]:
-    """Is a module one convolution or dense layer of torch?
+    """Is a module one convolution or dense layer of torch, or a convolution as a tensor train?
 
     Args:
         module: Any module.
@@ -79,6 +98,8 @@ def scaling_parameter(module: nn.Module) -> nn.Parameter:
         for child in reversed(module):
             if any(True for _ in child.parameters()):
                 return scaling_parameter(child)
+    elif isinstance(module, TTConv2d):
+        return module.core.weight
     elif isinstance(module, (*_WEIGHTED, *_NORMS)) and not is_parametrized(module) and module.weight is not None:
         return cast(nn.Parameter, module.weight)
     raise ValueError(

@@ -4,6 +4,7 @@ from onelip.tasks.callbacks import Retract
 from onelip.tasks.classification import Classification, NonFiniteLossError
 from onelip.tasks.optimizers import OPTIMIZERS, OptimizerFactory, adamw, is_schedule_free, schedule_free_adamw, sgd
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
+from onelip.tasks.training_method_callback import TrainingMethodCallback
 
 __all__ = [
     "OPTIMIZERS",
@@ -13,6 +14,7 @@ __all__ = [
     "OptimizerFactory",
     "Retract",
     "Schedule",
+    "TrainingMethodCallback",
     "adamw",
     "constant",
     "cosine",
