@@ -10,7 +10,7 @@ import pytest
 
 from onelip.cli import main
 
-COMMANDS = ("train", "certify", "verify", "attack", "report", "list", "doctor", "bench")
+COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "report", "list", "doctor", "bench")
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def onelip(tmp_path, monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("command", [["train", "--resume"], ["certify"], ["attack"], ["report"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["train", "--resume"], ["certify"], ["attack"], ["report"], ["spectrum"]], ids=" ".join
+)
 def test_a_run_that_cannot_be_written_is_refused_before_any_work(onelip, tmp_path, monkeypatch, command):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("data: {name: digits}\nmodel: {name: mlp}\n")
@@ -126,11 +128,39 @@ def test_bad_data_is_one_sentence_with_exit_code_2_and_nothing_written(make, sen
     assert [p.name for p in tmp_path.iterdir()] == ["data.npz"]
 
 
-@pytest.mark.parametrize("command", ["certify", "attack", "report", "verify"])
+@pytest.mark.parametrize("command", ["certify", "attack", "report", "verify", "spectrum"])
 def test_commands_on_a_folder_without_a_run_say_so(command, onelip, tmp_path):
     code, _, errors = onelip(command, str(tmp_path))
     assert code == 2
     assert str(tmp_path) in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["own_nets:net"], "own_nets:net needs --input-shape"),
+        (["own_nets:net", "--input-shape", "3;4"], "--input-shape=3;4 must be positive whole numbers"),
+        (["own_nets:net", "--input-shape", "4"], "input_shape=(4,) does not fit Linear"),
+        (["own_nets:nat", "--input-shape", "3"], "own_nets has no 'nat'"),
+        (["absent_nets:net", "--input-shape", "3"], "there is no module 'absent_nets'"),
+        (["own_nets:net", "--input-shape", "3", "--weights", "w.pt"], "w.pt: no such file"),
+        (["own_nets:net", "--input-shape", "3", "--format", "cvs"], "did you mean 'csv'"),
+    ],
+)
+def test_a_network_of_ones_own_that_does_not_fit_is_one_sentence(arguments, sentence, onelip, tmp_path):
+    (tmp_path / "own_nets.py").write_text("from torch import nn\nnet = nn.Linear(3, 2)\n")
+    code, output, errors = onelip("spectrum", *arguments)
+    assert (code, output) == (2, "")
+    assert sentence in errors
+    assert errors.count("\n") == 1
+
+
+def test_the_spectrum_of_a_network_of_ones_own(onelip, tmp_path):
+    (tmp_path / "own_nets.py").write_text("from torch import nn\nnet = nn.Linear(3, 2)\n")
+    code, output, _ = onelip("spectrum", "own_nets:net", "--input-shape", "3", "--k", "2")
+    assert code == 0
+    assert output.splitlines()[1].split()[:5] == ["(model)", "Linear", "2x3", "3", "2"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix) == ["own_nets.py"]
 
 
 def test_help_names_every_command(onelip):

@@ -26,6 +26,25 @@ app.add_typer(bench, name="bench")
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/digits/20260102-120000.")]
 
 
+Place = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|MODULE:FACTORY",
+        help="Folder of a run; or package.module:factory, a network of your own or a function that builds it, looked "
+        "for in the current folder, too.",
+    ),
+]
+InputShape = Annotated[
+    str | None, typer.Option(metavar="3,32,32", help="Shape of one input of a network of your own, without the batch.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHICH", help="best (default) or last of a run; of your own network a .safetensors or .pt file."
+    ),
+]
+
+
 @app.command()
 def train(
     experiment: Annotated[
@@ -136,6 +155,36 @@ def attack(
         binary_search_steps=binary_search_steps,
         initial_const=initial_const,
     )
+
+
+@app.command()
+def spectrum(
+    place: Place,
+    k: Annotated[int, typer.Option("--k", min=1, help="How many singular values of each layer.")] = 1,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Take a convolution and the batch normalisation behind it as one map.")
+    ] = False,
+    input_shape: InputShape = None,
+    weights: Weights = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="table, md, csv or json; by default what FILE ends in, or a table.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write there instead of printing; a picture if it ends in .png, .svg or .pdf."
+        ),
+    ] = None,
+) -> None:
+    """Measure the largest singular values of every layer of a network, at its true input size.
+
+    They are estimates, to a thousandth, and not proved. A run keeps them in spectrum.csv and spectrum.png.
+
+    Example: onelip spectrum my_models.resnet:build --input-shape 3,32,32 --weights resnet.pt --out spectrum.csv
+    """
+    from onelip.experiments.spectrum_command import show_spectrum
+
+    show_spectrum(place, k=k, joint=joint, input_shape=input_shape, weights=weights, format_name=format_name, out=out)
 
 
 @app.command()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from onelip.experiments import RunFolder, UserError
-from onelip.experiments.checkpoints import load_best_weights, read_checkpoint
+from onelip.experiments.checkpoints import load_best_weights, load_last_weights, read_checkpoint
 
 
 @pytest.fixture
@@ -20,6 +20,17 @@ def test_best_weights_are_loaded(folder):
     torch.save({"epoch": 3, "state_dict": weights}, folder.best_checkpoint)
     assert load_best_weights(model, folder) == 3
     assert all(torch.equal(model.state_dict()[key], value) for key, value in weights.items())
+
+
+def test_last_weights_are_those_of_the_network_inside_the_task(folder):
+    model = nn.Linear(2, 2)
+    weights = {f"model.{key}": value + 1 for key, value in model.state_dict().items()}
+    torch.save({"epoch": 5, "state_dict": {**weights, "loss.scale": torch.ones(())}}, folder.last_checkpoint)
+    assert load_last_weights(model, folder) == 5
+    assert all(torch.equal(value, weights[f"model.{key}"]) for key, value in model.state_dict().items())
+    torch.save({"epoch": 5, "state_dict": model.state_dict()}, folder.last_checkpoint)
+    with pytest.raises(UserError, match=r"last\.ckpt does not hold the weights"):
+        load_last_weights(model, folder)
 
 
 def test_weights_of_another_network_are_refused(folder):

@@ -10,6 +10,8 @@ from onelip.certify import load_certificate
 from onelip.experiments import RunFolder, UserError, commands, evaluation, inspection, latest_run, verification
 from onelip.experiments.errors import CommandFailedError
 from onelip.experiments.recorder import read_metrics
+from onelip.experiments.subject import load_subject
+from onelip.spectral import spectrum
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +41,15 @@ def test_a_run_leaves_every_file_of_the_documented_folder(run):
     } <= names  # fmt: skip
     assert any(name.startswith("tensorboard/events") for name in names)
     assert not [name for name in names if "partial" in name]
+
+
+def test_the_spectrum_of_the_kept_and_of_the_last_weights_are_one_where_the_last_are_kept(run):
+    tables = []
+    for weights in ("best", "last"):
+        subject = load_subject(str(run.path), input_shape=None, weights=weights)
+        tables.append(spectrum(subject.network, subject.input_shape).values_by_name())
+    assert tables[0] == tables[1]
+    assert max(values[0] for values in tables[0].values()) < 1.0001
 
 
 def test_results_are_ordered_certified_attacked_clean(run):

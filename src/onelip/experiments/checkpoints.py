@@ -27,12 +27,34 @@ def load_best_weights(model: nn.Module, folder: RunFolder) -> int:
     Raises:
         UserError: If the checkpoint is missing, broken or of another network.
     """
-    checkpoint = read_checkpoint(folder.best_checkpoint)
+    return _load(model, folder.best_checkpoint, "")
+
+
+def load_last_weights(model: nn.Module, folder: RunFolder) -> int:
+    """Load the weights after a run's last whole epoch.
+
+    Args:
+        model: The run's network; changed in place.
+        folder: The run's folder.
+
+    Returns:
+        Their epoch, counted from 0.
+
+    Raises:
+        UserError: If the checkpoint is missing, broken or of another network.
+    """
+    # It is that of the whole task, in which the network is the attribute `model`.
+    return _load(model, folder.last_checkpoint, "model.")
+
+
+def _load(model: nn.Module, path: Path, prefix: str) -> int:
+    checkpoint = read_checkpoint(path)
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     try:
-        model.load_state_dict(checkpoint["state_dict"])
+        model.load_state_dict(weights)
+        return int(checkpoint["epoch"])
     except (RuntimeError, KeyError) as error:
-        raise UserError(f"{folder.best_checkpoint} does not hold the weights of this run's network") from error
-    return int(checkpoint["epoch"])
+        raise UserError(f"{path} does not hold the weights of this run's network") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

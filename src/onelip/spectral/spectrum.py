@@ -125,7 +125,7 @@ class Spectrum:
         largest = "" if top is None else f"; the largest is {top[0]:.5g}, of {top[1]}"
         lines = [
             f"{len(self.rows)} parts at inputs {shape_text(self.input_shape)}{largest}",
-            f"estimates from below, to {self.tol:g} of the largest value of the part; closed forms are exact; no proof",
+            f"estimates from below, to {self.tol:g} of the largest value of each part, or closed forms; not proved",
         ]
         if not self.converged:
             lines.append("* NOT CONVERGED to that, or weights that are not finite")
