@@ -5,6 +5,7 @@ from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import Part, affine_parts
 from onelip.spectral.singular_values import SingularValues, singular_values
 from onelip.spectral.training_method import TrainingMethod
+from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
     "AffineMap",
@@ -13,7 +14,9 @@ __all__ = [
     "SingularValues",
     "TrainingMethod",
     "affine_parts",
+    "available",
     "batch_norm_norm",
     "clip_batch_norm_",
     "singular_values",
+    "training_method",
 ]
