@@ -150,7 +150,7 @@ class TTConv2d(nn.Module):
             (conv.dilation[0], conv.dilation[1]),
             conv.groups,
             conv.bias is not None,
-            cast(PaddingMode, conv.padding_mode),
+            conv.padding_mode,
             weight.device,
             weight.dtype,
             ranks=ranks,
