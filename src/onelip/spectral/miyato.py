@@ -87,8 +87,7 @@ def register_matrix_norm_(module: nn.Module, max_norm: float, n_iter: int, gener
     weight = cast(Tensor, module.weight)
     rows = 1 if isinstance(module, _TRANSPOSED) else 0
     norm = MatrixNorm(weight, max_norm, rows, n_iter, generator).train(module.training)
-    with evaluating(norm):
-        parametrize.register_parametrization(module, "weight", norm)
+    parametrize.register_parametrization(module, "weight", norm)
 
 
 def bake_(model: nn.Module) -> int:
