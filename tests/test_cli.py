@@ -10,7 +10,7 @@ import pytest
 
 from onelip.cli import main
 
-COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "report", "list", "doctor", "bench")
+COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "clip", "report", "list", "doctor", "bench")
 
 
 @pytest.fixture
@@ -161,6 +161,28 @@ def test_the_spectrum_of_a_network_of_ones_own(onelip, tmp_path):
     assert code == 0
     assert output.splitlines()[1].split()[:5] == ["(model)", "Linear", "2x3", "3", "2"]
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix) == ["own_nets.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--max-norm", "1", "--out", "a.pt"], "--out=a.pt must end in .safetensors"),
+        (["--max-norm", "1", "--out", "old.safetensors"], "old.safetensors exists and is not overwritten"),
+        (["--max-norm", "1", "--out", "missing/a.safetensors"], "missing: no such folder"),
+        (["--max-norm", "0", "--out", "a.safetensors"], "max_norm=0"),
+        (["--max-norm", "1", "--out", "a.safetensors", "--method", "fastclap"], "did you mean 'fastclip'"),
+        (["--max-norm", "1", "--out", "a.safetensors", "--batch-norm", "keeep"], "did you mean 'keep'"),
+    ],
+)
+def test_what_cannot_be_clipped_is_one_sentence(arguments, sentence, onelip, tmp_path):
+    (tmp_path / "own_nets.py").write_text("from torch import nn\nnet = nn.Linear(3, 2)\n")
+    (tmp_path / "old.safetensors").write_text("weights of another day")
+    code, output, errors = onelip("clip", "own_nets:net", "--input-shape", "3", *arguments)
+    assert (code, output) == (2, "")
+    assert sentence in errors
+    assert errors.count("\n") == 1
+    assert (tmp_path / "old.safetensors").read_text() == "weights of another day"
+    assert not (tmp_path / "a.safetensors").exists()
 
 
 def test_help_names_every_command(onelip):

@@ -188,6 +188,41 @@ def spectrum(
 
 
 @app.command()
+def clip(
+    place: Place,
+    max_norm: Annotated[float, typer.Option(metavar="C", help="Bound of the norm of each layer.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="A new .safetensors file for the clipped weights.")],
+    method: Annotated[str, typer.Option(metavar="M", help="fastclip, exact-dense, fft or scale.")] = "fastclip",
+    batch_norm: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE", help="keep batch normalisations, clip them, or bound each joint with the layer before it."
+        ),
+    ] = "keep",
+    input_shape: InputShape = None,
+    weights: Weights = None,
+) -> None:
+    """Clip the singular values of every layer of a network, and write the weights into a new file.
+
+    Prints the norm of each layer before and after; for a run, the accuracy on the validation images, too. Neither the
+    run nor any other file is changed.
+
+    Example: onelip clip my_models.resnet:build --max-norm 1 --input-shape 3,32,32 --out clipped.safetensors
+    """
+    from onelip.experiments.clip_command import clip_network
+
+    clip_network(
+        place,
+        max_norm=max_norm,
+        method=method,
+        batch_norm=batch_norm,
+        input_shape=input_shape,
+        weights=weights,
+        out=out,
+    )
+
+
+@app.command()
 def report(run_folder: Run) -> None:
     """Write report.html from what a run has recorded."""
     from onelip.experiments import inspection
