@@ -144,7 +144,7 @@ class KillAt(nn.Module):
 CELLS = {
     "gouk-clipbn": ["clipping.warm_start=true", "clipping.batch_norm_period=2"],
     "miyato-wbn": [],
-    "senderovich-nobn": ["clipping.period=3"],
+    "senderovich-nobn": ["clipping.period=4"],
     "delattre-wbn": [],
 }
 
