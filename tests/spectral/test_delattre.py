@@ -114,7 +114,7 @@ def test_the_penalty_makes_norms_small_in_training():
         list(train(net, method, 40, lr=0.1))
         assert torch.equal(torch.get_rng_state(), state)
         norms[rho] = dense_norm(net[3], SHAPES["3"])
-    assert norms[2.0] < 1.3 < 4 < norms[1e-9]
+    assert norms[2.0] < 0.6 * norms[1e-9]
 
 
 def test_iterations_grow_as_published():

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onelip import data, layers, losses, models
+from onelip import data, layers, losses, models, spectral
 from onelip.experiments.config_source import available_configs, config_families
 from onelip.experiments.errors import UserError
 from onelip.layers import LayerRecord
@@ -107,6 +107,10 @@ def _losses() -> Iterable[Row]:
     return [(p.name, p.summary) for p in losses.available().values()]
 
 
+def _clipping() -> Iterable[Row]:
+    return [(p.name, p.summary) for p in spectral.available().values()]
+
+
 def _configs() -> Iterable[Row]:
     summaries = available_configs()
     for folder, names in config_families().items():
@@ -156,6 +160,7 @@ KINDS_OF_PARTS: dict[str, Parts] = {
     "pools": Parts(_OTHER_LAYERS, _of_kind("pool")),
     "normalizations": Parts(_OTHER_LAYERS, _of_kind("normalization")),
     "losses": Parts((), _losses),
+    "clipping": Parts((), _clipping),
     "optimizers": Parts((), _optimizers),
     "schedules": Parts((), _schedules),
 }

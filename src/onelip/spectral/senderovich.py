@@ -12,16 +12,11 @@ from onelip.layers.conv_arguments import positive_int
 from onelip.linalg import full_precision
 from onelip.linalg.frequency_clipping import clip_frequencies
 from onelip.spectral.clip_batch_norm import clip_batch_norm_
-from onelip.spectral.gouk import scale_
+from onelip.spectral.gouk import SLACK, measured_norm, scale_
 from onelip.spectral.parts import NORMS, Called
-from onelip.spectral.singular_values import singular_values
 from onelip.spectral.tensor_train import TTConv2d
 from onelip.spectral.torus import Torus, covering_torus, has_torus, published_torus, torus_kernel
 from onelip.spectral.weighted_parts import checked_norm, own_module, scaling_parameter, weighted_parts
-
-_TOL = 1e-4
-_SLACK = 5e-4
-"""Excess that is left alone: above the tolerance of the measurement, so that a second call changes nothing."""
 
 
 def senderovich_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...]) -> None:
@@ -51,12 +46,12 @@ def senderovich_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...
     _clip_once(inner, limit, published_torus(inner, shape))
 
 
-def fft_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...], *, max_steps: int = 20) -> int:
+def fft_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...], *, max_steps: int = 16) -> int:
     """Clip the singular values of a layer until it obeys: sigma <= max_norm (1 + 1e-3), measured; in place.
 
     Alternating projections between kernels of at most this norm, on a torus that contains the layer, and kernels of
-    this size. The layer itself is measured after each; what `max_steps` leave above is divided away. The kernel moves
-    no further than it would by division alone. A layer below is left as it is, bit for bit.
+    this size. The layer itself is measured after 1, 2, 4, 8, ... of them; what `max_steps` leave above is divided
+    away. The kernel moves no further than it would by division alone. A layer below is left as it is, bit for bit.
 
     Args:
         module: A convolution or transposed one of one or two axes, a `TTConv2d`, a dense layer or a batch
@@ -80,17 +75,19 @@ def fft_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...], *, ma
         clip_batch_norm_(module, limit)
         return 0
     _inner(module, input_shape, orthogonalise=False)
-    norm = _norm(module, input_shape)
-    if norm <= limit * (1 + _SLACK):
+    norm = measured_norm(module, input_shape)
+    if norm <= limit * (1 + SLACK):
         return 0
     inner, shape = _inner(module, input_shape)
     weight, torus = scaling_parameter(inner), covering_torus(inner, shape)
     before = weight.detach().clone()
     divided = before * (limit / norm)
     steps = 0
-    while steps < max_steps and norm > limit * (1 + _SLACK) and _clip_once(inner, limit, torus):
+    while steps < max_steps and norm > limit * (1 + SLACK) and _clip_once(inner, limit, torus):
         steps += 1
-        norm = _norm(module, input_shape)
+        # A measurement costs more than a projection.
+        if steps & (steps - 1) == 0:
+            norm = measured_norm(module, input_shape)
     scale_(module, limit, input_shape)
     with torch.no_grad():
         # Where the torus is far from the layer, as with replicated pixels, projections may move more than it takes.
@@ -187,9 +184,3 @@ def _clip_once(module: nn.Module, limit: float, torus: Torus) -> bool:
         if top > limit:
             weight.copy_(clipped.reshape(weight.shape))
     return top > limit
-
-
-def _norm(module: nn.Module, input_shape: tuple[int, ...]) -> float:
-    # From random directions each time: at singular vectors found before it could miss a value that a clip raised.
-    top = singular_values(module, input_shape, 1, _TOL)
-    return float(top.values[0] + top.residuals[0])

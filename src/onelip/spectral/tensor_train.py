@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.conv_arguments import positive_int
 from onelip.linalg import full_precision
 
 Ranks = int | tuple[int, int]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 _ORTHONORMAL = 64
 """Multiples of the machine precision by which an entry of the Gram matrix of an orthonormal frame may be off."""
@@ -55,7 +57,7 @@ class TTConv2d(nn.Module):
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -94,7 +96,7 @@ class TTConv2d(nn.Module):
     @property
     def bias(self) -> nn.Parameter | None:
         """The bias of the last factor."""
-        return self.last.bias
+        return cast(nn.Parameter | None, self.last.bias)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -177,16 +179,14 @@ class TTConv2d(nn.Module):
 
 
 def _checked_ranks(ranks: Ranks, inner: int, outer: int) -> tuple[int, int]:
-    if isinstance(ranks, int) and not isinstance(ranks, bool):
-        rank = positive_int("TTConv2d", "ranks", ranks)
-        return min(rank, inner), min(rank, outer)
-    allowed = isinstance(ranks, tuple | list) and len(ranks) == 2 and all(type(r) is int and r >= 1 for r in ranks)
-    if not allowed or ranks[0] > inner or ranks[1] > outer:
+    pair = (min(ranks, inner), min(ranks, outer)) if isinstance(ranks, int) else tuple(ranks)
+    right = len(pair) == 2 and all(type(rank) is int and rank >= 1 for rank in pair)
+    if isinstance(ranks, bool) or not right or pair[0] > inner or pair[1] > outer:
         raise ValueError(
             f"ranks={ranks!r} in TTConv2d must be an integer of at least 1, or two of them of at most {inner} and "
             f"{outer}, the channels of a group"
         )
-    return ranks[0], ranks[1]
+    return pair[0], pair[1]
 
 
 def _is_orthonormal(frame: Tensor) -> bool:
