@@ -35,7 +35,9 @@ def held(layer, input_shape, norm):
     applied = set()
     for name, method in norm_estimates().items():
         try:
-            value = float(norm_estimate(layer, name, input_shape))
+            # A lower bound holds after any number of steps; few of them save time.
+            steps = 3 if method.kind == "lower" else None
+            value = float(norm_estimate(layer, name, input_shape, steps=steps))
         except NotApplicableError:
             continue
         applied.add(name)
@@ -45,6 +47,7 @@ def held(layer, input_shape, norm):
     return applied
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_claims_hold_for_convolutions_of_every_kind():
     counts = dict.fromkeys(norm_estimates(), 0)
     total = 0
