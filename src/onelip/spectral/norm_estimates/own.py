@@ -66,7 +66,7 @@ def _proved(problem: Problem) -> Bound:
 
 @register_norm("singular-values", kind="lower", steps=200, paper=_PAPER)
 def by_singular_values(problem: Problem, steps: int) -> Tensor:
-    """Top value of `onelip.singular_values`: a lower bound within 1e-6, for any affine layer.
+    """Top value of `onelip.singular_values`: a lower bound, within 1e-4 as a rule, for any affine layer.
 
     Args:
         problem: Any affine map of inputs of one shape.
@@ -81,7 +81,7 @@ def by_singular_values(problem: Problem, steps: int) -> Tensor:
     shape = problem.known_shape("singular-values")
     like = zeros(problem, 1, shape)
     operator = AffineMap(problem.function, shape, dtype=like.dtype, device=like.device)
-    found = singular_values(operator, tol=1e-6, max_iter=steps)
+    found = singular_values(operator, max_iter=steps)
     right = found.right / found.right.norm()
     return (problem.function(right) - problem.function(torch.zeros_like(right))).norm()
 
