@@ -6,6 +6,7 @@ from onelip.spectral.delattre import gram_bound
 from onelip.spectral.gouk import scale_
 from onelip.spectral.layer_spectrum import LayerSpectrum
 from onelip.spectral.miyato import bake_
+from onelip.spectral.norm_estimates import NormEstimate, NormMethod, NotApplicableError, norm_estimate, norm_estimates
 from onelip.spectral.parts import Part, affine_parts
 from onelip.spectral.senderovich import fft_, senderovich_
 from onelip.spectral.singular_values import SingularValues, singular_values
@@ -17,7 +18,10 @@ from onelip.spectral.training_methods import available, training_method
 __all__ = [
     "AffineMap",
     "LayerSpectrum",
+    "NormEstimate",
+    "NormMethod",
     "NotAffineError",
+    "NotApplicableError",
     "Part",
     "SingularValues",
     "Spectrum",
@@ -30,6 +34,8 @@ __all__ = [
     "clip_batch_norm_",
     "fft_",
     "gram_bound",
+    "norm_estimate",
+    "norm_estimates",
     "scale_",
     "senderovich_",
     "singular_values",
