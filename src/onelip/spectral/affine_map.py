@@ -50,6 +50,7 @@ class AffineMap:
         module: The module, if there is one.
         dtype: Of inputs and outputs.
         device: Of inputs and outputs.
+        by_type: Is it known to be affine as a plain dense layer or convolution of torch? Others are tested.
 
     Raises:
         ValueError: If the shape is not one of positive integers, or is needed and None; if the function does not accept
@@ -76,7 +77,8 @@ class AffineMap:
         zero = torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device)
         self._offset = self._first_call(zero)
         self.output_shape = tuple(self._offset.shape[1:])
-        if not _linear_by_type(function):
+        self.by_type = _linear_by_type(function)
+        if not self.by_type:
             self._check_affine()
 
     @property
@@ -196,7 +198,7 @@ def _like(module: nn.Module | None) -> Tensor:
 
 
 def _stand_ins(module: nn.Module | None, dtype: torch.dtype, cast_all: bool) -> dict[str, Tensor]:
-    """Tensors to compute with in place of those of too low a precision, or that autograd refuses."""
+    # Tensors to compute with in place of those of too low a precision, or that autograd refuses.
     if module is None:
         return {}
     with torch.inference_mode(False), torch.no_grad():
@@ -227,7 +229,7 @@ def _without_parameter_gradients(module: nn.Module) -> Iterator[None]:
 
 
 def _culprit(model: nn.Module, run: Callable[[], object]) -> str:
-    """Name the first innermost module, in order of execution, that is not affine on what it gets."""
+    # Names the first innermost module, in order of execution, that is not affine on what it gets.
     calls: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def record(module: nn.Module, inputs: tuple[Any, ...], _: object) -> None:

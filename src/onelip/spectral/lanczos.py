@@ -55,9 +55,9 @@ class BlockLanczos:
         self._generator = generator
         self._block = len(start)
         self._most = most
-        like = {"dtype": operator.dtype, "device": operator.device}
-        self.right = torch.zeros(0, operator.n_inputs, **like)
-        self.left = torch.zeros(0, operator.n_outputs, **like)
+        dtype, device = operator.dtype, operator.device
+        self.right = torch.zeros(0, operator.n_inputs, dtype=dtype, device=device)
+        self.left = torch.zeros(0, operator.n_outputs, dtype=dtype, device=device)
         self._projected = torch.zeros(0, 0, dtype=torch.float64)
         self._coupling = torch.zeros(0, 0, dtype=torch.float64)
         self._eps = torch.finfo(operator.dtype).eps
@@ -118,7 +118,7 @@ class BlockLanczos:
         return left, right
 
     def _split(self, rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Write rows as `old @ basis + new @ fresh`, with fresh rows orthonormal and orthogonal to the basis."""
+        # Rows are `old @ basis + new @ fresh`, with fresh rows orthonormal and orthogonal to the basis.
         old = rows @ basis.mT
         rest = rows - old @ basis
         fresh = orthonormal_rows(rest, basis, _ROUNDING * self._eps * self._top)
@@ -195,7 +195,7 @@ def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> Tensor:
 
 
 def _whitened(rows: Tensor, least: float) -> tuple[Tensor, bool]:
-    """Orthonormal rows in the span of rows, of the directions whose squared length is above `least`; was that all?"""
+    # Orthonormal rows in the span of rows, of the directions whose squared length is above `least`; was that all?
     exact = rows.double()
     squares, directions = torch.linalg.eigh((exact @ exact.mT).cpu())
     kept = squares > least
@@ -204,7 +204,7 @@ def _whitened(rows: Tensor, least: float) -> tuple[Tensor, bool]:
 
 
 def _bordered(old: Tensor, old_part: Tensor, new_part: Tensor) -> Tensor:
-    """The projected map after new columns: their parts along the old left vectors, and along the new ones."""
+    # The projected map after new columns: their parts along the old left vectors, and along the new ones.
     top = torch.cat([old, old_part.mT], dim=1)
     bottom = torch.cat([new_part.new_zeros(new_part.shape[1], old.shape[1]), new_part.mT], dim=1)
     return torch.cat([top, bottom])

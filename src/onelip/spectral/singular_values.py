@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from onelip.linalg.precision import full_precision
 from onelip.spectral.affine_map import AffineMap, Function
 from onelip.spectral.lanczos import BlockLanczos, RitzValues, random_rows
+from onelip.spectral.plane_waves import plane_waves
 
 _OVERSAMPLING = 2
 """Directions beside k: clusters at the k-th value converge faster, and one that is missed costs a step, not a value."""
@@ -122,18 +123,16 @@ def _check(operator: AffineMap, input_shape: tuple[int, ...] | None, k: int, tol
 
 
 def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: torch.Generator) -> Tensor:
-    """Given directions first, then at least one random one, all of the dtype and device of the map."""
+    # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
     n = operator.n_inputs
-    given = torch.zeros(0, n) if start is None else start.detach().reshape(-1, n)
-    if not given.isfinite().all():
-        raise ValueError("start must be finite")
+    given = plane_waves(operator, generator) if start is None else start.detach().reshape(-1, n)
     count = max(k + _OVERSAMPLING - len(given), 1)
     drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
     return torch.cat([given.to(drawn), drawn])[:n]
 
 
 def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
-    """Estimate by how much each of the first k values is below the true one."""
+    # By how much each of the first k values is estimated to be below the true one.
     squares, residual_sums = ritz.values.square(), ritz.residuals.square().cumsum(0)
     # Entry (i, m): the group of the m + 1 largest values, i among them, against the value after it.
     gaps = (squares[:k, None] - squares[None, 1:]).clamp(min=0.0)
@@ -146,7 +145,7 @@ def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
 
 
 def _still_to_come(history: list[Tensor]) -> Tensor:
-    """What growth that shrinks geometrically adds up to."""
+    # What growth that shrinks geometrically adds up to.
     if len(history) < 3:
         return torch.full_like(history[-1], torch.inf)
     last, before = history[-1] - history[-2], history[-2] - history[-3]
