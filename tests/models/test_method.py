@@ -93,6 +93,31 @@ def test_options_reach_the_convolutions_and_must_be_the_methods_own():
         choose_method("plain", None, "maxmin", {"padding": 3})
 
 
+def strided(name, kernel_size, stride=2, n_in=4):
+    return choose_method(name, None, "maxmin").conv2d(n_in, 6, kernel_size, stride=stride, bias=False)
+
+
+@pytest.mark.parametrize("name", [r.name for r in layers.records("conv2d") if r.strides] + ["plain"])
+@pytest.mark.parametrize("kernel_size", [2, 3, 4])
+def test_strides_divide_the_image_size(name, kernel_size):
+    conv = strided(name, kernel_size).eval()
+    assert conv(torch.rand(2, 4, 8, 6)).shape == (2, 6, 4, 3)
+    assert getattr(conv, "bias", None) is None
+
+
+def test_strides_that_a_method_cannot_do_are_refused():
+    with pytest.raises(ValueError, match="layer='cpl' has no convolution of stride 2, which this model needs; use"):
+        strided("cpl", 3)
+    with pytest.raises(ValueError, match="kernel_size=4 with stride=3 must be odd, or even like the stride"):
+        strided("plain", 4, 3)
+
+
+def test_a_padding_mode_is_followed_where_the_method_allows_it():
+    for name in ("plain", "aoc"):
+        conv = choose_method(name, None, "maxmin").conv2d(4, 4, 3, padding_mode="zeros")
+        assert conv.padding_mode == "zeros"
+
+
 @pytest.mark.parametrize("name", ["aoc", "bcop", "plain"])
 def test_even_kernels_keep_the_image_size(name):
     assert choose_method(name, None, "maxmin").conv2d(4, 4, 2)(torch.rand(2, 4, 4, 6)).shape == (2, 4, 4, 6)

@@ -71,7 +71,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
-    """Build the configured network, preceded by the subtraction of the mean training pixel if asked for.
+    """Build the configured network, preceded by the normalisation of pixels that is asked for.
 
     Args:
         config: The configuration.
@@ -88,7 +88,8 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         layer=config.layer,
         linear=config.linear,
         activation=config.activation,
-        mean=images.train.channel_mean() if config.data.normalize == "mean" else None,
+        mean=images.train.channel_mean() if config.data.normalize != "none" else None,
+        std=images.train.channel_std() if config.data.normalize == "standardize" else None,
         **config.model.options,
     )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from onelip import layers
 from onelip.layers.channels import fit_channels
 from onelip.linalg import unknown_name
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 PLAIN = "plain"
 """The name of unconstrained torch layers."""
@@ -37,8 +39,17 @@ class Method:
     activation: str
     layer_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def conv2d(self, in_channels: int, out_channels: int, kernel_size: int) -> nn.Module:
-        """Make a convolution that keeps the image size, circular where the method allows it.
+    def conv2d(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding_mode: PaddingMode = "circular",
+        bias: bool = True,
+    ) -> nn.Module:
+        """Make a convolution that keeps the image size, or divides it by its stride.
 
         A method that must keep the number of channels is wrapped: zero channels are appended, or the last ones dropped.
 
@@ -46,28 +57,64 @@ class Method:
             in_channels: Channels of the input.
             out_channels: Channels of the output.
             kernel_size: Side of the kernel.
+            stride: Distance of the outputs.
+            padding_mode: How to pad, where the method allows it.
+            bias: Is there a bias?
 
         Returns:
             The layer.
 
         Raises:
-            ValueError: The method has no convolution.
+            ValueError: The method has no convolution, or none with this stride and kernel.
         """
-        padding: int | str = kernel_size // 2 if kernel_size % 2 else "same"
+        allowed: tuple[str, ...] = (padding_mode,)
+        if self.layer != PLAIN:
+            allowed = self._convolution(stride).paddings
+        return self.exact_conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=_padding(kernel_size, stride),
+            padding_mode=padding_mode if padding_mode in allowed else allowed[0],
+            bias=bias,
+        )
+
+    def exact_conv2d(self, in_channels: int, out_channels: int, kernel_size: int, **arguments: Any) -> nn.Module:
+        """Make a convolution with the arguments that are given, for networks that are about them.
+
+        A method that must keep the number of channels is wrapped as by `conv2d`.
+
+        Args:
+            in_channels: Channels of the input.
+            out_channels: Channels of the output.
+            kernel_size: Side of the kernel.
+            **arguments: Others of `nn.Conv2d`.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ValueError: The method has no convolution, or none with these arguments.
+        """
         if self.layer == PLAIN:
-            return nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, padding_mode="circular")
-        if self.layer not in layers.available("conv2d"):
-            names = ", ".join((*layers.available("conv2d"), PLAIN))
-            raise ValueError(f"layer={self.layer!r} has no convolution, which this model needs; use one of {names}")
-        record = layers.record("conv2d", self.layer)
-        mode = "circular" if "circular" in record.paddings else record.paddings[0]
-        options = {**self.layer_options, "padding": padding, "padding_mode": mode}
+            return nn.Conv2d(in_channels, out_channels, kernel_size, **arguments)
+        record = self._convolution(arguments.get("stride", 1))
+        options = {**self.layer_options, **arguments}
         if not record.square:
             return layers.conv2d(self.layer, in_channels, out_channels, kernel_size, **options)
         width = max(in_channels, out_channels)
         return fit_channels(
             layers.conv2d(self.layer, width, width, kernel_size, **options), in_channels, width, out_channels
         )
+
+    def _convolution(self, stride: int) -> layers.LayerRecord:
+        usable = [r.name for r in layers.records("conv2d") if r.strides or stride == 1]
+        if self.layer not in usable:
+            which = "convolution" if stride == 1 else f"convolution of stride {stride}"
+            names = ", ".join((*usable, PLAIN))
+            raise ValueError(f"layer={self.layer!r} has no {which}, which this model needs; use one of {names}")
+        return layers.record("conv2d", self.layer)
 
     def dense(self, in_features: int, out_features: int, *, name: str | None = None) -> nn.Module:
         """Make a dense layer; a method that must keep the number of features is wrapped like a convolution.
@@ -100,6 +147,16 @@ class Method:
         layer = layers.activation(self.activation, channels)
         kept = layer.output_channels(channels) if isinstance(layer, layers.Activation) else channels
         return fit_channels(layer, channels, kept, channels)
+
+
+def _padding(kernel_size: int, stride: int) -> int | str:
+    if kernel_size % 2:
+        return kernel_size // 2
+    if stride == 1:
+        return "same"
+    if kernel_size < stride or (kernel_size - stride) % 2:
+        raise ValueError(f"kernel_size={kernel_size} with stride={stride} must be odd, or even like the stride")
+    return (kernel_size - stride) // 2
 
 
 def choose_method(

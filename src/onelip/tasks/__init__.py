@@ -4,6 +4,7 @@ from onelip.tasks.callbacks import Retract
 from onelip.tasks.classification import Classification, NonFiniteLossError
 from onelip.tasks.optimizers import OPTIMIZERS, OptimizerFactory, adamw, is_schedule_free, schedule_free_adamw, sgd
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
+from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "OptimizerFactory",
     "Retract",
     "Schedule",
+    "SpectralClip",
     "TrainingMethodCallback",
     "adamw",
     "constant",
