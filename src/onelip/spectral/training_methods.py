@@ -71,11 +71,9 @@ def training_method(
     if name in _JOINT:
         options["batch_norm"] = "keep" if clamped else batch_norm
     method = part.factory(model=model, input_shape=input_shape, max_norm=max_norm, **options)
-    return (
-        _WithBatchNorm(method, model, max_norm, _PERIOD if batch_norm_period is None else batch_norm_period)
-        if clamped
-        else method
-    )
+    if not clamped:
+        return method
+    return _WithBatchNorm(method, model, max_norm, _PERIOD if batch_norm_period is None else batch_norm_period)
 
 
 class _WithBatchNorm:
