@@ -101,6 +101,15 @@ def test_decomposed_with_less_its_error_is_that_of_the_values_left_out(ranks):
     assert layer.bias is None
 
 
+def test_frames_that_are_nearly_orthonormal_hardly_move():
+    layer = TTConv2d(6, 8, 3, ranks=(3, 4))
+    with torch.no_grad():
+        layer.first.weight.add_(torch.randn_like(layer.first.weight) * 1e-3)
+    before = layer.first.weight.detach().clone()
+    assert layer.orthogonalise_()
+    torch.testing.assert_close(layer.first.weight.detach(), before, rtol=0, atol=1e-2)
+
+
 def test_it_starts_orthonormal_and_prints_its_ranks():
     layer = TTConv2d(6, 8, 3, ranks=4, bias=False)
     assert not layer.orthogonalise_()

@@ -78,6 +78,16 @@ def test_other_layers_are_covered(module, shape):
     assert _norm(module, torus) <= dense_norm(module, shape) * 1.5
 
 
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_taps_that_cancel_when_they_go_round_do_not_on_the_covering_torus(kind):
+    module = kind(1, 1, (1, 3), padding=(0, 1), bias=False)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[[[1.0, 0.0, -1.0]]]]))
+    assert dense_norm(module, (1, 1, 2)) == pytest.approx(1)
+    assert _norm(module, published_torus(module, (1, 1, 2))) > 1
+    assert _norm(module, covering_torus(module, (1, 1, 2))) >= 1
+
+
 def test_the_published_torus_is_the_input_or_the_kernel():
     assert published_torus(nn.Conv2d(2, 2, 3, padding=1), (2, 8, 9)).size == (8, 9)
     assert published_torus(nn.Conv2d(2, 2, 3, 2, padding=1), (2, 8, 9)).size == (4, 5)

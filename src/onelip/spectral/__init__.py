@@ -2,6 +2,7 @@
 
 from onelip.spectral.affine_map import AffineMap, NotAffineError
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
+from onelip.spectral.clipper import SpectralClipper
 from onelip.spectral.delattre import gram_bound
 from onelip.spectral.gouk import scale_
 from onelip.spectral.layer_spectrum import LayerSpectrum
@@ -24,6 +25,7 @@ __all__ = [
     "NotApplicableError",
     "Part",
     "SingularValues",
+    "SpectralClipper",
     "Spectrum",
     "TTConv2d",
     "TrainingMethod",
