@@ -15,13 +15,16 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "src" / "onelip" / "configs" / "clipping"
 
+DIGITS = "clipping-digits"
+"""Has a hundredth of the steps of the published trainings, and clips ten times as often."""
+
 BASES = {
     "clipping-cifar10-resnet18": "ResNet18 on CIFAR-10",
     "clipping-cifar10-dla": "DLA on CIFAR-10",
     "clipping-mnist-resnet18": "ResNet18 on MNIST",
     "clipping-mnist-dla": "DLA on MNIST",
     "clipping-mnist-simple-conv": "one convolution on MNIST",
-    "clipping-digits": "a narrow ResNet18 on handwritten digits",
+    DIGITS: "a narrow ResNet18 on handwritten digits",
 }
 
 METHODS = {
@@ -44,12 +47,11 @@ BATCH_NORM = {"clipbn": "clip", "joint": "joint"}
 """What `clipping.batch_norm` is in a mode, where that is not the default."""
 
 PERIODS = {"wbn": 50, "nobn": 100, "clipbn": 100, "joint": 100}
-"""Published number of steps between two clippings of FastClip. On the digits it is ten times as often, as that training
-has a hundredth of the steps."""
+"""Published number of steps between two clippings of FastClip."""
 
 LEFT_OUT = {
-    ("none", "clipbn"): "there is no clipping that batch normalisations could go with",
-    ("none", "joint"): "there is no clipping that batch normalisations could go with",
+    ("none", "clipbn"): "it is not among the published ones: with nothing else clipped, it has nothing to go with",
+    ("none", "joint"): "it clips nothing",
     (
         "gouk",
         "joint",
@@ -86,18 +88,22 @@ class Cell:
         Returns:
             YAML.
         """
-        method = [f"method: {self.method}"]
+        options: dict[str, object] = {"method": self.method}
         if self.mode in BATCH_NORM:
-            method.append(f"batch_norm: {BATCH_NORM[self.mode]}")
+            options["batch_norm"] = BATCH_NORM[self.mode]
         if self.method == "fastclip":
-            period = PERIODS[self.mode]
-            method.append(f"period: {period // 10 if self.base == 'clipping-digits' else period}")
+            options["period"] = PERIODS[self.mode] // (10 if self.base == DIGITS else 1)
+        elif self.method == "senderovich" and self.base == DIGITS:
+            options["period"] = 10
+        if self.mode == "clipbn" and self.base == DIGITS:
+            options["batch_norm_period"] = 5
+        clipping = ", ".join(f"{key}: {value}" for key, value in options.items())
         lines = [
             f"# {METHODS[self.method]}, {MODES[self.mode]}: {BASES[self.base]}.",
             f"base: {self.base}",
             f"name: {self.name}",
             *(["model: {batch_norm: false}"] if self.mode == "nobn" else []),
-            f"clipping: {{{', '.join(method)}}}",
+            f"clipping: {{{clipping}}}",
         ]
         return "\n".join(lines) + "\n"
 

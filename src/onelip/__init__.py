@@ -13,7 +13,7 @@ from onelip.bounds import (
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
-from onelip.spectral import spectrum
+from onelip.spectral import SpectralClipper, spectrum
 from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Left",
     "NetworkBound",
     "Replaced",
+    "SpectralClipper",
     "Swap",
     "UnknownLipschitzConstant",
     "Verification",

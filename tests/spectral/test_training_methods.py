@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.spectral.dense import dense_norm
 from torch import nn
 
 from onelip.spectral.clip_batch_norm import batch_norm_norm
@@ -35,7 +36,7 @@ def test_none_leaves_everything():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in available() if name != "fastclip"])
+@pytest.mark.parametrize("name", available())
 def test_batch_normalisations_are_clamped_every_period_beside_every_method(name):
     net = _net()
     method = training_method(name, net, (1, 6, 6), 0.5, batch_norm="clip", batch_norm_period=2)
@@ -53,6 +54,21 @@ def test_batch_normalisations_are_clamped_every_period_beside_every_method(name)
     assert batch_norm_norm(net[1]) <= 0.5 * (1 + 1e-6)
 
 
+def test_fastclip_takes_its_own_options_and_modes():
+    method = training_method("fastclip", _net(), (1, 6, 6), 0.5, period=1)
+    norms = method.step()
+    assert set(norms) == {"0", "4"}
+    assert max(norms.values()) <= 0.5 * 1.02
+    net = _net()
+    with torch.no_grad():
+        net[1].weight.fill_(2.0)
+    training_method("fastclip", net, (1, 6, 6), 0.5, period=1, batch_norm="joint").step()
+    assert torch.equal(net[1].weight, torch.full((4,), 2.0))
+    assert dense_norm(net[:2], (1, 6, 6)) <= 0.5 * 1.02
+    training_method("fastclip", net, (1, 6, 6), 0.5, period=1, batch_norm="clip").step()
+    assert batch_norm_norm(net[1]) <= 0.5 * (1 + 1e-6)
+
+
 def test_kept_batch_normalisations_are_left():
     net = _net()
     method = training_method("senderovich", net, (1, 6, 6), 0.5, period=1)
@@ -61,7 +77,7 @@ def test_kept_batch_normalisations_are_left():
 
 
 def test_the_published_names_are_all_there():
-    assert {"fastclip", "gouk", "miyato", "senderovich", "delattre", "none"} >= set(available())
+    assert set(available()) == {"fastclip", "gouk", "miyato", "senderovich", "delattre", "none"}
     assert all("options" not in part.options and "model" not in part.options for part in available().values())
 
 
@@ -76,3 +92,5 @@ def test_mistakes_are_named():
         training_method("gouk", _net(), (1, 6, 6), batch_norm="joint")
     with pytest.raises(ValueError, match="batch_norm_period=0 in training_method"):
         training_method("gouk", _net(), (1, 6, 6), batch_norm="clip", batch_norm_period=0)
+    with pytest.raises(ValueError, match="batch_norm_period=3 goes with batch_norm='clip', not 'keep'"):
+        training_method("gouk", _net(), (1, 6, 6), batch_norm_period=3)

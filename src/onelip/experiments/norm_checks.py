@@ -14,14 +14,12 @@ from typing_extensions import override
 from onelip.experiments.config import Clipping
 from onelip.experiments.files import write_text_atomically
 from onelip.experiments.run_folder import RunFolder
-from onelip.spectral import Part, affine_parts, batch_norm_norm, singular_values
+from onelip.spectral import LayerSpectrum, spectrum
 
 NORM_COLUMNS = ("step", "part", "kind", "input_shape", "value")
 
-NormRow = tuple[str, str, str, float]
-"""Name, kind and input shape of a part, as 3x32x32, and its largest singular value."""
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+TOLERANCE = 1e-4
+"""Error of a measured norm, relative to it."""
 
 
 class NormChecks(pl.Callback):
@@ -62,24 +60,24 @@ class NormChecks(pl.Callback):
     def _check(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # The weights are the same with and without the task around the network, and so are the names.
         network = getattr(pl_module, "model", pl_module)
-        rows = bounded_norms(network, self._input_shape, self._options.batch_norm)
-        self._append(trainer.global_step, rows)
+        rows = bounded_parts(network, self._input_shape, self._options.batch_norm)
+        self._append([_cells(trainer.global_step, row) for row in rows])
         for logger in trainer.loggers:
-            norms = {f"measured_norm/{name}": value for name, _, _, value in rows}
+            norms = {f"measured_norm/{row.name}": row.largest for row in rows}
             logger.log_metrics(norms, step=trainer.global_step)
 
-    def _append(self, step: int, rows: list[NormRow]) -> None:
+    def _append(self, rows: list[tuple[Any, ...]]) -> None:
         file = self._folder.norms_file
         with file.open("a", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             if not file.stat().st_size:
                 writer.writerow(NORM_COLUMNS)
-            writer.writerows((step, *row) for row in rows)
+            writer.writerows(rows)
             stream.flush()
             os.fsync(stream.fileno())
 
 
-def bounded_norms(network: nn.Module, input_shape: tuple[int, ...], batch_norm: str) -> list[NormRow]:
+def bounded_parts(network: nn.Module, input_shape: tuple[int, ...], batch_norm: str) -> list[LayerSpectrum]:
     """Measure the parts of a network that a clipping method is to bound.
 
     Args:
@@ -91,19 +89,12 @@ def bounded_norms(network: nn.Module, input_shape: tuple[int, ...], batch_norm: 
     Returns:
         One row for each part, in order of execution.
     """
-    rows = []
-    for part in affine_parts(network, input_shape, joint=batch_norm == "joint"):
-        if batch_norm != "keep" or not isinstance(part.module, _NORMS):
-            rows.append((part.name, part.kind, "x".join(map(str, part.input_shape)), _norm(part)))
-    return rows
+    rows = spectrum(network, input_shape, joint=batch_norm == "joint", tol=TOLERANCE).rows
+    return [row for row in rows if batch_norm != "keep" or not row.kind.startswith("BatchNorm")]
 
 
-def _norm(part: Part) -> float:
-    module = part.module
-    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-        # A diagonal matrix needs no iteration.
-        return batch_norm_norm(module)
-    return float(singular_values(module, part.input_shape).values[0])
+def _cells(step: int, row: LayerSpectrum) -> tuple[Any, ...]:
+    return step, row.name, row.kind, "x".join(map(str, row.input_shape)), row.largest
 
 
 def read_norms(folder: RunFolder) -> list[dict[str, Any]]:

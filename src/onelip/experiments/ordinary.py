@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +14,13 @@ from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.evaluation import plain_network, read_json, run_in_numbers
 from onelip.experiments.files import atomic_path, write_json_atomically
-from onelip.experiments.norm_checks import NORM_COLUMNS, NormRow, bounded_norms, read_norms
+from onelip.experiments.norm_checks import TOLERANCE, read_norms
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
 from onelip.linalg import full_precision
+from onelip.spectral import Spectrum, spectrum
 
 MODES = {"keep": "wBN", "clip": "clipBN", "joint": "joint"}
 """Names of what becomes of batch normalisations; a network without any is "noBN"."""
@@ -44,7 +43,7 @@ class Evaluated:
     network: nn.Module
     samples: ImageData
     accuracy: float
-    spectrum: list[NormRow]
+    spectrum: Spectrum
     epoch: int
 
 
@@ -61,23 +60,12 @@ def evaluate_ordinary(experiment: Experiment, folder: RunFolder) -> Evaluated:
     epoch = load_best_weights(experiment.model, folder)
     network, samples = plain_network(experiment.model.cpu()), experiment.data.test
     share = accuracy(network, samples, experiment.config.data.eval_batch_size)
-    values = bounded_norms(network, experiment.data.input_shape, "clip")
+    with work_bar("measuring") as progress:
+        values = spectrum(network, experiment.data.input_shape, tol=TOLERANCE, progress=progress)
     with atomic_path(folder.weights_file) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
-    with atomic_path(folder.spectrum_file) as temporary:
-        write_norms(temporary, values)
+    values.to_csv(folder.spectrum_file)
     return Evaluated(network, samples, share, values, epoch)
-
-
-def write_norms(path: Path, rows: list[NormRow]) -> None:
-    """Write the norms of parts as CSV.
-
-    Args:
-        path: Where.
-        rows: One for each part.
-    """
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([NORM_COLUMNS[1:], *rows])
 
 
 def accuracy(network: nn.Module, samples: ImageData, batch_size: int) -> float:
@@ -129,20 +117,20 @@ def ordinary_numbers(config: ExperimentConfig, folder: RunFolder, evaluated: Eva
         Accuracies of the kept weights, method, mode, and norms: those of the kept weights, part by part, and the
         largest of all checks.
     """
-    row = next((row for row in read_metrics(folder) if row["epoch"] == evaluated.epoch), {})
+    epoch = next((row for row in read_metrics(folder) if row["epoch"] == evaluated.epoch), {})
     checks = read_norms(folder)
     return {
         "clean_accuracy": evaluated.accuracy,
         "samples": len(evaluated.samples),
-        "validation_accuracy": row.get("val_accuracy"),
-        "train_accuracy": row.get("train_accuracy"),
+        "validation_accuracy": epoch.get("val_accuracy"),
+        "train_accuracy": epoch.get("train_accuracy"),
         "mode": mode_of(config, evaluated.network),
         "clipping": None if config.clipping is None else config.clipping.model_dump(),
         "checks": len({check["step"] for check in checks}),
         "largest_norm_at_checks": max((check["value"] for check in checks), default=None),
         "spectrum": [
-            {"name": name, "kind": kind, "input_shape": [*map(int, shape.split("x"))], "values": [value]}
-            for name, kind, shape, value in evaluated.spectrum
+            {"name": row.name, "kind": row.kind, "input_shape": list(row.input_shape), "values": list(row.values)}
+            for row in evaluated.spectrum.rows
         ],
     }
 

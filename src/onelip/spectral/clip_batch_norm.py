@@ -49,7 +49,8 @@ def clip_batch_norm_(bn: BatchNorm, max_norm: float) -> None:
     if not max_norm > 0.0:
         raise ValueError(f"max_norm={max_norm} in clip_batch_norm_ must be positive")
     limits = max_norm * _deviations(bn)
-    if bn.weight is None:
+    weight: Tensor | None = bn.weight
+    if weight is None:
         if batch_norm_norm(bn) > max_norm:
             raise ValueError(
                 f"affine=False in {type(bn).__name__} leaves no gamma to clip, and its norm {batch_norm_norm(bn):.4g} "
@@ -57,10 +58,10 @@ def clip_batch_norm_(bn: BatchNorm, max_norm: float) -> None:
             )
         return
     with torch.no_grad():
-        bound = limits.to(bn.weight.dtype)
-        above = bn.weight.abs() > bound
+        bound = limits.to(weight.dtype)
+        above = weight.abs() > bound
         if above.any():
-            bn.weight.copy_(torch.where(above, torch.copysign(bound, bn.weight), bn.weight))
+            weight.copy_(torch.where(above, torch.copysign(bound, weight), weight))
 
 
 def _deviations(bn: BatchNorm) -> Tensor:

@@ -119,7 +119,7 @@ class Delattre:
         dense = [own_module(part) for part in self._parts if isinstance(own_module(part), nn.Linear)]
         if head == "miyato" and dense:
             self._parts = tuple(part for part in self._parts if own_module(part) is not dense[-1])
-            register_matrix_norm_(dense[-1], self.max_norm, 1, torch.Generator().manual_seed(seed))
+            register_matrix_norm_(dense[-1], self.max_norm, 1, torch.Generator("cpu").manual_seed(seed))
 
     def penalty(self) -> Tensor | None:
         """Sum the bounds that are too large.

@@ -147,7 +147,7 @@ class Gouk:
         Returns:
             The estimated norm of each part after it.
         """
-        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self._n_steps)
+        generator = torch.Generator("cpu").manual_seed(self.seed + 1_000_003 * self._n_steps)
         norms = [self._scale(index, generator) for index in range(len(self._parts))]
         self._n_steps += 1
         values = torch.stack([norm.double().cpu() for norm in norms]).tolist() if norms else []
@@ -162,7 +162,7 @@ class Gouk:
         weight = scaling_parameter(part.module)
         start = self._vectors.get(index)
         if start is None:
-            start = torch.randn(part.input_shape, generator=generator, dtype=torch.float64)
+            start = torch.randn(part.input_shape, generator=generator, dtype=torch.float64, device="cpu")
         norm, vector = power_iteration(part.module, part.input_shape, start.to(weight), self.n_iter)
         if self.warm_start:
             self._vectors[index] = vector

@@ -50,7 +50,7 @@ class MatrixNorm(nn.Module):
         self.rows = rows
         self.n_iter = n_iter
         matrix = self._matrix(weight.detach())
-        start = torch.randn(matrix.shape[0], generator=generator, dtype=torch.float64).to(matrix)
+        start = torch.randn(matrix.shape[0], generator=generator, dtype=torch.float64, device="cpu").to(matrix)
         self.register_buffer("left", F.normalize(start, dim=0, eps=_EPS))
         self.register_buffer("right", F.normalize(matrix.T @ self.left, dim=0, eps=_EPS))
         self._iterate(matrix, _SETTLING)
@@ -146,7 +146,7 @@ class Miyato:
     ) -> None:
         limit = checked_norm("miyato", max_norm)
         positive_int("miyato", "n_iter", n_iter)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         for layer in weighted_layers(model, input_shape):
             register_matrix_norm_(layer, limit, n_iter, generator)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.registry import Registry
 from onelip.spectral.clip_batch_norm import clip_batch_norm_
+from onelip.spectral.clipper import BatchNormMode, SpectralClipper
 from onelip.spectral.delattre import Delattre
 from onelip.spectral.gouk import Gouk
 from onelip.spectral.miyato import Miyato
@@ -18,9 +19,14 @@ from onelip.spectral.senderovich import Senderovich
 from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.weighted_parts import checked_norm
 
-BatchNormMode = Literal["keep", "clip", "joint"]
+_JOINT = ("fastclip",)
+"""Methods that bound a layer and the batch normalisation after it as one map."""
 
-_REGISTRY: Registry[TrainingMethod] = Registry("training method", supplied=("model", "input_shape", "max_norm"))
+_PERIOD = 50
+
+_REGISTRY: Registry[TrainingMethod] = Registry(
+    "training method", supplied=("model", "input_shape", "max_norm", "batch_norm")
+)
 available = _REGISTRY.available
 
 
@@ -31,7 +37,7 @@ def training_method(
     max_norm: float = 1.0,
     *,
     batch_norm: BatchNormMode = "keep",
-    batch_norm_period: int = 50,
+    batch_norm_period: int | None = None,
     **options: Any,
 ) -> TrainingMethod:
     """Make a method that keeps the norms of a network's convolutions and dense layers small, for any training loop.
@@ -42,8 +48,10 @@ def training_method(
         input_shape: Shape of one input, without the batch.
         max_norm: Largest norm, > 0.
         batch_norm: "keep" leaves batch normalisations alone; "clip" clamps their gamma to max_norm
-            sqrt(running_var + eps), entry by entry (`clip_batch_norm_`).
-        batch_norm_period: Steps from one such clamp to the next, with "clip".
+            sqrt(running_var + eps), entry by entry (`clip_batch_norm_`); "joint", for "fastclip" alone, bounds a layer
+            and the batch normalisation after it as one map.
+        batch_norm_period: Steps from one such clamp to the next, with "clip": 50 by default, and with "fastclip" at the
+            steps at which it clips.
         **options: The method's own.
 
     Returns:
@@ -53,10 +61,19 @@ def training_method(
         ValueError: If a name is unknown, an option is not one of the method, or a value is out of range.
     """
     part = _REGISTRY.part(name, options)
-    if batch_norm not in ("keep", "clip"):
-        raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be 'keep' or 'clip'")
-    method = part.factory(model, input_shape, max_norm, **options)
-    return method if batch_norm == "keep" else _WithBatchNorm(method, model, max_norm, batch_norm_period)
+    modes = ("keep", "clip", "joint") if name in _JOINT else ("keep", "clip")
+    if batch_norm not in modes:
+        allowed = ", ".join(map(repr, modes))
+        raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be one of {allowed}")
+    if batch_norm_period is not None and batch_norm != "clip":
+        raise ValueError(f"batch_norm_period={batch_norm_period} goes with batch_norm='clip', not {batch_norm!r}")
+    clamped = batch_norm == "clip" and not (name in _JOINT and batch_norm_period is None)
+    if name in _JOINT:
+        options["batch_norm"] = "keep" if clamped else batch_norm
+    method = part.factory(model=model, input_shape=input_shape, max_norm=max_norm, **options)
+    if not clamped:
+        return method
+    return _WithBatchNorm(method, model, max_norm, _PERIOD if batch_norm_period is None else batch_norm_period)
 
 
 class _WithBatchNorm:
@@ -128,6 +145,7 @@ class Unclipped:
 
 for _name, _factory in {
     "delattre": Delattre,
+    "fastclip": SpectralClipper,
     "gouk": Gouk,
     "miyato": Miyato,
     "none": Unclipped,

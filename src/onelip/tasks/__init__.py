@@ -12,6 +12,7 @@ from onelip.tasks.optimizers import (
     sgd,
 )
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
+from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "OptimizerFactory",
     "Retract",
     "Schedule",
+    "SpectralClip",
     "TrainingMethodCallback",
     "adam",
     "adamw",

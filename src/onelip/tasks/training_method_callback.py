@@ -6,28 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.trainer.states import TrainerFn
 from typing_extensions import override
 
-from onelip.spectral import TrainingMethod
+from onelip.spectral import SpectralClipper, TrainingMethod
 
 
-class TrainingMethodCallback(pl.Callback):
-    """Call `method.step()` after each step of the optimiser, and log the norms that it measures.
+class MethodCallback(pl.Callback):
+    """What `TrainingMethodCallback` does, for a method that may be made after the callback, and after its state."""
 
-    Steps are counted, not batches, so gradients may be accumulated; a batch in which several optimisers step counts
-    once. Norms go to every logger as `spectral_norm/<part>`. The method's state is part of each checkpoint. A
-    `penalty()` is for the task to add to its loss.
-
-    Args:
-        method: Made for the model that is trained.
-
-    Attributes:
-        method: The method.
-    """
-
-    def __init__(self, method: TrainingMethod) -> None:
+    def __init__(self, method: TrainingMethod | None) -> None:
         self.method = method
         self._steps_seen: int | None = None
+        self._state: dict[str, Any] = {}
+
+    def begin(self, method: TrainingMethod) -> None:
+        """Use a method from now on, in the state that was loaded.
+
+        Args:
+            method: Made for the model that is trained.
+        """
+        self.method = method
+        if self._state:
+            method.load_state_dict(self._state)
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -37,28 +38,57 @@ class TrainingMethodCallback(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step == self._steps_seen:
+        if self.method is None or trainer.global_step == self._steps_seen:
             return
         self._steps_seen = trainer.global_step
-        norms = self.method.step()
-        if norms is not None:
-            log_norms(trainer, norms)
+        _log(trainer, self.method.step())
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn is TrainerFn.FITTING and not trainer.sanity_checking:
+            self._settle(trainer)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Before checkpoints are written: Lightning calls what writes them last.
+        self._settle(trainer)
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return self.method.state_dict()
+        return self._state if self.method is None else self.method.state_dict()
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.method.load_state_dict(state_dict)
+        self._state = dict(state_dict)
+        if self.method is not None:
+            self.method.load_state_dict(state_dict)
+
+    def _settle(self, trainer: pl.Trainer) -> None:
+        if isinstance(self.method, SpectralClipper) and self.method.holds and not self.method.settled:
+            _log(trainer, self.method.clip())
 
 
-def log_norms(trainer: pl.Trainer, norms: Mapping[str, float]) -> None:
-    """Write norms to every logger of a trainer, as `spectral_norm/<part>`.
+class TrainingMethodCallback(MethodCallback):
+    """Call `method.step()` after each step of the optimiser, and log the norms that it measures.
+
+    Steps are counted, not batches, so gradients may be accumulated; a batch in which several optimisers step counts
+    once. Norms go to every logger as `spectral_norm/<part>`. The method's state is part of each checkpoint. A
+    `SpectralClipper` also clips before each validation and at the end of each epoch, so that what is validated and
+    saved obeys the bound. A `penalty()` is for the task to add to its loss.
 
     Args:
-        trainer: Its `global_step` is the abscissa.
-        norms: By part.
+        method: Made for the model that is trained.
+
+    Attributes:
+        method: The method.
     """
-    for logger in trainer.loggers:
-        logger.log_metrics({f"spectral_norm/{part}": norm for part, norm in norms.items()}, step=trainer.global_step)
+
+    def __init__(self, method: TrainingMethod) -> None:
+        super().__init__(method)
+
+
+def _log(trainer: pl.Trainer, norms: Mapping[str, float] | None) -> None:
+    if norms is not None:
+        for logger in trainer.loggers:
+            named = {f"spectral_norm/{part}": norm for part, norm in norms.items()}
+            logger.log_metrics(named, step=trainer.global_step)
