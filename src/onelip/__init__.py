@@ -13,6 +13,7 @@ from onelip.bounds import (
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
+from onelip.spectral import clip_
 from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "certify",
+    "clip_",
     "layers",
     "linalg",
     "lipschitz_bound",

@@ -1,6 +1,7 @@
 """Singular values of any affine map, extracted and clipped."""
 
 from onelip.spectral.affine_map import AffineMap, NotAffineError
+from onelip.spectral.clip import CLIP_METHODS, CannotClipError, Clipped, ClippedPart, clip_
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.delattre import gram_bound
 from onelip.spectral.gouk import scale_
@@ -13,7 +14,11 @@ from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
+    "CLIP_METHODS",
     "AffineMap",
+    "CannotClipError",
+    "Clipped",
+    "ClippedPart",
     "NotAffineError",
     "Part",
     "SingularValues",
@@ -23,6 +28,7 @@ __all__ = [
     "available",
     "bake_",
     "batch_norm_norm",
+    "clip_",
     "clip_batch_norm_",
     "fft_",
     "gram_bound",

@@ -37,7 +37,8 @@ class WorkingCopy:
         self.input_shape = input_shape
         operator = AffineMap(module, input_shape)
         small = operator.n_inputs * operator.n_outputs <= DENSE_ENTRIES
-        with torch.no_grad():
+        # With gradients, as a weight that has none is left as a buffer.
+        with torch.enable_grad():
             self.module = copy.deepcopy(module)
             for child in list(self.module.modules()):
                 if parametrize.is_parametrized(child):
