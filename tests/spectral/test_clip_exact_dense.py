@@ -1,9 +1,9 @@
 import pytest
 import torch
+from tests.spectral.clipping import Sum, enlarged, values
 from torch import nn
 
 from onelip.spectral.clip_exact_dense import clip_exact_dense_
-from tests.spectral.clipping import Sum, enlarged, values
 
 
 def test_a_dense_layer_is_clipped_in_its_singular_values():

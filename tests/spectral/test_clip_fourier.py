@@ -1,9 +1,9 @@
 import pytest
 import torch
+from tests.spectral.clipping import enlarged, values
 from torch import nn
 
 from onelip.spectral.clip_fourier import clip_symbol, symbol_of
-from tests.spectral.clipping import enlarged, values
 
 
 @pytest.mark.parametrize(("stride", "groups", "dilation"), [(1, 1, 1), (2, 1, 1), (3, 2, 1), (1, 2, 2)])

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import nnls
+from tests.spectral.clipping import batch_norm, enlarged, values
 from torch import nn
 
 from onelip.spectral.cutting_planes import clip_by_cutting_planes_, nonnegative
-from tests.spectral.clipping import batch_norm, enlarged, values
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,10 +1,10 @@
 import pytest
 import torch
+from tests.spectral.clipping import enlarged, values
 from torch import nn
 
 from onelip.spectral.fastclip import fastclip_
 from onelip.spectral.singular_values import singular_values
-from tests.spectral.clipping import enlarged, values
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_maps_that_are_matrices_keep_what_is_below(module, shape):
     torch.testing.assert_close(values(module, shape), before.clamp(max=0.6))
 
 
-@pytest.mark.parametrize(("mode", "max_norm"), [("zeros", 0.5), ("zeros", 1.1), ("replicate", 1.3)])
+@pytest.mark.parametrize(("mode", "max_norm"), [("zeros", 0.5), ("zeros", 1.1), ("replicate", 1.0)])
 def test_large_convolutions_come_down(mode, max_norm):
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 8, 3, padding=1, padding_mode=mode)

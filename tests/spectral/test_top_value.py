@@ -1,9 +1,9 @@
 import pytest
 import torch
+from tests.spectral.clipping import values
 from torch import nn
 
 from onelip.spectral.top_value import DENSE_ENTRIES, top_value
-from tests.spectral.clipping import values
 
 
 def test_small_maps_are_measured_by_their_matrix():

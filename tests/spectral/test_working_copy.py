@@ -1,10 +1,10 @@
 import pytest
 import torch
+from tests.spectral.clipping import Sum, enlarged, values
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from onelip.spectral.working_copy import WorkingCopy
-from tests.spectral.clipping import Sum, enlarged, values
 
 
 def test_it_works_apart_and_stores_what_it_changed():
