@@ -3,17 +3,11 @@
 __version__ = "0.1.0"
 
 from onelip import layers, linalg
-from onelip.bounds import (
-    LayerBound,
-    NetworkBound,
-    UnknownLipschitzConstant,
-    lipschitz_bound,
-    register_bound,
-)
+from onelip.bounds import LayerBound, NetworkBound, UnknownLipschitzConstant, lipschitz_bound, register_bound
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
-from onelip.spectral import SpectralClipper, spectrum
+from onelip.spectral import SpectralClipper, clip_, spectrum
 from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
@@ -30,6 +24,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "certify",
+    "clip_",
     "layers",
     "linalg",
     "lipschitz_bound",

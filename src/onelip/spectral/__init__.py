@@ -1,6 +1,7 @@
 """Singular values of any affine map, extracted and clipped."""
 
 from onelip.spectral.affine_map import AffineMap, NotAffineError
+from onelip.spectral.clip import CLIP_METHODS, CannotClipError, Clipped, ClippedPart, clip_
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.clipper import SpectralClipper
 from onelip.spectral.delattre import gram_bound
@@ -18,6 +19,10 @@ from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
     "AffineMap",
+    "CLIP_METHODS",
+    "CannotClipError",
+    "Clipped",
+    "ClippedPart",
     "LayerSpectrum",
     "NormEstimate",
     "NormMethod",
@@ -33,6 +38,7 @@ __all__ = [
     "available",
     "bake_",
     "batch_norm_norm",
+    "clip_",
     "clip_batch_norm_",
     "fft_",
     "gram_bound",

@@ -40,7 +40,7 @@ CLIP_METHODS: Mapping[str, Clipper] = MappingProxyType(
         "fastclip": fastclip_,
         "exact-dense": clip_exact_dense_,
         "fft": _fft_,
-    "scale": _scale_,
+        "scale": _scale_,
     }
 )
 """Clippers by name; `clip_` repeats them until the bound holds."""

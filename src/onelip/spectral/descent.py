@@ -15,6 +15,7 @@ _HELD = 30.0
 _FIRST_EVALUATIONS = 14
 _MOST_EVALUATIONS = 400
 _PAIRS = 20
+_SETTLED = 1e-6
 
 INSIDE = 3e-4
 """How far inside the bound, relative, descent aims, as it nears its aim from above."""
@@ -73,7 +74,7 @@ def square_norm(map_: WeightedMap, n_iter: int = 15) -> float:
         n_iter: Power iterations.
 
     Returns:
-        A little more than the estimate from below; 1 if the derivative is 0.
+        The estimate, from below, or a little more if it has not settled; 1 if the derivative is 0.
     """
     w = map_.start
     here = map_.matrix(w)
@@ -86,9 +87,11 @@ def square_norm(map_: WeightedMap, n_iter: int = 15) -> float:
     for _ in range(n_iter):
         rows = (map_.matrix(w + width * d / d.norm()) - here) / width
         d = map_.pull(w, identity, rows)
-        square = float(d.norm())
+        before, square = square, float(d.norm())
         if square == 0:
             return 1.0
+        if abs(square - before) <= _SETTLED * square:
+            return square
     return 1.02 * square
 
 

@@ -53,7 +53,11 @@ def fastclip_(module: nn.Module, input_shape: tuple[int, ...], max_norm: float) 
         map_ = WeightedMap(module, input_shape)
         map_.write_(descend(map_, max_norm))
         return
-    if isinstance(layer, _ConvNd) and _many_above(operator, max_norm) and _clip_by_symbol_(module, layer, input_shape, max_norm):
+    if (
+        isinstance(layer, _ConvNd)
+        and _many_above(operator, max_norm)
+        and _clip_by_symbol_(module, layer, input_shape, max_norm)
+    ):
         return
     clip_by_cutting_planes_(module, input_shape, max_norm)
 

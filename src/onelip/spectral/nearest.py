@@ -119,5 +119,5 @@ def _factors(dual: Tensor) -> Factors:
 
 def _least_distance(move: Tensor, dual: Tensor, image: Tensor, cost: float) -> float:
     # The dual's value, by <L, M(start)> = <L, M(w)> + |M* L|^2.
-    value = float((dual.conj() * image).real.sum()) + float((move**2).sum()) / 2 - cost
+    value = float((dual.conj() * image).real.sum()) + float(move.norm()) ** 2 / 2 - cost
     return (2 * max(value, 0.0)) ** 0.5

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from onelip.layers.plain import evaluating
 from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.top_value import DENSE_ENTRIES, top_value
 from onelip.spectral.weighted_map import WeightedMap, clippable_weights
@@ -38,12 +39,11 @@ class WorkingCopy:
         operator = AffineMap(module, input_shape)
         small = operator.n_inputs * operator.n_outputs <= DENSE_ENTRIES
         with torch.no_grad():
-            self.module = copy.deepcopy(module)
+            self.module = copy.deepcopy(module).eval()
             for child in list(self.module.modules()):
                 if parametrize.is_parametrized(child):
-                    for name in list(cast(nn.ModuleDict, child.parametrizations)):
-                        parametrize.remove_parametrizations(child, name, leave_parametrized=True)
-            self.module.to(torch.float64 if small else operator.dtype).eval()
+                    _make_plain_(child)
+            self.module.to(torch.float64 if small else operator.dtype)
         self.module.requires_grad_(False)
         self._weights = clippable_weights(self.module)
         self.first = {name: self._stored(name).clone() for name in self._weights}
@@ -140,11 +140,23 @@ class WorkingCopy:
 
     def _stored(self, name: str) -> Tensor:
         owner, leaf = self._owner(name)
-        return getattr(owner, leaf).detach()
+        # A parametrisation may change its state when it is read in training mode.
+        with evaluating(owner):
+            return getattr(owner, leaf).detach()
 
     def _assign(self, name: str, weight: Tensor) -> None:
         owner, leaf = self._owner(name)
         if parametrize.is_parametrized(owner, leaf):
-            setattr(owner, leaf, weight.to(getattr(owner, leaf)))
+            setattr(owner, leaf, weight.to(self._stored(name)))
         else:
             getattr(owner, leaf).copy_(weight)
+
+
+# By hand: torch's own removal takes the attribute from a class that the copy shares with the original.
+def _make_plain_(module: nn.Module) -> None:
+    names = list(cast(nn.ModuleDict, module.parametrizations))
+    tensors = {name: getattr(module, name).detach().clone() for name in names}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, tensor in tensors.items():
+        module.register_parameter(name, nn.Parameter(tensor))
