@@ -1,15 +1,25 @@
-"""Singular values by the dense Jacobian in float64: slow, and independent of the library."""
+"""The slow, independent reference: the whole matrix of an affine map, and its singular values in float64."""
 
 import copy
 
 import torch
-from torch import Tensor, nn
 
 
-def dense_values(module: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
-    """All singular values of an affine module in eval mode, falling."""
-    module = copy.deepcopy(module).double().eval().requires_grad_(False)
+def dense_matrix(module, input_shape):
+    """Build the matrix of the linear part, column by column in float64."""
     n = int(torch.tensor(input_shape).prod())
-    points = torch.cat([torch.eye(n, dtype=torch.float64), torch.zeros(1, n, dtype=torch.float64)])
-    images = module(points.reshape(-1, *input_shape)).flatten(1)
-    return torch.linalg.svdvals(images[:-1] - images[-1:])
+    double = copy.deepcopy(module).double().eval()
+    with torch.no_grad():
+        probes = torch.cat([torch.zeros(1, n), torch.eye(n)]).double().reshape(-1, *input_shape)
+        images = double(probes).flatten(1)
+    return (images[1:] - images[:1]).T
+
+
+def dense_norm(module, input_shape):
+    """Measure the largest singular value of the linear part by a dense SVD."""
+    return float(torch.linalg.svdvals(dense_matrix(module, input_shape))[0])
+
+
+def dense_values(module, input_shape):
+    """Measure all singular values of the linear part by a dense SVD, falling."""
+    return torch.linalg.svdvals(dense_matrix(module, input_shape))

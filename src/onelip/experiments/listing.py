@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onelip import data, layers, losses, models
+from onelip import data, layers, losses, models, spectral
 from onelip.experiments.config_file import available_configs
 from onelip.experiments.errors import UserError
 from onelip.layers import LayerRecord
@@ -107,6 +107,10 @@ def _losses() -> Iterable[Row]:
     return [(p.name, p.summary) for p in losses.available().values()]
 
 
+def _clipping() -> Iterable[Row]:
+    return [(p.name, p.summary) for p in spectral.available().values()]
+
+
 def _configs() -> Iterable[Row]:
     return available_configs().items()
 
@@ -139,6 +143,7 @@ KINDS_OF_PARTS: dict[str, Parts] = {
     "pools": Parts(_OTHER_LAYERS, _of_kind("pool")),
     "normalizations": Parts(_OTHER_LAYERS, _of_kind("normalization")),
     "losses": Parts((), _losses),
+    "clipping": Parts((), _clipping),
     "optimizers": Parts((), _optimizers),
     "schedules": Parts((), _schedules),
 }

@@ -3,9 +3,15 @@
 from onelip.spectral.affine_map import AffineMap, NotAffineError
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.clipper import SpectralClipper
+from onelip.spectral.delattre import gram_bound
+from onelip.spectral.gouk import scale_
+from onelip.spectral.miyato import bake_
 from onelip.spectral.parts import Part, affine_parts
+from onelip.spectral.senderovich import fft_, senderovich_
 from onelip.spectral.singular_values import SingularValues, singular_values
+from onelip.spectral.tensor_train import TTConv2d
 from onelip.spectral.training_method import TrainingMethod
+from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
     "AffineMap",
@@ -13,9 +19,17 @@ __all__ = [
     "Part",
     "SingularValues",
     "SpectralClipper",
+    "TTConv2d",
     "TrainingMethod",
     "affine_parts",
+    "available",
+    "bake_",
     "batch_norm_norm",
     "clip_batch_norm_",
+    "fft_",
+    "gram_bound",
+    "scale_",
+    "senderovich_",
     "singular_values",
+    "training_method",
 ]

@@ -14,11 +14,12 @@ from onelip.layers import ConstrainedModule, ConvexResidual
 from onelip.layers.residuals import Residual
 from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.recording import Call, record
+from onelip.spectral.tensor_train import TTConv2d
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-_AFFINE = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear, *NORMS)
+_AFFINE = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear, *NORMS, TTConv2d)
 
 # They wrap modules of the user's, which are what is of interest.
 _WRAPPERS = (Residual, ConvexResidual)
@@ -175,6 +176,8 @@ def _sample_shape(module: nn.Module, source: Tensor) -> tuple[int, ...]:
     axes = 1
     if isinstance(module, (*CONVOLUTIONS, *TRANSPOSED)):
         axes = len(module.kernel_size) + 1
+    elif isinstance(module, TTConv2d):
+        axes = 3
     return tuple(source.shape[1:] if source.dim() > axes else source.shape)
 
 

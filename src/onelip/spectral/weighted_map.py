@@ -171,8 +171,8 @@ class WeightedMap:
         return 64 * eps * math.sqrt(self.n_inputs) * sum(float(value.norm()) for value in values)
 
 
+# Every place of each weight, once for a module that is in several: to name it twice would not be undone.
 def _places(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, str]:
-    """Every place of each weight, once for a module that is in several: to name it twice would not be undone."""
     owners = {module.get_parameter(name).data_ptr(): name for name in weights}
     return {
         f"{path}.{name}" if path else name: owners[parameter.data_ptr()]

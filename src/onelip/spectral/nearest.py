@@ -1,0 +1,123 @@
+"""The nearest weights whose map obeys a bound on its norm: a convex projection, with a proof of how near."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_CHECK_EVERY = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """Matrices by their factors, `left^H right`, in blocks.
+
+    Attributes:
+        left: `(..., r, m)`.
+        right: `(..., r, n)`.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    @property
+    def full(self) -> Tensor:
+        """The matrices, `(..., m, n)`."""
+        return self.left.mH @ self.right
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """What a projection found.
+
+    Attributes:
+        point: `(p,)` or any shape of weights.
+        dual: `(..., m, n)`, from which a projection of nearby weights may start.
+        excess: Of the largest block norm over its bound, relative, before it was divided off.
+        distance: From where it started, in Frobenius norm.
+        least_distance: No weights whose map obeys the bound are nearer.
+        n_iter: Steps taken.
+    """
+
+    point: Tensor
+    dual: Tensor
+    excess: float
+    distance: float
+    least_distance: float
+    n_iter: int
+
+
+def nearest(
+    start: Tensor,
+    image: Callable[[Tensor], Tensor],
+    pull: Callable[[Factors], Tensor],
+    bound: Tensor,
+    *,
+    step: float,
+    tol: float = 5e-3,
+    gap: float = 0.02,
+    max_iter: int = 300,
+    dual: Tensor | None = None,
+) -> Nearest:
+    """Project weights onto those whose map has small norm: minimise |w - start| subject to |M_b(w)|_2 <= bound_b.
+
+    The dual problem, maximise <L, M(start)> - |M* L|^2 / 2 - sum_b bound_b |L_b|_* over matrices L, is smooth but for a
+    nuclear norm, whose proximal map shrinks singular values; accelerated gradient steps with restarts solve it, and
+    w = start - M* L. Every dual value gives a lower bound of the distance. What excess is left is divided off.
+
+    Args:
+        start: Weights of any shape.
+        image: M, weights to `(..., m, n)`, real or complex, linear.
+        pull: M*, the adjoint of M in the real inner product.
+        bound: `(...)`, of each block.
+        step: 1 / |M|^2.
+        tol: Relative excess, to be divided off, at which to stop.
+        gap: Relative excess of the squared distance over the dual's lower bound at which to stop.
+        max_iter: Most steps.
+        dual: Where to start.
+
+    Returns:
+        The weights, for which the bound holds.
+
+    Paper: Beck and Teboulle 2009 (FISTA); O'Donoghue and Candes 2015, arXiv:1204.3982 (restarts).
+    """
+    bound = bound[..., None]
+    here = image(start)
+    old = torch.zeros_like(here) if dual is None else dual
+    old_image = here if dual is None else image(start - pull(_factors(dual)))
+    at, at_image, momentum = old, old_image, 1.0
+    for n_iter in range(1, max_iter + 1):
+        u, s, vh = torch.linalg.svd(at + step * at_image, full_matrices=False)
+        shrunk = (s - step * bound).clamp(min=0)
+        rank = max(1, int((shrunk > 0).sum(-1).max()))
+        factors = Factors((u[..., :rank] * shrunk[..., None, :rank]).mH, vh[..., :rank, :])
+        new = factors.full
+        point = start - pull(factors)
+        new_image = image(point)
+        if n_iter % _CHECK_EVERY == 0 or n_iter in (1, max_iter):
+            excess = float((torch.linalg.matrix_norm(new_image, 2)[..., None] / bound).max()) - 1
+            least = _least_distance(start - point, new, new_image, float((bound * shrunk).sum()))
+            nearby = point / (1 + max(excess, 0.0))
+            distance = float((start - nearby).norm())
+            if excess <= tol and distance**2 <= (1 + gap) * least**2:
+                break
+        if float(((at - new).conj() * (new - old)).real.sum()) > 0:
+            momentum = 1.0
+        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        speed = (momentum - 1) / following
+        at, at_image = new + speed * (new - old), new_image + speed * (new_image - old_image)
+        old, old_image, momentum = new, new_image, following
+    return Nearest(nearby, new, excess, distance, least, n_iter)
+
+
+def _factors(dual: Tensor) -> Factors:
+    return Factors(torch.eye(dual.shape[-2], dtype=dual.dtype, device=dual.device).expand(*dual.shape[:-1], -1), dual)
+
+
+def _least_distance(move: Tensor, dual: Tensor, image: Tensor, cost: float) -> float:
+    # The dual's value, by <L, M(start)> = <L, M(w)> + |M* L|^2.
+    value = float((dual.conj() * image).real.sum()) + float((move**2).sum()) / 2 - cost
+    return (2 * max(value, 0.0)) ** 0.5
