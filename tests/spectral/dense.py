@@ -18,8 +18,3 @@ def dense_matrix(module, input_shape):
 def dense_norm(module, input_shape):
     """Measure the largest singular value of the linear part by a dense SVD."""
     return float(torch.linalg.svdvals(dense_matrix(module, input_shape))[0])
-
-
-def dense_values(module, input_shape):
-    """Measure all singular values of the linear part by a dense SVD, falling."""
-    return torch.linalg.svdvals(dense_matrix(module, input_shape))

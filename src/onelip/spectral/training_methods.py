@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.registry import Registry
 from onelip.spectral.clip_batch_norm import clip_batch_norm_
+from onelip.spectral.clipper import BatchNormMode, ClipMethod, SpectralClipper
 from onelip.spectral.delattre import Delattre
 from onelip.spectral.gouk import Gouk
 from onelip.spectral.miyato import Miyato
@@ -17,8 +18,6 @@ from onelip.spectral.parts import NORMS
 from onelip.spectral.senderovich import Senderovich
 from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.weighted_parts import checked_norm
-
-BatchNormMode = Literal["keep", "clip", "joint"]
 
 _REGISTRY: Registry[TrainingMethod] = Registry("training method", supplied=("model", "input_shape", "max_norm"))
 available = _REGISTRY.available
@@ -42,8 +41,9 @@ def training_method(
         input_shape: Shape of one input, without the batch.
         max_norm: Largest norm, > 0.
         batch_norm: "keep" leaves batch normalisations alone; "clip" clamps their gamma to max_norm
-            sqrt(running_var + eps), entry by entry (`clip_batch_norm_`).
-        batch_norm_period: Steps from one such clamp to the next, with "clip".
+            sqrt(running_var + eps), entry by entry (`clip_batch_norm_`); "joint", of "fastclip" alone, bounds a layer
+            and the batch normalisation after it as one map.
+        batch_norm_period: Steps from one such clamp to the next, with "clip"; "fastclip" clamps at its own period.
         **options: The method's own.
 
     Returns:
@@ -53,6 +53,8 @@ def training_method(
         ValueError: If a name is unknown, an option is not one of the method, or a value is out of range.
     """
     part = _REGISTRY.part(name, options)
+    if name == "fastclip":
+        return part.factory(model, input_shape, max_norm, batch_norm=batch_norm, **options)
     if batch_norm not in ("keep", "clip"):
         raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be 'keep' or 'clip'")
     method = part.factory(model, input_shape, max_norm, **options)
@@ -126,11 +128,44 @@ class Unclipped:
         """
 
 
-for _name, _factory in {
+def _fastclip(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    max_norm: float = 1.0,
+    *,
+    period: int = 100,
+    delay: int = 0,
+    method: ClipMethod = "fastclip",
+    tol: float = 1e-2,
+    batch_norm: BatchNormMode = "keep",
+) -> SpectralClipper:
+    """Clips every so many steps what exceeds the norm, and moves no more than that.
+
+    Args:
+        model: The network.
+        input_shape: Shape of one input, without the batch.
+        max_norm: Positive.
+        period: Steps from one event to the next.
+        delay: Steps without events at the beginning.
+        method: "fastclip", or "published" for single published events.
+        tol: Relative excess that is let be.
+        batch_norm: As of `training_method`.
+
+    Returns:
+        The method.
+    """
+    return SpectralClipper(
+        model, max_norm, input_shape, period=period, delay=delay, batch_norm=batch_norm, method=method, tol=tol
+    )
+
+
+_FACTORIES: dict[str, Callable[..., TrainingMethod]] = {
     "delattre": Delattre,
+    "fastclip": _fastclip,
     "gouk": Gouk,
     "miyato": Miyato,
     "none": Unclipped,
     "senderovich": Senderovich,
-}.items():
+}
+for _name, _factory in _FACTORIES.items():
     _REGISTRY.register(_name)(_factory)
