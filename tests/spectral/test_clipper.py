@@ -5,12 +5,12 @@ import io
 
 import pytest
 import torch
-from tests.spectral.dense import dense_values
+from tests.spectral.dense_values import dense_values
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 import onelip
-from onelip.spectral import SpectralClipper
+from onelip.spectral import SpectralClipper, training_method
 
 SHAPE = (2, 6, 6)
 
@@ -233,6 +233,15 @@ def test_the_state_of_another_network_is_refused():
     other = SpectralClipper(nn.Sequential(nn.Linear(3, 3)), 1.0, (3,))
     with pytest.raises(ValueError, match="the state has vectors of 'first'"):
         other.load_state_dict(clipper.state_dict())
+
+
+def test_it_is_a_training_method_by_name():
+    model, _ = made()
+    method = training_method("fastclip", model, SHAPE, 0.5, batch_norm="joint", period=2)
+    assert isinstance(method, SpectralClipper)
+    assert method.penalty() is None
+    assert [method.step() is None for _ in range(2)] == [True, False]
+    assert dense_values(nn.Sequential(model.first, model.norm), SHAPE)[0] <= 0.51
 
 
 def test_it_is_public():

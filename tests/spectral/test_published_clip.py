@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.spectral.dense import dense_values
+from tests.spectral.dense_values import dense_values
 from torch import nn
 
 from onelip.spectral.published_clip import published_clip_

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from tests.spectral.dense import dense_values
+from tests.spectral.dense_values import dense_values
 from torch import nn
 
 from onelip.spectral import singular_values
