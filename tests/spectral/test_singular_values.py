@@ -323,3 +323,21 @@ def test_bad_arguments():
         singular_values(linear, start=torch.full((1, 3), math.nan))
     with pytest.raises(ValueError, match="start of shape"):
         singular_values(linear, start=torch.ones(1, 4))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_cuda_device_as_on_the_cpu():
+    torch.manual_seed(0)
+    for module, shape, k in (
+        (nn.Conv2d(3, 8, 3, padding=1), (3, 20, 20), 1),
+        (nn.Conv2d(3, 8, 3, padding=1, padding_mode="reflect", stride=2), (3, 9, 9), 4),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4).eval(), nn.AvgPool2d(2)), (3, 10, 10), 5),
+        (nn.Linear(20, 30), (20,), 20),
+    ):
+        here = singular_values(module, shape, k=k, tol=1e-6)
+        there = singular_values(module.cuda(), shape, k=k, tol=1e-6)
+        assert there.right.is_cuda
+        assert there.converged
+        assert torch.allclose(here.values, there.values, rtol=1e-5)
+        warm = singular_values(module, shape, k=k, tol=1e-5, start=here.right)
+        assert warm.n_iter <= there.n_iter
