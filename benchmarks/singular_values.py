@@ -110,7 +110,15 @@ def compare(make: Callable[[], nn.Conv2d], size: int, device: str) -> list[str]:
     others = [f"{spent[n]:.4g} ms, {spent[n] / ours:.3g}x" if n in spent else "" for n in ("torch", "numpy", "power")]
     error = float(found.values[0]) / true - 1
     fft_error = fft_svd_torch(conv, size) / true - 1
-    return [f"{ours:.3g} ms", f"{error:+.1e}", str(found.n_iter), others[0], f"{fft_error:+.1e}", *others[1:], str(steps)]
+    return [
+        f"{ours:.3g} ms",
+        f"{error:+.1e}",
+        str(found.n_iter),
+        others[0],
+        f"{fft_error:+.1e}",
+        *others[1:],
+        str(steps),
+    ]
 
 
 def kind_of_machine(device: str) -> str:

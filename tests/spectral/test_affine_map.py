@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.spectral.dense import dense
 from torch import nn
 
 from onelip import layers
 from onelip.spectral import AffineMap, NotAffineError
-from tests.spectral.dense import dense
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
+from tests.spectral.dense import dense
 from torch import nn
 
 from onelip.spectral import AffineMap, power_qr
-from tests.spectral.dense import dense
 
 
 def diagonal(*entries: float) -> nn.Linear:
@@ -31,7 +33,7 @@ def test_estimates_are_never_above_and_rise():
         # A start of any length: the first estimate of the published code is above in all cases.
         start = 100.0 * torch.randn(3, 2, 5, 5, dtype=torch.float64)
         values = [power_qr(operator, k=3, n_iter=n, start=start).values for n in (1, 2, 5, 40)]
-        for before, after in zip(values, values[1:], strict=False):
+        for before, after in itertools.pairwise(values):
             assert (before <= after + 1e-12).all()
         assert (values[-1] <= true + 1e-12).all()
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.spectral.dense import check, dense
 from torch import nn
 
 from onelip import layers
 from onelip.spectral import AffineMap, singular_values
-from tests.spectral.dense import check, dense
 
 KERNELS, STRIDES, DILATIONS, SIZES = (1, 2, 3, 5), (1, 2, 3), (1, 2), (6, 7)
 PADDINGS = (0, 1, 2, "same")

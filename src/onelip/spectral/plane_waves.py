@@ -29,7 +29,7 @@ _SCREENING = ((6, 16), (6, 3))
 """Lanczos steps, and how many of the frequencies go on after them."""
 
 _REACHES = (0.5, 0.15)
-"""Parts of the first grid's spacing within which a peak is looked for around the best frequencies, one after another."""
+"""Parts of the first grid's spacing within which a peak is looked for, one after another."""
 
 _STEPS = 4
 """Lanczos steps from the vectors of near frequencies."""
@@ -39,8 +39,8 @@ def plane_waves(operator: AffineMap, generator: torch.Generator) -> Tensor:
     """Build waves near the top right singular vector of a convolution with zero or circular padding.
 
     Far from the borders a convolution maps the wave v exp(i w x) to (K(w) v) exp(i w x). The frequency w with the
-    largest ||K(w)|| is searched on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes the
-    lowest mode of a box, made of the waves of neighbouring frequencies; for circular padding w is a frequency of the
+    largest ||K(w)|| is searched on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes
+    the lowest mode of a box, made of the waves of neighbouring frequencies; for circular padding w is a frequency of the
     image. It is a start, not an answer: nothing is promised.
 
     Args:
@@ -72,7 +72,7 @@ def plane_waves(operator: AffineMap, generator: torch.Generator) -> Tensor:
 
 
 class _Symbols:
-    # The matrices of a convolution at chosen frequencies; with a stride, at all those together that it cannot tell apart.
+    # The matrices of a convolution at chosen frequencies; with a stride, at all that it takes for one.
 
     def __init__(self, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
         weight = conv.weight.detach().float()
@@ -210,7 +210,7 @@ def _box_modes(symbols: _Symbols, peaks: _Peaks, unit: Tensor, size: Sequence[in
 
 
 def _waves(symbols: _Symbols, peaks: _Peaks, size: Sequence[int]) -> Tensor:
-    # (c, n_inputs), complex
+    # A complex row for each peak.
     count = len(peaks.norms)
     wave: Tensor = torch.ones(count, len(symbols.shifts), 1, device=peaks.angles.device)
     for axis, n in enumerate(size):
