@@ -39,8 +39,8 @@ def plane_waves(operator: AffineMap, generator: torch.Generator) -> Tensor:
     """Build waves near the top right singular vector of a convolution with zero or circular padding.
 
     Far from the borders a convolution maps the wave v exp(i w x) to (K(w) v) exp(i w x). The frequency w with the
-    largest ||K(w)|| is searched on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes
-    the lowest mode of a box, made of the waves of neighbouring frequencies; for circular padding w is a frequency of the
+    largest ||K(w)|| is sought on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes
+    the lowest mode of a box, made of the waves of near frequencies; for circular padding w is a frequency of the
     image. It is a start, not an answer: nothing is promised.
 
     Args:
