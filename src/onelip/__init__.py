@@ -7,7 +7,7 @@ from onelip.bounds import LayerBound, NetworkBound, UnknownLipschitzConstant, li
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
-from onelip.spectral import SpectralClipper, clip_, spectrum
+from onelip.spectral import SpectralClipper, clip_, singular_values, spectrum
 from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "load_certificate",
     "register_bound",
     "retract_",
+    "singular_values",
     "spectrum",
     "swap",
     "to_plain",

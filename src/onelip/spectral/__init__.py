@@ -10,6 +10,7 @@ from onelip.spectral.layer_spectrum import LayerSpectrum
 from onelip.spectral.miyato import bake_
 from onelip.spectral.norm_estimates import NormEstimate, NormMethod, NotApplicableError, norm_estimate, norm_estimates
 from onelip.spectral.parts import Part, affine_parts
+from onelip.spectral.power_qr import power_qr
 from onelip.spectral.senderovich import fft_, senderovich_
 from onelip.spectral.singular_values import SingularValues, singular_values
 from onelip.spectral.spectrum import Spectrum, spectrum
@@ -44,6 +45,7 @@ __all__ = [
     "gram_bound",
     "norm_estimate",
     "norm_estimates",
+    "power_qr",
     "scale_",
     "senderovich_",
     "singular_values",

@@ -21,6 +21,9 @@ _SAFETY = 64
 _LENGTHS = (1.0, 10.0, 1e4)
 """Of the random points where additivity is tested: kinks near to and far from 0 show."""
 
+_GAINS = (2.0**20, 2.0**40)
+"""Factors tried where A x is lost in the rounding of f(0)."""
+
 _LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LOW = (torch.float16, torch.bfloat16)
 
@@ -72,12 +75,18 @@ class AffineMap:
         like = _like(self.module)
         self.dtype = dtype or (torch.float32 if like.dtype in _LOW else like.dtype)
         self.device = torch.device(device) if device is not None else like.device
+        self.by_type = _linear_by_type(function)
         self._stand_ins = _stand_ins(self.module, self.dtype, cast_all=dtype is not None)
+        if isinstance(function, _LINEAR) and self.by_type and function.bias is not None:
+            self._stand_ins["bias"] = torch.zeros(function.bias.shape, dtype=self.dtype, device=self.device)
         self._graph: tuple[Tensor, Tensor] | None = None
         zero = torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device)
-        self._offset = self._first_call(zero)
-        self.output_shape = tuple(self._offset.shape[1:])
-        self.by_type = _linear_by_type(function)
+        offset = self._first_call(zero)
+        self.output_shape = tuple(offset.shape[1:])
+        self._offset = offset if offset.any() else None
+        self._gain = 1.0
+        if self._offset is not None:
+            self._gain = self._least_gain(self._offset)
         if not self.by_type:
             self._check_affine()
 
@@ -91,17 +100,27 @@ class AffineMap:
         """Number of entries of an output."""
         return math.prod(self.output_shape)
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, x: Tensor, *, for_adjoint: bool = False) -> Tensor:
         """Apply A to a block of vectors.
 
         Args:
             x: `(B, n_inputs)`.
+            for_adjoint: Keep what this computes for calls of `adjoint` with as many vectors, which are then faster.
 
         Returns:
             `(B, n_outputs)`, without gradient.
         """
-        with self._evaluating(), torch.no_grad():
-            return (self._call(x.reshape(-1, *self.input_shape)) - self._offset).reshape(len(x), -1)
+        recorded = for_adjoint and (self._graph is None or len(self._graph[0]) != len(x))
+        with self._evaluating(), torch.set_grad_enabled(recorded):
+            x = x.clone() if x.is_inference() else x.detach()
+            x = (x if self._gain == 1.0 else x * self._gain).reshape(-1, *self.input_shape).requires_grad_(recorded)
+            output = self._call(x)
+            if recorded:
+                self._graph = (x, output)
+        image = output.detach()
+        if self._offset is not None:
+            image = (image - self._offset) / self._gain
+        return image.reshape(len(x), -1)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply the adjoint of A to a block of vectors.
@@ -153,6 +172,17 @@ class AffineMap:
             raise ValueError(f"{name} gives NaN or infinite values, so it has no singular values; check its weights")
         return offset
 
+    def _least_gain(self, offset: Tensor) -> float:
+        # f(g x) - f(0) cancels less, the larger g: the offset may be much larger than A x.
+        x = torch.randn(1, self.n_inputs, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
+        fixed = float(offset.double().norm())
+        for gain in (1.0, *_GAINS):
+            self._gain = gain
+            image = float((self.apply(x) / x.norm()).double().norm())
+            if image > 0:
+                return gain * 2.0 ** max(0, math.ceil(math.log2(fixed / image / gain)))
+        return 1.0
+
     def _check_affine(self) -> None:
         generator = torch.Generator().manual_seed(0)
         draw = torch.randn(len(_LENGTHS), self.n_inputs, generator=generator, dtype=torch.float64)
@@ -165,8 +195,9 @@ class AffineMap:
             raise ValueError(f"{_name(self._function)} gives NaN or infinite values, so it has no singular values")
         separate, together = images[: len(points)], images[len(points) :]
         tolerance = _SAFETY * torch.finfo(self.dtype).eps * math.sqrt(self.n_inputs)
+        offset = 0.0 if self._offset is None else self._offset.norm() / self._gain
         deviation = (separate[:-1] + separate[1:] - together).norm(dim=1)
-        if not (deviation <= tolerance * (together.norm(dim=1) + self._offset.norm())).all():
+        if not (deviation <= tolerance * (together.norm(dim=1) + offset)).all():
             message = f"{_name(self._function)} is not affine: f(x + y) - f(x) - f(y) + f(0) is not 0"
             if self.module is not None and self.module is self._function:
                 with self._evaluating(), torch.no_grad():
@@ -218,7 +249,7 @@ def _linear_by_type(function: nn.Module | Function) -> bool:
 @contextmanager
 def _without_parameter_gradients(module: nn.Module) -> Iterator[None]:
     # A constrained layer would else build its weight anew, with a graph.
-    wanted = [p for p in module.parameters() if p.requires_grad and p.is_leaf]
+    wanted = [p for p in module.parameters() if p.requires_grad and p.is_leaf and not p.is_inference()]
     for parameter in wanted:
         parameter.requires_grad_(False)
     try:

@@ -13,8 +13,8 @@ from onelip.spectral.affine_map import AffineMap
 _ROUNDING = 16
 """Directions shorter than this many rounding errors of the map are none."""
 
-_DEPENDENT = 1e-6
-"""Squared length below which a direction spanned by unit rows is left to the next round."""
+_DEPENDENT = 1e-3
+"""Rows of length 1 are nearly dependent if they are together no longer than the root of this in some direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +56,14 @@ class BlockLanczos:
         self._block = len(start)
         self._most = most
         dtype, device = operator.dtype, operator.device
+        self._negligible = self._least = _ROUNDING * torch.finfo(dtype).eps
         self.right = torch.zeros(0, operator.n_inputs, dtype=dtype, device=device)
         self.left = torch.zeros(0, operator.n_outputs, dtype=dtype, device=device)
         self._projected = torch.zeros(0, 0, dtype=torch.float64)
         self._coupling = torch.zeros(0, 0, dtype=torch.float64)
-        self._eps = torch.finfo(operator.dtype).eps
         self.scale = 1.0
-        self._top = 1.0
         self.n_iter = 0
-        self._next = self._filled(orthonormal_rows(start, self.right, 0.0), self._block)
+        self._next = self._filled(orthonormal_rows(start, self.right, 0.0)[0], self._block)
 
     def step(self) -> RitzValues:
         """Apply A to the next block of the basis, and the adjoint to what is new in the images.
@@ -73,17 +72,17 @@ class BlockLanczos:
             The Ritz values of the larger bases.
         """
         new = self._next
-        images = self.operator.apply(new)
+        images = self.operator.apply(new, for_adjoint=True)
         if self.n_iter == 0:
             largest = float(images.double().norm(dim=1).max())
             self.scale = 2.0 ** round(math.log2(largest)) if largest > 0 else 1.0
         images = images / self.scale
         self.right = torch.cat([self.right, new])
-        fresh, old_part, new_part = self._split(images, self.left)
+        fresh, old_part, new_part = orthonormal_rows(images, self.left, self._negligible)
         self._projected = _bordered(self._projected, old_part, new_part)
         self.left = torch.cat([self.left, fresh])
         gradients = self.operator.adjoint(fresh) / self.scale if len(fresh) else fresh.new_zeros(0, self.right.shape[1])
-        self._next, _, self._coupling = self._split(gradients, self.right)
+        self._next, _, self._coupling = orthonormal_rows(gradients, self.right, self._negligible)
         self.n_iter += 1
         return self._ritz(len(fresh))
 
@@ -117,13 +116,6 @@ class BlockLanczos:
             left = torch.cat([left, self._random(missing, left)])
         return left, right
 
-    def _split(self, rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        # Rows are `old @ basis + new @ fresh`, with fresh rows orthonormal and orthogonal to the basis.
-        old = rows @ basis.mT
-        rest = rows - old @ basis
-        fresh = orthonormal_rows(rest, basis, _ROUNDING * self._eps * self._top)
-        return fresh, old.double().cpu(), (rest @ fresh.mT).double().cpu()
-
     def _ritz(self, n_fresh: int) -> RitzValues:
         u, s, vh = torch.linalg.svd(self._projected, full_matrices=True)
         values = torch.zeros(len(vh), dtype=torch.float64)
@@ -132,7 +124,7 @@ class BlockLanczos:
         if n_fresh and len(self._next):
             tail = u[len(u) - n_fresh :, : len(values)]
             residuals[: tail.shape[1]] = (tail.mT @ self._coupling).norm(dim=1)
-        self._top = max(self._top, float(values[0]))
+        self._negligible = max(1.0, float(values[0])) * self._least
         complete = len(self._next) == 0
         return RitzValues(self.scale * values, self.scale * residuals, u, vh.mT, complete)
 
@@ -146,7 +138,7 @@ class BlockLanczos:
         drawn = basis.new_zeros(0, basis.shape[1])
         while len(drawn) < count:
             more = random_rows(count - len(drawn), basis.shape[1], self._generator).to(basis)
-            drawn = torch.cat([drawn, orthonormal_rows(more, torch.cat([basis, drawn]), _ROUNDING * self._eps)])
+            drawn = torch.cat([drawn, orthonormal_rows(more, torch.cat([basis, drawn]), self._least)[0]])
         return drawn
 
 
@@ -164,8 +156,8 @@ def random_rows(count: int, n: int, generator: torch.Generator) -> Tensor:
     return torch.randn(count, n, generator=generator) / n**0.5
 
 
-def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> Tensor:
-    """Span what rows add to a basis by orthonormal rows.
+def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Write rows as `old @ basis + new @ fresh`, with fresh rows orthonormal and orthogonal to the basis.
 
     Args:
         rows: `(b, n)`.
@@ -173,34 +165,32 @@ def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> Tensor:
         least: What remains of a row besides the basis is nothing if it is not longer than this.
 
     Returns:
-        At most b orthonormal rows, orthogonal to the basis, in the dtype of the rows.
+        At most b fresh rows, in the dtype of the rows; old and new, float64 on the CPU.
     """
-    fresh = rows[:0]
-    for _ in range(len(rows)):
-        rest = rows - (rows @ basis.mT) @ basis
-        rest = rest - (rest @ fresh.mT) @ fresh
-        lengths = rest.double().norm(dim=1)
-        rest = rest[lengths > least] / lengths[lengths > least, None].to(rest)
-        if not len(rest):
-            break
-        more, all_of_it = _whitened(rest, _DEPENDENT)
-        # Twice is enough; directions that consist of rounding errors get shorter and are dropped.
-        more = more - (more @ basis.mT) @ basis
-        more = more - (more @ fresh.mT) @ fresh
-        more, real = _whitened(more, 0.25)
-        fresh = torch.cat([fresh, more])
-        if all_of_it or not real:
-            break
-    return fresh
+    old = rows @ basis.mT
+    rest = rows - old @ basis
+    fresh = _orthonormal(rest, least)
+    # Twice is enough; directions that consist of rounding errors get shorter and are dropped.
+    fresh = fresh - (fresh @ basis.mT) @ basis
+    fresh = _orthonormal(fresh, 0.5)
+    return fresh, old.double().cpu(), (rest @ fresh.mT).double().cpu()
 
 
-def _whitened(rows: Tensor, least: float) -> tuple[Tensor, bool]:
-    # Orthonormal rows in the span of rows, of the directions whose squared length is above `least`; was that all?
+def _orthonormal(rows: Tensor, least: float) -> Tensor:
+    # Orthonormal rows in the span of given ones, without the directions in which these are together no longer than
+    # `least`. By their products in float64 if they are far from dependent, whatever their lengths.
+    if not len(rows):
+        return rows
     exact = rows.double()
-    squares, directions = torch.linalg.eigh((exact @ exact.mT).cpu())
-    kept = squares > least
-    mixing = (directions[:, kept] / squares[kept].sqrt()).mT.to(exact)
-    return (mixing @ exact).to(rows), bool(kept.all())
+    products = (exact @ exact.mT).cpu()
+    lengths = products.diagonal().clamp(min=0.0).sqrt()
+    if lengths.min() > least:
+        squares, directions = torch.linalg.eigh(products / (lengths[:, None] * lengths))
+        if squares[0] > _DEPENDENT:
+            return (directions / squares.sqrt() / lengths[:, None]).mT.to(rows) @ rows
+    q, r = torch.linalg.qr(rows.mT)
+    u, sizes, _ = torch.linalg.svd(r.cpu())
+    return u[:, : len(sizes)][:, sizes > least].mT.to(q) @ q.mT
 
 
 def _bordered(old: Tensor, old_part: Tensor, new_part: Tensor) -> Tensor:

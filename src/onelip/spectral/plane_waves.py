@@ -19,14 +19,17 @@ _LEAST_PIXELS = 200
 _MOST_ENTRIES = 2**25
 """Of all matrices of the first grid together."""
 
-_LEAST_SAMPLES = 8
+_LEAST_SAMPLES, _MOST_SAMPLES = 8, 32
 """Frequencies per axis of the first grid, unless the kernel needs more."""
+
+_CHEAP = 2**17
+"""Entries of all matrices of a grid up to which a grid twice as fine is taken."""
 
 _SCREENING = ((6, 16), (6, 3))
 """Lanczos steps, and how many of the frequencies go on after them."""
 
 _REACHES = (0.5, 0.15)
-"""Parts of the first grid's spacing within which a peak is looked for around the best frequencies, one after another."""
+"""Parts of the first grid's spacing within which a peak is looked for, one after another."""
 
 _STEPS = 4
 """Lanczos steps from the vectors of near frequencies."""
@@ -36,8 +39,8 @@ def plane_waves(operator: AffineMap, generator: torch.Generator) -> Tensor:
     """Build waves near the top right singular vector of a convolution with zero or circular padding.
 
     Far from the borders a convolution maps the wave v exp(i w x) to (K(w) v) exp(i w x). The frequency w with the
-    largest ||K(w)|| is searched on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes the
-    lowest mode of a box, made of the waves of neighbouring frequencies; for circular padding w is a frequency of the
+    largest ||K(w)|| is sought on a coarse grid by Lanczos and then moved uphill. For zero padding the wave becomes
+    the lowest mode of a box, made of the waves of near frequencies; for circular padding w is a frequency of the
     image. It is a start, not an answer: nothing is promised.
 
     Args:
@@ -69,21 +72,26 @@ def plane_waves(operator: AffineMap, generator: torch.Generator) -> Tensor:
 
 
 class _Symbols:
-    # The matrices of a convolution at chosen frequencies; with a stride, at all those together that it cannot tell apart.
+    # The matrices of a convolution at chosen frequencies; with a stride, at all that it takes for one.
 
     def __init__(self, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
         weight = conv.weight.detach().float()
         self.groups, self.kernel = conv.groups, weight.shape[2:]
         device = weight.device
         self.offsets = _lattice([range(0, k * d, d) for k, d in zip(self.kernel, conv.dilation, strict=True)], device)
+        if not isinstance(conv.padding, str):
+            self.offsets = self.offsets - torch.tensor(conv.padding, dtype=torch.float32, device=device)
         # (groups, taps, out/groups, in/groups)
         self.taps = weight.flatten(2).unflatten(0, (self.groups, -1)).permute(0, 3, 1, 2).to(torch.complex64)
         stride = torch.tensor(conv.stride, dtype=torch.float32, device=device)
         self.shifts = _lattice([range(s) for s in conv.stride], device) * (2 * math.pi / stride)
         # Frequencies repeat after 2 pi / dilation, or after 2 pi / stride in another order of the shifts.
         longest = [2 * math.pi / max(d if s == 1 else s, 1) for d, s in zip(conv.dilation, conv.stride, strict=True)]
-        counts = [max(math.ceil(max(_LEAST_SAMPLES, 2 * k) / (s if s > 1 else 1)), 2)
-                  for k, s in zip(self.kernel, conv.stride, strict=True)]  # fmt: skip
+        least = _LEAST_SAMPLES
+        size = weight.numel() // math.prod(self.kernel) * math.prod(conv.stride)
+        while least < _MOST_SAMPLES and size * least ** len(self.kernel) <= _CHEAP:
+            least *= 2
+        counts = [math.ceil(max(least, 2 * k) / s) for k, s in zip(self.kernel, conv.stride, strict=True)]
         self.spacing = torch.tensor([length / n for length, n in zip(longest, counts, strict=True)], device=device)
         # The kernel is real, so half of the frequencies are the conjugates of the others.
         ranges = [range(counts[0] // 2 + 1), *(range(n) for n in counts[1:])]
@@ -159,7 +167,7 @@ def _uphill(symbols: _Symbols, peaks: _Peaks, reach: Tensor) -> _Peaks:
     heights = many.norms.unflatten(0, (count, -1)).square()
     middle, above, below = heights[:, :1], heights[:, 1 : axes + 1], heights[:, axes + 1 :]
     slope, bend = (above - below) / 2, above + below - 2 * middle
-    moves = torch.where(bend < 0, (-slope / bend).clamp(-1, 1), slope.sign()).nan_to_num(0.0)
+    moves = torch.where(bend < 0, (-slope / bend).clamp(-1, 1), 1.0 - 2.0 * (slope < 0)).nan_to_num(0.0)
     vectors = many.vectors.unflatten(0, (count, -1))[:, 0]
     return replace(peaks, angles=peaks.angles + moves * reach, vectors=vectors, norms=middle[:, 0].sqrt())
 
@@ -202,7 +210,7 @@ def _box_modes(symbols: _Symbols, peaks: _Peaks, unit: Tensor, size: Sequence[in
 
 
 def _waves(symbols: _Symbols, peaks: _Peaks, size: Sequence[int]) -> Tensor:
-    # (c, n_inputs), complex
+    # A complex row for each peak.
     count = len(peaks.norms)
     wave: Tensor = torch.ones(count, len(symbols.shifts), 1, device=peaks.angles.device)
     for axis, n in enumerate(size):

@@ -25,6 +25,9 @@ _ROUNDING = 16
 _SLOWEST = 0.9
 """Growth that shrinks more slowly than this from step to step is taken to shrink by it."""
 
+_AFTER_TWO = 3.0
+"""After two steps that much more than the second one brought is expected."""
+
 
 @dataclass(frozen=True, eq=False)
 class SingularValues:
@@ -84,7 +87,11 @@ def singular_values(
         ValueError: If an argument is out of its range, or the function has no singular values.
     """
     operator = function if isinstance(function, AffineMap) else AffineMap(function, input_shape)
-    _check(operator, input_shape, k, tol, max_iter)
+    check_count(operator, input_shape, k)
+    if not 0 < tol < 1:
+        raise ValueError(f"tol={tol} must be between 0 and 1")
+    if max_iter < 1:
+        raise ValueError(f"max_iter={max_iter} must be at least 1")
     tol = max(tol, _ROUNDING * torch.finfo(operator.dtype).eps)
     with torch.inference_mode(False), torch.no_grad(), full_precision():
         generator = torch.Generator().manual_seed(seed)
@@ -110,22 +117,48 @@ def singular_values(
     )
 
 
-def _check(operator: AffineMap, input_shape: tuple[int, ...] | None, k: int, tol: float, max_iter: int) -> None:
+def check_count(operator: AffineMap, input_shape: tuple[int, ...] | None, k: int) -> None:
+    """Check what every search for singular values is asked for.
+
+    Args:
+        operator: The map.
+        input_shape: As the caller gave it.
+        k: How many values are wanted.
+
+    Raises:
+        ValueError: If there are not so many, or the shape is not that of the map.
+    """
     most = min(operator.n_inputs, operator.n_outputs)
     if not 1 <= k <= most:
         raise ValueError(f"k={k} must be from 1 to {most}, the lesser of the numbers of inputs and outputs")
-    if not 0 < tol < 1:
-        raise ValueError(f"tol={tol} must be between 0 and 1")
-    if max_iter < 1:
-        raise ValueError(f"max_iter={max_iter} must be at least 1")
     if input_shape is not None and tuple(input_shape) != operator.input_shape:
         raise ValueError(f"input_shape={input_shape} is not {operator.input_shape}, that of the AffineMap")
+
+
+def checked_start(operator: AffineMap, start: Tensor) -> Tensor:
+    """Lay out given directions as rows.
+
+    Args:
+        operator: The map.
+        start: `(j, *input_shape)`.
+
+    Returns:
+        `(j, n_inputs)`, without gradient.
+
+    Raises:
+        ValueError: If the shape is another, or not all is finite.
+    """
+    if start.shape[1:] != operator.input_shape:
+        raise ValueError(f"start of shape {tuple(start.shape)} must be (j, *{operator.input_shape})")
+    if not start.isfinite().all():
+        raise ValueError("start must be finite")
+    return start.detach().reshape(-1, operator.n_inputs)
 
 
 def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: torch.Generator) -> Tensor:
     # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
     n = operator.n_inputs
-    given = plane_waves(operator, generator) if start is None else start.detach().reshape(-1, n)
+    given = plane_waves(operator, generator) if start is None else checked_start(operator, start)
     count = max(k + _OVERSAMPLING - len(given), 1)
     drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
     return torch.cat([given.to(drawn), drawn])[:n]
@@ -146,8 +179,10 @@ def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
 
 def _still_to_come(history: list[Tensor]) -> Tensor:
     # What growth that shrinks geometrically adds up to.
-    if len(history) < 3:
+    if len(history) < 2:
         return torch.full_like(history[-1], torch.inf)
+    if len(history) < 3:
+        return _AFTER_TWO * (history[-1] - history[-2]).clamp(min=0.0)
     last, before = history[-1] - history[-2], history[-2] - history[-3]
     ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(0.0, _SLOWEST)
     return last.clamp(min=0.0) * ratio / (1 - ratio)
