@@ -13,6 +13,7 @@ from onelip.bounds import (
 from onelip.certify import Certificate, Verification, VerificationError, certify, load_certificate, verify
 from onelip.layers import retract_, to_plain
 from onelip.linalg import Bound
+from onelip.spectral import spectrum
 from onelip.swap import Left, Replaced, Swap, swap
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load_certificate",
     "register_bound",
     "retract_",
+    "spectrum",
     "swap",
     "to_plain",
     "verify",

@@ -48,6 +48,15 @@ def test_channel_mean_is_in_pixel_units():
     assert ImageData(images, torch.tensor([0]), 255.0).channel_mean() == (0.2, 1.0)
 
 
+@pytest.mark.parametrize("stored", [torch.uint8, torch.float32])
+def test_channel_std_is_in_pixel_units_over_all_images_and_positions(stored):
+    torch.manual_seed(0)
+    scale = 255.0 if stored == torch.uint8 else 1.0
+    images = (torch.rand(7, 2, 5, 4) * torch.tensor([1.0, 0.5]).reshape(1, 2, 1, 1) * scale).to(stored)
+    found = ImageData(images, torch.zeros(7, dtype=torch.int64), scale).channel_std()
+    assert found == pytest.approx((images.numpy().astype("float64") / scale).std((0, 2, 3)).tolist(), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "scale", "sentence"),
     [

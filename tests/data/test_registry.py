@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.idx import write_idx
 
 from onelip import data
-from onelip.data import cifar10
+from onelip.data import cifar10, mnist
 
 
 def _cifar10(home, monkeypatch):
@@ -32,7 +33,21 @@ def _arrays(home, monkeypatch):
     return home / "a.npz"
 
 
-LOCATIONS = {"cifar10": _cifar10, "folder": _folder, "arrays": _arrays, "digits": lambda home, monkeypatch: None}
+def _mnist(home, monkeypatch):
+    monkeypatch.setattr(mnist, "N_TRAIN", 10)
+    monkeypatch.setattr(mnist, "N_TEST", 10)
+    write_idx(home, 10, 10)
+    return home
+
+
+LOCATIONS = {
+    "cifar10": _cifar10,
+    "folder": _folder,
+    "arrays": _arrays,
+    "digits": lambda home, monkeypatch: None,
+    "mnist": _mnist,
+    "fashion-mnist": _mnist,
+}
 
 
 @pytest.mark.parametrize("name", data.available())
@@ -60,7 +75,9 @@ def test_records_say_what_a_list_needs():
         "arrays": "required",
         "cifar10": "optional",
         "digits": "unused",
+        "fashion-mnist": "optional",
         "folder": "required",
+        "mnist": "optional",
     }
     assert all(record.summary.endswith(".") for record in records.values())
 

@@ -89,6 +89,8 @@ def test_each_mistake_is_one_sentence(override, sentence):
 def test_a_method_of_clipping_may_be_given_by_its_name():
     clipping = load_config("digits", ["clipping=fastclip", "clipping.max_norm=2", "clipping.period=50"]).clipping
     assert (clipping.method, clipping.max_norm, clipping.options) == ("fastclip", 2.0, {"period": 50})
+    other = load_config("digits", ["clipping={method: gouk, n_iter: 2, max_norm: 3}", "clipping=fastclip"]).clipping
+    assert (other.max_norm, other.options) == (3.0, {})
     assert load_config("digits", ["clipping=null", "certify=null", "attack=null"]).certify is None
 
 

@@ -13,7 +13,9 @@ def written(folder, **files):
 
 
 def test_a_file_says_only_what_it_changes(tmp_path):
-    child = written(tmp_path, child="base: digits\nname: child\ndata: {augment: {rotate: 0}}\ntrainer: {max_epochs: 3}\n")
+    child = written(
+        tmp_path, child="base: digits\nname: child\ndata: {augment: {rotate: 0}}\ntrainer: {max_epochs: 3}\n"
+    )
     config, base = load_config(child), load_config("digits")
     assert (config.name, config.trainer.max_epochs, config.data.augment.rotate) == ("child", 3, 0.0)
     assert config.data.augment.scale == base.data.augment.scale
@@ -48,7 +50,11 @@ def test_bases_are_found_beside_the_file_that_names_them_over_several_levels(tmp
         ),
         ({"optimizer": "sgd"}, {"optimizer": {"lr": 1}}, {"optimizer": {"name": "sgd", "lr": 1}}),
         ({"clipping": {"method": "gouk", "n_iter": 3}}, {"clipping": "none"}, {"clipping": {"method": "none"}}),
-        ({"data": {"name": "digits", "batch_size": 9}}, {"data": "mnist"}, {"data": {"name": "mnist", "batch_size": 9}}),
+        (
+            {"data": {"name": "digits", "batch_size": 9}},
+            {"data": "mnist"},
+            {"data": {"name": "mnist", "batch_size": 9}},
+        ),
         ({"certify": {"radii": [1, 2]}}, {"certify": {"radii": [3]}}, {"certify": {"radii": [3]}}),
         ({"certify": {"radii": [1]}}, {"certify": None}, {"certify": None}),
         ({"certify": None}, {"certify": {"radii": [1]}}, {"certify": {"radii": [1]}}),

@@ -1,45 +1,10 @@
-"""Atomic writes: whole or absent."""
+"""What the files of a run may hold, and what a killed process leaves."""
 
 import json
-import os
 
 import pytest
 
-from onelip.experiments.files import (
-    atomic_path,
-    file_creation_mask,
-    remove_partial_files,
-    write_json_atomically,
-    write_text_atomically,
-)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    file = tmp_path / "a.txt"
-    file.write_text("old")
-
-    def fail_in_the_middle():
-        with atomic_path(file) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        fail_in_the_middle()
-    assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
-
-
-def test_the_file_appears_only_when_it_is_whole(tmp_path):
-    file = tmp_path / "a.txt"
-    with atomic_path(file) as temporary:
-        temporary.write_text("whole")
-        assert not file.exists()
-    assert file.read_text() == "whole"
-
-
-def test_permissions_follow_the_umask(tmp_path):
-    write_text_atomically(tmp_path / "a.txt", "x")
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~file_creation_mask()
+from onelip.experiments.files import remove_partial_files, write_json_atomically
 
 
 def test_json_refuses_what_json_has_not(tmp_path):

@@ -69,3 +69,12 @@ def test_all_kinds_are_shown_without_an_argument(capsys):
 def test_an_unknown_kind_gives_the_nearest():
     with pytest.raises(UserError, match="did you mean 'layers'"):
         show("layer")
+
+
+def test_the_cells_of_grids_share_a_row():
+    rows = dict(KINDS_OF_PARTS["configs"].rows())
+    assert {"digits", "clipping-digits", "clipping-cifar10-resnet18"} <= set(rows)
+    (cells,) = [name for name in rows if name.endswith("...")]
+    assert "clipping-digits-..." in cells.split("\n")
+    assert "fastclip-joint" in rows[cells].split(", ")
+    assert len(rows) < 12

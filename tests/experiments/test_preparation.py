@@ -37,6 +37,13 @@ def test_the_mean_training_pixel_is_subtracted_if_asked_for(experiment):
     assert not hasattr(bare, "normalize")
 
 
+def test_pixels_are_standardised_if_asked_for(experiment):
+    model = build_model(load_config("digits", ["data.normalize=standardize"]), experiment.data)
+    pixels = experiment.data.train.pixels()
+    assert float(model.normalize.mean) == pytest.approx(float(pixels.mean()), rel=1e-5)
+    assert float(model.normalize.std) == pytest.approx(float(pixels.std(correction=0)), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [

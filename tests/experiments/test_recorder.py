@@ -88,6 +88,17 @@ def test_the_best_checkpoint_holds_the_evaluation_weights_of_the_best_epoch(opti
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
 
 
+def test_without_certified_accuracies_the_best_epoch_is_the_most_accurate_one(tmp_path):
+    folder = new_folder(tmp_path)
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
+    fit(folder, Classification(model, cross_entropy, optimizer=sgd(lr=2.0), schedule=one_cycle(), radius=None))
+    rows = read_metrics(folder)
+    assert all("val_certified_accuracy" not in row for row in rows)
+    best = max(rows, key=lambda row: (row["val_accuracy"], row["epoch"]))
+    assert torch.load(folder.best_checkpoint, weights_only=True)["epoch"] == best["epoch"]
+
+
 def test_the_last_weights_are_kept_on_demand(tmp_path):
     folder, task = new_folder(tmp_path), new_task(sgd)
     torch.manual_seed(4)

@@ -9,9 +9,10 @@ from torch import nn
 
 from onelip.experiments import create_run_folder, load_config
 from onelip.experiments.checkpoints import read_checkpoint
+from onelip.experiments.config import Step
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.recorder import read_metrics
-from onelip.experiments.training import StoppedError, train
+from onelip.experiments.training import StoppedError, shortened, train
 from onelip.tasks import NonFiniteLossError
 
 
@@ -69,3 +70,25 @@ def test_the_clip_of_the_gradient_reaches_the_optimizer(experiment, monkeypatch)
     config = experiment.config.model_copy(update={"trainer": trainer})
     train(dataclasses.replace(experiment, config=config), create_run_folder(config))
     assert set(norms) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "expected"),
+    [(None, (3, 11)), (1000, (3, 11)), (33, (3, 11)), (20, (2, 10)), (11, (1, 11)), (1, (1, 1))],
+)
+def test_a_training_is_cut_to_epochs_that_are_alike(max_steps, expected, experiment):
+    section = experiment.config.trainer.model_copy(update={"max_steps": max_steps})
+    n_epochs, n_batches = shortened(section, 11)
+    assert (n_epochs, n_batches) == expected
+    assert max_steps is None or n_epochs * n_batches <= max_steps
+
+
+def test_a_shortened_training_takes_its_steps_and_ends_its_schedule(experiment):
+    trainer = experiment.config.trainer.model_copy(update={"max_steps": 5})
+    schedule = Step(name="step", milestones=(0.5,), factor=0.01)
+    config = experiment.config.model_copy(update={"trainer": trainer, "schedule": schedule})
+    folder = create_run_folder(config)
+    train(dataclasses.replace(experiment, config=config), folder)
+    assert read_checkpoint(folder.last_checkpoint)["global_step"] == 5
+    (row,) = read_metrics(folder)
+    assert row["learning_rate"] == pytest.approx(0.01 * config.optimizer.lr)

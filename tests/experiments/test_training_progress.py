@@ -22,3 +22,9 @@ def test_training_writes_about_ten_lines_where_there_is_no_terminal(tmp_path, ca
     loss = f"loss {task.metrics['train_loss']:.4f}"
     assert loss in lines[-1]
     assert f"{task.metrics['val_accuracy']:.2%}" in lines[-1]
+
+
+def test_a_network_without_a_constant_has_no_certified_share(tmp_path, capsys):
+    task = Classification(linear_model(), cross_entropy, optimizer=sgd(), radius=None)
+    toy_trainer(tmp_path, 1, TrainingProgress()).fit(task, ToyBatches(), ToyBatches())
+    assert "certified" not in capsys.readouterr().err

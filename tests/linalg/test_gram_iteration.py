@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from onelip.linalg.convolution import polyphase
 from onelip.linalg.gram_iteration import gram_norm
 
 
@@ -49,6 +50,24 @@ def test_bound_is_close(oversampling: int, excess: float) -> None:
     kernel = torch.randn(16, 16, 3, 3, dtype=torch.float64)
     ratio = gram_norm(kernel, n_iter=5, oversampling=oversampling) / _supremum(kernel, 1)
     assert float(ratio) <= excess
+
+
+@pytest.mark.parametrize("size", [(7, 4), (2, 3), (1, 1)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_on_a_torus_it_is_the_bound_of_its_frequencies(size: tuple[int, int], stride: tuple[int, int]) -> None:
+    kernel = torch.randn(6, 4, 3, 4, dtype=torch.float64)
+    phases = polyphase(kernel, stride)
+    rows, columns = (torch.arange(n).double() for n in phases.shape[2:])
+    turns = [i / size[0] * rows[:, None] + j / size[1] * columns for i in range(size[0]) for j in range(size[1])]
+    symbols = torch.stack([(phases * torch.exp(-2j * torch.pi * turn)).sum((2, 3)) for turn in turns])
+    grouped = symbols.unflatten(1, (2, -1))
+    values = torch.linalg.svdvals(grouped)
+    expected = values.pow(16).sum(-1).pow(1 / 16).amax(0)
+    found = gram_norm(kernel, stride=stride, groups=2, n_iter=2, size=size)
+    torch.testing.assert_close(found, expected)
+    assert torch.autograd.gradcheck(
+        lambda k: gram_norm(k, stride=stride, groups=2, n_iter=2, size=size), (kernel.requires_grad_(),)
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 3, 2), (2, 5, 1, 1), (6, 2, 2, 3)])

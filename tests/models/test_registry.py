@@ -16,6 +16,8 @@ SMALL = {
         f"resnet{depth}": ((3, 8, 8), {"width": 4, "blocks": (1, 1), "batch_norm": False, "rescale": "all"})
         for depth in (18, 34, 50, 101, 152)
     },
+    "dla": ((3, 8, 8), {"widths": (4,) * 7, "batch_norm": False, "rescale": "all"}),
+    "simple-conv": ((3, 4, 5), {"width": 4, "batch_norm": False}),
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
 }
@@ -94,6 +96,19 @@ def test_a_mean_is_subtracted_first():
     assert lipschitz_bound(centred.eval(), (1, 3, 5)).value <= 1 + 1e-5
 
 
+def test_pixels_are_standardised_inside_and_the_constant_counts_it():
+    torch.manual_seed(1)
+    inside = small("mlp", mean=(0.25,), std=(0.125,))
+    torch.manual_seed(1)
+    raw = small("mlp")
+    x = torch.rand(4, 1, 3, 5)
+    torch.testing.assert_close(inside(x), raw((x - 0.25) / 0.125))
+    constant = lipschitz_bound(raw.eval(), (1, 3, 5)).value
+    assert lipschitz_bound(inside.eval(), (1, 3, 5)).value == pytest.approx(8 * constant)
+    torch.manual_seed(1)
+    torch.testing.assert_close(small("mlp", std=(0.125,))(x), raw(x / 0.125))
+
+
 def test_records_say_what_a_list_needs():
     parts = models.available()
     assert list(parts) == sorted(parts)
@@ -115,6 +130,8 @@ def test_records_say_what_a_list_needs():
         ("mlp", {"input_shape": (3, 8)}, r"input_shape=\(3, 8\)"),
         ("mlp", {"input_shape": (1, 0, 8)}, r"input_shape=\(1, 0, 8\)"),
         ("mlp", {"mean": (0.1, 0.2)}, "mean has 2 entries"),
+        ("mlp", {"std": (0.1, 0.2)}, "std has 2 entries"),
+        ("mlp", {"std": (0.0,)}, r"std=\[0.0\] in Normalize must be positive"),
         ("mlp", {"widths": 16}, "widths=16 for model 'mlp' must be a list of integers >= 1"),
         ("mlp", {"widths": [16, 0]}, r"widths=\[16, 0\]"),
         ("digits-net", {"depth": [2]}, r"depth=\[2\] for model 'digits-net' must be an integer >= 1"),

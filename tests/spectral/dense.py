@@ -1,6 +1,7 @@
-"""The slow, independent reference: the whole matrix of an affine map, and its singular values in float64."""
+"""The slow, independent reference: the whole matrix of an affine map, and its singular values."""
 
 import copy
+import math
 
 import torch
 
@@ -18,3 +19,13 @@ def dense_matrix(module, input_shape):
 def dense_norm(module, input_shape):
     """Measure the largest singular value of the linear part by a dense SVD."""
     return float(torch.linalg.svdvals(dense_matrix(module, input_shape))[0])
+
+
+def dense_values(module, shape):
+    """Singular values of a module in eval mode, falling, in its own precision."""
+    module.eval()
+    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.zeros(()))
+    with torch.no_grad():
+        columns = torch.eye(math.prod(shape), dtype=like.dtype).reshape(-1, *shape)
+        matrix = (module(columns) - module(torch.zeros_like(columns[:1]))).flatten(1).T
+    return torch.linalg.svdvals(matrix)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from onelip.spectral.clip_batch_norm import batch_norm_norm
 from onelip.spectral.training_methods import available, training_method
 
 
@@ -11,10 +12,6 @@ def _net():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)
     )
-
-
-def test_the_published_names_are_there():
-    assert {"none", "gouk"} <= set(available())
 
 
 @pytest.mark.parametrize("name", available())
@@ -38,6 +35,36 @@ def test_none_leaves_everything():
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("name", [name for name in available() if name != "fastclip"])
+def test_batch_normalisations_are_clamped_every_period_beside_every_method(name):
+    net = _net()
+    method = training_method(name, net, (1, 6, 6), 0.5, batch_norm="clip", batch_norm_period=2)
+    plain = training_method(name, _net(), (1, 6, 6), 0.5)
+    assert (method.penalty() is None) == (plain.penalty() is None)
+    assert (method.step() is None) == (plain.step() is None)
+    assert batch_norm_norm(net[1]) == pytest.approx(1, rel=1e-4)
+    saved = method.state_dict()
+    method.step()
+    assert batch_norm_norm(net[1]) <= 0.5 * (1 + 1e-6)
+    with torch.no_grad():
+        net[1].weight.fill_(3.0)
+    method.load_state_dict(saved)
+    method.step()
+    assert batch_norm_norm(net[1]) <= 0.5 * (1 + 1e-6)
+
+
+def test_kept_batch_normalisations_are_left():
+    net = _net()
+    method = training_method("senderovich", net, (1, 6, 6), 0.5, period=1)
+    method.step()
+    assert torch.equal(net[1].weight, torch.ones(4))
+
+
+def test_the_published_names_are_all_there():
+    assert {"fastclip", "gouk", "miyato", "senderovich", "delattre", "none"} >= set(available())
+    assert all("options" not in part.options and "model" not in part.options for part in available().values())
+
+
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="gouk"):
         training_method("guok", _net(), (1, 6, 6))
@@ -47,3 +74,5 @@ def test_mistakes_are_named():
         training_method("none", _net(), (1, 6, 6), 0)
     with pytest.raises(ValueError, match="batch_norm='joint' for training method 'gouk'"):
         training_method("gouk", _net(), (1, 6, 6), batch_norm="joint")
+    with pytest.raises(ValueError, match="batch_norm_period=0 in training_method"):
+        training_method("gouk", _net(), (1, 6, 6), batch_norm="clip", batch_norm_period=0)

@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from onelip.layers import AOLConv2d
-from onelip.spectral.weighted_parts import checked_norm, is_weighted, scaling_parameter, weighted_parts
+from onelip.spectral.tensor_train import TTConv2d
+from onelip.spectral.weighted_parts import checked_norm, own_module, scaling_parameter, weighted_layers, weighted_parts
 
 
 def test_convolutions_and_dense_layers_are_listed_without_norms_and_constrained_layers():
@@ -16,7 +17,41 @@ def test_convolutions_and_dense_layers_are_listed_without_norms_and_constrained_
     )
     parts = weighted_parts(net, (3, 7, 7))
     assert [(part.name, part.input_shape) for part in parts] == [("0", (3, 7, 7)), ("4", (36,))]
-    assert [is_weighted(module) for module in net] == [True, False, False, False, True]
+    assert weighted_layers(net, (3, 7, 7)) == (net[0], net[4])
+
+
+class Grower(nn.Module):
+    """Calls a transposed convolution with the size that it is to reach."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(2, 2, 3, stride=2)
+
+    def forward(self, x):
+        return self.up(x, output_size=(10, 10))
+
+
+def test_a_call_with_arguments_is_a_part_with_the_module_s_own_weight():
+    net = Grower()
+    (part,) = weighted_parts(net, (2, 4, 4))
+    assert own_module(part) is net.up
+    assert scaling_parameter(part.module) is net.up.weight
+
+
+def test_a_tensor_train_is_one_part_of_three_layers():
+    train = TTConv2d(3, 4, 3, ranks=2)
+    net = nn.Sequential(train, nn.ReLU(), train)
+    net[2] = TTConv2d(4, 4, 3, ranks=2)
+    assert [part.module for part in weighted_parts(net, (3, 7, 7))] == [net[0], net[2]]
+    assert weighted_layers(net, (3, 7, 7)) == (*net[0].children(), *net[2].children())
+    assert scaling_parameter(net[0]) is net[0].core.weight
+
+
+def test_a_module_used_twice_is_one_layer():
+    conv = nn.Conv2d(2, 2, 3, padding=1)
+    net = nn.Sequential(conv, nn.AvgPool2d(2), conv)
+    assert weighted_layers(net, (2, 4, 4)) == (conv,)
+    assert [part.input_shape for part in weighted_parts(net, (2, 4, 4))] == [(2, 4, 4), (2, 2, 2)]
 
 
 def test_a_parametrised_weight_is_refused_by_name():

@@ -4,7 +4,7 @@ A data set is one file with one decorated loader, imported here.
 """
 
 # Data sets: each registers its loader when it is imported.
-from onelip.data import arrays, cifar10, digits, folder
+from onelip.data import arrays, cifar10, digits, folder, mnist
 
 # From a data set to batches.
 from onelip.data.augment import Augment
@@ -31,6 +31,7 @@ __all__ = [
     "digits",
     "folder",
     "load",
+    "mnist",
     "register_dataset",
     "split",
 ]

@@ -102,6 +102,14 @@ class ImageData:
         sums = self.images.sum(dim=(0, 2, 3), dtype=dtype)
         return tuple(float(total) / n_values / self.scale for total in sums)
 
+    def channel_std(self) -> tuple[float, ...]:
+        """Return the standard deviation of each channel over all images and positions.
+
+        Returns:
+            `C` numbers in pixel units, of the population (divided by the number of values).
+        """
+        return tuple(_deviation(self.images[:, c].flatten()) / self.scale for c in range(self.images.shape[1]))
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -148,3 +156,13 @@ class DataSet:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+
+def _deviation(values: Tensor) -> float:
+    if values.dtype != torch.uint8:
+        return float(values.double().std(correction=0))
+    # By how often each value occurs: exact sums, and no copy of the images in float64.
+    counts = torch.bincount(values, minlength=256).double()
+    stored = torch.arange(256, dtype=torch.float64, device=counts.device)
+    mean = (counts @ stored) / counts.sum()
+    return float(((counts @ (stored - mean).square()) / counts.sum()).sqrt())

@@ -16,6 +16,7 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
 from onelip.experiments.preparation import prepare
 from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
@@ -44,17 +45,29 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     say(f"run folder: {folder.path}")
     with _resumable(folder):
         training.train(experiment, folder, resume=resume)
-        certified = evaluation.certify_best(experiment, folder)
-        relax_certified(certified, config.certify, folder)
-        evaluation.attack_certified(certified, config.attack, config.seed, folder)
-        evaluation.write_results(experiment, folder, certified)
+        if config.certify is None:
+            write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
+            if config.attack is not None:
+                attacking.attack_uncertified(experiment, config.attack, folder)
+        else:
+            certified = evaluation.certify_best(experiment, folder)
+            relax_certified(certified, config.certify, folder)
+            if config.attack is not None:
+                evaluation.attack_certified(certified, config.attack, config.seed, folder)
+            evaluation.write_results(experiment, folder, certified)
         page = write_report(folder.path)
     show_results(folder)
-    say(f"report: {page}", f"check the certificate with: onelip verify {folder.path}")
+    say(f"report: {page}")
+    if config.certify is None:
+        say(f"weights: {folder.weights_file}", f"singular values: {folder.spectrum_file}")
+    else:
+        say(f"check the certificate with: onelip verify {folder.path}")
 
 
 def certify(run: str, *, relaxation: str | None = None) -> None:
     """Certify the test images with the weights that a run keeps, and renew the numbers in its results.
+
+    A run that was trained without a certificate is certified by the default options.
 
     Args:
         run: The run's folder.
@@ -64,13 +77,17 @@ def certify(run: str, *, relaxation: str | None = None) -> None:
     folder.check_writable()
     config = folder.config()
     tree = config.resolved()
+    tree["certify"] = evaluation.certify_options(config).model_dump()
     if relaxation is not None:
         tree["certify"]["relaxation"] = relaxation
-    options = check_config(tree).certify
+    options = evaluation.certify_options(check_config(tree))
+    before = evaluation.read_json(folder.results_file) if config.certify is None else None
     experiment = prepare(config)
     certified = evaluation.certify_best(experiment, folder)
     relax_certified(certified, options, folder)
     evaluation.write_results(experiment, folder, certified)
+    if before is not None:
+        keep_ordinary_numbers(folder, before)
     say(str(certified.certificate.bound))
     show_results(folder)
     say(f"certificate: {folder.certificate_file}")

@@ -70,14 +70,18 @@ class Augment(Section):
 
 
 class Data(Section):
-    """The images; `validation` is the part of the training images that is held out to select weights."""
+    """The images; `validation` is the part of the training images that is held out to select weights.
+
+    `normalize` is done by the network's first layer: nothing, subtract the "mean" pixel of the training images, or
+    "standardize" by their mean and standard deviation; attacks and radii are in pixel units in any case.
+    """
 
     name: str = "digits"
     dir: str | None = None
     batch_size: PositiveInt = 128
     eval_batch_size: PositiveInt = 512
     validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    normalize: Literal["none", "mean"] = "mean"
+    normalize: Literal["none", "mean", "standardize"] = "mean"
     augment: Augment = Augment()
 
 

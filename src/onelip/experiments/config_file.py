@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from onelip.experiments.config import ExperimentConfig
-from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree
+from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree, set_by_name
 from onelip.experiments.errors import UserError, one_line
 from onelip.linalg import unknown_name
 
@@ -87,8 +87,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     value = parse_yaml(text, f"the value of {path}") if text.strip() else None
     if isinstance(value, str) and path in ("data", *CHOSEN_BY):
         # Another data set keeps the batch size; another optimiser has options of its own.
-        kept = as_mapping(path, tree.get(path)) if path == "data" else {}
-        value = {**kept, **as_mapping(path, value)}
+        set_by_name(tree, path, value)
+        return
     node = tree
     for key in keys[:-1]:
         node[key] = as_mapping(key, node.get(key))

@@ -1,4 +1,4 @@
-"""Where configurations are read from: shipped ones by name, files by path, each on top of the one it names as `base`."""
+"""Where configurations are read from: shipped ones by name, files by path, each on top of its `base`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from onelip.linalg import unknown_name
 
 CHOSEN_BY = {"model": "name", "loss": "name", "optimizer": "name", "schedule": "name", "clipping": "method"}
 """Sections whose other keys belong to the part that is named there, with the key that names it."""
+
+_SHARED = {"clipping": ("max_norm", "batch_norm", "check_every")}
+"""Keys of these sections that are not the part's own, and stay when another part is named."""
 
 
 def available_configs() -> dict[str, str]:
@@ -73,6 +76,19 @@ def read_config_tree(name_or_path: str) -> dict[str, Any]:
             raise UserError(f"base={base!r} in {source} must be the name or the path of a configuration")
         wanted = _beside(file, base)
     return tree
+
+
+def set_by_name(tree: dict[str, Any], section: str, name: str) -> None:
+    """Name another part in a section, whose options are then its own defaults.
+
+    Args:
+        tree: The configuration, changed in place.
+        section: "data", whose other keys stay, or a key of `CHOSEN_BY`.
+        name: The part.
+    """
+    old = as_mapping(section, tree.get(section))
+    kept = old if section not in CHOSEN_BY else {key: old[key] for key in _SHARED.get(section, ()) if key in old}
+    tree[section] = {**kept, **as_mapping(section, name)}
 
 
 def merge_trees(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,15 +154,15 @@ def _merged(key: str, old: Any, new: Any) -> Any:
         return new
     chosen_by = CHOSEN_BY.get(key)
     if chosen_by is not None and new.get(chosen_by, old.get(chosen_by)) != old.get(chosen_by):
-        return dict(new)
+        old = {name: value for name, value in old.items() if name in _SHARED.get(key, ())}
     return merge_trees(old, new)
 
 
 def _shipped() -> dict[str, Traversable]:
     top = resources.files("onelip.configs")
     folders = [top, *(f for f in top.iterdir() if f.is_dir())]
-    files = {f.name.removesuffix(".yaml"): f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml")}
-    return dict(sorted(files.items()))
+    found = (f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return dict(sorted(((f.name.removesuffix(".yaml"), f) for f in found), key=lambda item: item[0]))
 
 
 def _find(name_or_path: str, read: list[str]) -> tuple[Traversable, str]:

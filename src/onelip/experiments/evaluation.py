@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import remove_parametrizations
 
 import onelip
 from onelip.attacks import BreakReport, break_certificates
@@ -21,7 +22,7 @@ from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData
 from onelip.experiments.attack_records import Target, attack_file, attack_target, read_attacks
 from onelip.experiments.checkpoints import load_best_weights
-from onelip.experiments.config import Attack
+from onelip.experiments.config import Attack, Certify, ExperimentConfig
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.machine import processor
@@ -60,7 +61,7 @@ def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
         The certificate.
     """
     network, samples, epoch = _network_and_samples(experiment, folder)
-    options = experiment.config.certify
+    options = certify_options(experiment.config)
     with work_bar("certifying") as progress:
         certificate = certify(
             network,
@@ -75,6 +76,18 @@ def certify_best(experiment: Experiment, folder: RunFolder) -> Certified:
     # What is said of an earlier certificate's network goes.
     folder.relaxation_file.unlink(missing_ok=True)
     return Certified(network, samples, certificate, epoch)
+
+
+def certify_options(config: ExperimentConfig) -> Certify:
+    """Say how to certify a run.
+
+    Args:
+        config: The run's configuration.
+
+    Returns:
+        Its own section, or the defaults for a run that was trained without.
+    """
+    return Certify() if config.certify is None else config.certify
 
 
 def load_certified(experiment: Experiment, folder: RunFolder) -> Certified:
@@ -170,9 +183,36 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         folder: The run's folder.
         certified: Its certificate.
     """
-    config, rows, certificate = experiment.config, read_metrics(folder), certified.certificate
+    config, certificate = experiment.config, certified.certificate
     bound = certificate.bound
     results = {
+        **run_in_numbers(experiment, folder, certified.epoch),
+        "accuracy": certificate.accuracy,
+        "certified": {radius_key(r): certificate.certified_accuracy(r) for r in certify_options(config).radii},
+        **attacks_in_numbers(folder, certified.epoch),
+        "norm": certificate.norm,
+        "semantics": certificate.semantics,
+        "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
+        "split": "test",
+    }
+    if folder.relaxation_file.exists():
+        results["relaxation"] = read_json(folder.relaxation_file)
+    write_json_atomically(folder.results_file, results)
+
+
+def run_in_numbers(experiment: Experiment, folder: RunFolder, epoch: int) -> dict[str, Any]:
+    """Say what was trained, where and for how long: how the results of any run begin.
+
+    Args:
+        experiment: The run's experiment.
+        folder: The run's folder.
+        epoch: The epoch whose weights are kept, counted from 0.
+
+    Returns:
+        Plain values.
+    """
+    config, rows = experiment.config, read_metrics(folder)
+    return {
         "name": config.name,
         "seed": config.seed,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -188,18 +228,8 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         "n_parameters": sum(p.numel() for p in experiment.model.parameters()),
         "train_seconds": round(sum(row["seconds"] for row in rows), 3),
         "epochs": len(rows),
-        "weights": {"rule": config.certify.weights, "epoch": certified.epoch + 1},
-        "accuracy": certificate.accuracy,
-        "certified": {radius_key(r): certificate.certified_accuracy(r) for r in config.certify.radii},
-        **attacks_in_numbers(folder, certified.epoch),
-        "norm": certificate.norm,
-        "semantics": certificate.semantics,
-        "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
-        "split": "test",
+        "weights": {"rule": certify_options(config).weights, "epoch": epoch + 1},
     }
-    if folder.relaxation_file.exists():
-        results["relaxation"] = read_json(folder.relaxation_file)
-    write_json_atomically(folder.results_file, results)
 
 
 def attacks_in_numbers(folder: RunFolder, epoch: int) -> dict[str, Any]:
@@ -277,10 +307,27 @@ def evenly(images: ImageData, n_wanted: int | None) -> ImageData:
     return images.subset(even_index(len(images), n_wanted))
 
 
+def plain_network(model: nn.Module) -> nn.Module:
+    """Build the same function without the parametrisations of layers and of training methods.
+
+    Args:
+        model: Any network.
+
+    Returns:
+        A new module of plain modules, in eval mode.
+    """
+    plain = to_plain(model)
+    for module in plain.modules():
+        parametrizations = getattr(module, "parametrizations", {})
+        for name in list(parametrizations):
+            remove_parametrizations(module, name)
+    return plain
+
+
 def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData, int]:
     epoch = load_best_weights(experiment.model, folder)
-    samples = evenly(experiment.data.test, experiment.config.certify.max_samples)
-    return to_plain(experiment.model.cpu()), samples, epoch
+    samples = evenly(experiment.data.test, certify_options(experiment.config).max_samples)
+    return plain_network(experiment.model.cpu()), samples, epoch
 
 
 # By the answers, since another machine may round the plain weights differently.

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onelip import data, layers, losses, models
+from onelip import data, layers, losses, models, spectral
 from onelip.experiments.config_source import available_configs, config_families
 from onelip.experiments.errors import UserError
 from onelip.layers import LayerRecord
@@ -107,20 +107,29 @@ def _losses() -> Iterable[Row]:
     return [(p.name, p.summary) for p in losses.available().values()]
 
 
-# The cells of a grid share a row: what follows the name of their base.
+def _clipping() -> Iterable[Row]:
+    return [(p.name, p.summary) for p in spectral.available().values()]
+
+
 def _configs() -> Iterable[Row]:
     summaries = available_configs()
     for folder, names in config_families().items():
         bases = [name for name in names if not folder or any(other.startswith(f"{name}-") for other in names)]
-        for base in bases:
-            yield base, summaries[base]
-        cells: dict[str, list[str]] = {}
-        for name in names:
-            if name not in bases:
-                base = max((b for b in bases if name.startswith(f"{b}-")), key=len, default=name)
-                cells.setdefault(base, []).append(name.removeprefix(f"{base}-"))
-        for base, endings in cells.items():
-            yield f"{base}-...", ", ".join(endings)
+        yield from ((base, summaries[base]) for base in bases)
+        yield from _grids(bases, [name for name in names if name not in bases])
+
+
+# The cells of grids are rows of a name in parts: bases with the same cells, and what follows.
+def _grids(bases: list[str], cells: list[str]) -> Iterable[Row]:
+    endings: dict[str, list[str]] = {}
+    for name in cells:
+        base = max((b for b in bases if name.startswith(f"{b}-")), key=len)
+        endings.setdefault(base, []).append(name.removeprefix(f"{base}-"))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for base, follow in endings.items():
+        alike.setdefault(tuple(follow), []).append(f"{base}-...")
+    for shared, starts in alike.items():
+        yield "\n".join(starts), ", ".join(shared)
 
 
 def _optimizers() -> Iterable[Row]:
@@ -151,6 +160,7 @@ KINDS_OF_PARTS: dict[str, Parts] = {
     "pools": Parts(_OTHER_LAYERS, _of_kind("pool")),
     "normalizations": Parts(_OTHER_LAYERS, _of_kind("normalization")),
     "losses": Parts((), _losses),
+    "clipping": Parts((), _clipping),
     "optimizers": Parts((), _optimizers),
     "schedules": Parts((), _schedules),
 }

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from onelip import data, layers, losses, models
+from onelip import data, layers, losses, models, spectral
 from onelip.bounds import lipschitz_bound
 from onelip.data import DataSet, ImageData
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
 from onelip.linalg import unknown_name
+from onelip.spectral import TrainingMethod, training_method
 
 _OPTION_TYPES = {bool: (bool,), int: (int,), float: (float, int), str: (str,), tuple: (list,), list: (list,)}
 
@@ -31,6 +32,7 @@ class Experiment:
         validation: The images to select weights by.
         model: The network, with fresh weights.
         loss: The loss.
+        method: What keeps the norms of the network small, or None.
     """
 
     config: ExperimentConfig
@@ -39,6 +41,7 @@ class Experiment:
     validation: ImageData
     model: nn.Module
     loss: nn.Module
+    method: TrainingMethod | None = None
 
 
 def prepare(config: ExperimentConfig) -> Experiment:
@@ -67,11 +70,12 @@ def prepare(config: ExperimentConfig) -> Experiment:
         if config.certify is not None and config.certify.norm != "l2":
             # Layers without a constant in this norm are named now instead of after the training.
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
-    return Experiment(config, images, train, validation, model, loss)
+        method = _build_method(config, model, images)
+    return Experiment(config, images, train, validation, model, loss, method)
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
-    """Build the configured network, preceded by the subtraction of the mean training pixel if asked for.
+    """Build the configured network, preceded by the normalisation of pixels that is asked for.
 
     Args:
         config: The configuration.
@@ -88,8 +92,18 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         layer=config.layer,
         linear=config.linear,
         activation=config.activation,
-        mean=images.train.channel_mean() if config.data.normalize == "mean" else None,
+        mean=images.train.channel_mean() if config.data.normalize != "none" else None,
+        std=images.train.channel_std() if config.data.normalize == "standardize" else None,
         **config.model.options,
+    )
+
+
+def _build_method(config: ExperimentConfig, model: nn.Module, images: DataSet) -> TrainingMethod | None:
+    section = config.clipping
+    if section is None:
+        return None
+    return training_method(
+        section.method, model, images.input_shape, section.max_norm, batch_norm=section.batch_norm, **section.options
     )
 
 
@@ -105,6 +119,11 @@ def _check_names(config: ExperimentConfig) -> None:
     ):
         if name not in allowed:
             raise ValueError(unknown_name(kind, name, allowed))
+    clipping = config.clipping
+    if clipping is not None:
+        if clipping.method not in spectral.available():
+            raise ValueError(unknown_name("clipping.method", clipping.method, spectral.available()))
+        _check_options("clipping", clipping.options, spectral.available()[clipping.method].factory)
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 

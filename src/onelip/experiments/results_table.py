@@ -16,12 +16,15 @@ from onelip.experiments.run_folder import RunFolder
 
 
 def show_results(folder: RunFolder) -> None:
-    """Print a run's accuracies at each radius.
+    """Print a run's accuracies at each radius, or what was measured of a network without a certificate.
 
     Args:
         folder: The run's folder.
     """
     results = json.loads(folder.results_file.read_text("utf-8"))
+    if "lipschitz_bound" not in results:
+        _show_ordinary(results)
+        return
     bound = results["lipschitz_bound"]
     word = "proved" if bound["proved"] else "estimated, NOT proved"
     norm, semantics = results.get("norm", "l2"), results.get("semantics", "real")
@@ -39,6 +42,25 @@ def show_results(folder: RunFolder) -> None:
             certified.append(share_text(relaxed["certified"].get(radius), guaranteed=True))
         table.add_row(radius, *certified, share_text(results["attacked"].get(radius)))
     Console().print(table)
+
+
+def _show_ordinary(results: Mapping[str, Any]) -> None:
+    say(f"{results['split']} split; accuracy {share_text(results['clean_accuracy'])}; nothing is proved")
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for row in results["spectrum"]:
+        kinds.setdefault(row["kind"], []).append(row)
+    table = Table()
+    for column in ("parts", "of kind", "largest singular value", "of"):
+        table.add_column(column, justify="left" if column.startswith("of") else "right")
+    for kind, rows in kinds.items():
+        top = max(rows, key=lambda row: float(row["values"][0]))
+        table.add_row(str(len(rows)), kind, f"{top['values'][0]:.4f}", top["name"])
+    Console().print(table)
+    if results["largest_norm_at_checks"] is not None:
+        n = results["checks"]
+        say(
+            f"largest norm at {n} check{'s' if n != 1 else ''} of the training: {results['largest_norm_at_checks']:.4f}"
+        )
 
 
 def show_attack(attack: Mapping[str, Any]) -> None:

@@ -36,6 +36,21 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def norms_file(self) -> Path:
+        """Norms of the parts of the network, at each check of the training."""
+        return self.path / "norms.csv"
+
+    @property
+    def spectrum_file(self) -> Path:
+        """Singular values of every affine part of the network that the run keeps."""
+        return self.path / "spectrum.csv"
+
+    @property
+    def weights_file(self) -> Path:
+        """The weights of the network that the run keeps, made of plain modules."""
+        return self.path / "weights.safetensors"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard's event files."""
         return self.path / "tensorboard"

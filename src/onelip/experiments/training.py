@@ -16,12 +16,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
-from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config import Trainer as TrainerSection
+from onelip.experiments.norm_checks import NormChecks
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.training_progress import TrainingProgress
-from onelip.tasks import OPTIMIZERS, SCHEDULES, Classification, Retract
+from onelip.tasks import OPTIMIZERS, SCHEDULES, Classification, Retract, TrainingMethodCallback
 
 _PRECISIONS: dict[int | str, Any] = {32: "32-true", 64: "64-true", "bf16-mixed": "bf16-mixed"}
 
@@ -54,13 +55,14 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
         experiment.loss,
         optimizer=OPTIMIZERS[config.optimizer.name](**config.optimizer.model_dump(exclude={"name"})),
         schedule=SCHEDULES[config.schedule.name](**config.schedule.model_dump(exclude={"name"})),
-        radius=config.certify.selection_radius,
+        radius=None if config.certify is None else config.certify.selection_radius,
         compile=config.trainer.compile,
+        penalty=None if experiment.method is None else experiment.method.penalty,
     )
     loaders = _loaders(experiment)
     torch.manual_seed(config.seed)
     with _quiet_lightning():
-        trainer = _trainer(config, folder, len(loaders[0]), step)
+        trainer = _trainer(experiment, folder, len(loaders[0]), step)
         _fit(trainer, task, loaders, None if checkpoint is None else str(checkpoint))
 
 
@@ -85,23 +87,52 @@ def _device(accelerator: str) -> str:
     return {"gpu": "cuda"}.get(accelerator, accelerator)
 
 
-def _trainer(config: ExperimentConfig, folder: RunFolder, n_batches: int, step: int) -> pl.Trainer:
+def _trainer(experiment: Experiment, folder: RunFolder, n_batches: int, step: int) -> pl.Trainer:
+    config = experiment.config
+    n_epochs, n_batches = shortened(config.trainer, n_batches)
     logger = TensorBoardLogger(save_dir=folder.tensorboard, name="", version="", purge_step=step or None)
     return pl.Trainer(
-        max_epochs=config.trainer.max_epochs,
+        max_epochs=n_epochs,
+        limit_train_batches=n_batches,
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=_PRECISIONS[config.trainer.precision],
         gradient_clip_val=config.trainer.gradient_clip,
         log_every_n_steps=min(config.trainer.log_every, n_batches),
         deterministic=True if _device(config.trainer.accelerator) == "cpu" else "warn",
-        callbacks=[Retract(), TrainingProgress(), Recorder(folder, config.certify.weights)],
+        callbacks=_callbacks(experiment, folder),
         logger=logger,
         default_root_dir=folder.path,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _callbacks(experiment: Experiment, folder: RunFolder) -> list[pl.Callback]:
+    config = experiment.config
+    callbacks: list[pl.Callback] = [Retract(), TrainingProgress()]
+    if experiment.method is not None:
+        callbacks.append(TrainingMethodCallback(experiment.method))
+    if config.clipping is not None:
+        callbacks.append(NormChecks(folder, experiment.data.input_shape, config.clipping))
+    return [*callbacks, Recorder(folder, "best" if config.certify is None else config.certify.weights)]
+
+
+def shortened(section: TrainerSection, n_batches: int) -> tuple[int, int]:
+    """Cut a training to the number of steps that it may take.
+
+    Args:
+        section: `max_steps` null leaves the training as it is.
+        n_batches: Batches of a whole epoch.
+
+    Returns:
+        Number of epochs, and of batches in each: all epochs are cut alike, so that each ends in a validation.
+    """
+    if section.max_steps is None:
+        return section.max_epochs, n_batches
+    n_epochs = min(section.max_epochs, -(-section.max_steps // n_batches))
+    return n_epochs, min(n_batches, section.max_steps // n_epochs)
 
 
 # Lightning ends the whole process on Ctrl-C and answers SIGTERM with exit code 0.

@@ -11,6 +11,7 @@ from onelip.layers.explicit import ExplicitConv2d
 from onelip.layers.near_isometry import near_isometry
 from onelip.layers.registry import register
 from onelip.linalg import full_precision, polyphase
+from onelip.linalg.frequency_clipping import clip_frequencies
 from onelip.linalg.operator_norm import limit_norm
 
 Pair = tuple[int, int]
@@ -49,23 +50,15 @@ def clip_singular_values(
     Cost: per step an FFT and SVDs of (out/groups, in/groups s_h s_w) matrices at 32 (k_h - 1) (k_w - 1) frequencies.
     Paper: Sedghi, Gupta and Long 2019, arXiv:1805.10408; Li et al. 2019, arXiv:1911.00937.
     """
-    numbers = torch.arange(1, kernel.numel() + 1, dtype=kernel.dtype, device=kernel.device).view_as(kernel)
-    place = polyphase(numbers, stride, dilation).long()
-    phases = polyphase(kernel, stride, dilation)
-    taps = phases.shape[-2:]
-    size = [max(1, _OVERSAMPLING * (k - 1)) for k in taps]
+    taps = polyphase(kernel, stride, dilation).shape[-2:]
+    size = (max(1, _OVERSAMPLING * (taps[0] - 1)), max(1, _OVERSAMPLING * (taps[1] - 1)))
     steps = 0
     while True:
-        spectrum = torch.fft.rfft2(phases, s=size).permute(2, 3, 0, 1).unflatten(2, (groups, -1))
-        u, s, vh = torch.linalg.svd(spectrum, full_matrices=False)
-        if steps == max_steps or bool(s.max() <= 1 + tol):
-            break
-        clipped = ((u * s.clamp_max(1)[..., None, :]) @ vh).flatten(2, 3).permute(2, 3, 0, 1)
-        phases = torch.fft.irfft2(clipped, s=size)[..., : taps[0], : taps[1]] * (place > 0)
+        clipped, top = clip_frequencies(kernel, size, stride=stride, dilation=dilation, groups=groups)
+        if steps == max_steps or top <= 1 + tol:
+            return kernel, steps
+        kernel = clipped
         steps += 1
-    result = torch.empty_like(kernel).flatten()
-    result[place[place > 0] - 1] = phases[place > 0]
-    return result.view_as(kernel), steps
 
 
 @register(

@@ -21,6 +21,7 @@ def gram_norm(
     groups: int = 1,
     n_iter: int = 3,
     oversampling: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Bound the norm of a convolution from above, group by group, in a form that can be trained through.
 
@@ -51,6 +52,9 @@ def gram_norm(
         n_iter: Squarings of the Gram matrix, >= 0.
         oversampling: Grid points per degree, >= 2: 4 costs at most 8 % of norm per axis, 8 costs 2 %. None takes 8 up
             to 16 channels, 6 up to 32 and 4 beyond.
+        size: Frequencies along each axis of a torus on which alone the bound is to hold, the pixels of a circular
+            convolution divided by its stride; then there is nothing between grid points, no second factor, and no
+            oversampling.
 
     Returns:
         (groups,) upper bounds; 0 for a zero kernel. The gradient is exact almost everywhere and finite everywhere.
@@ -67,27 +71,27 @@ def gram_norm(
     if oversampling is None:
         channels = min(grouped.shape[1:3])
         oversampling = 8 if channels <= 16 else 6 if channels <= 32 else 4
+    degrees = (kernel.shape[2] - 1, kernel.shape[3] - 1)
+    counts = size or (max(1, oversampling * degrees[0]), max(1, oversampling * degrees[1]))
+    steps = [1.0 if size else math.cos(math.pi * d / (2 * n)) for d, n in zip(degrees, counts, strict=True)]
     with torch.no_grad():
-        value, slope = _norm_and_slope(grouped.detach(), n_iter, oversampling)
+        value, slope = _norm_and_slope(grouped.detach(), n_iter, counts, steps[0] * steps[1])
     # The norm is homogeneous of degree 1: its value is the inner product of the kernel with its gradient.
     inner = (grouped * slope).sum((1, 2, 3, 4))
     return value + (inner - inner.detach())
 
 
-def _norm_and_slope(grouped: Tensor, n_iter: int, oversampling: int) -> tuple[Tensor, Tensor]:
+def _norm_and_slope(grouped: Tensor, n_iter: int, counts: tuple[int, int], between: float) -> tuple[Tensor, Tensor]:
     # grouped: (groups, out, in, kh, kw). A power of the largest entry could under- or overflow, hence the scaling.
     largest = grouped.abs().amax((1, 2, 3, 4))
     scale = torch.where(largest > 0, largest, 1)
     kernel = grouped / scale[:, None, None, None, None]
-    size = (kernel.shape[3], kernel.shape[4])
-    counts = (max(1, oversampling * (size[0] - 1)), max(1, oversampling * (size[1] - 1)))
     points = _half_grid(counts)
     log_norms = _log_norms(kernel, points, n_iter)
     worst = log_norms.argmax(1)
-    steps = [math.cos(math.pi * (k - 1) / (2 * n)) for k, n in zip(size, counts, strict=True)]
     log_norm = log_norms.gather(1, worst[:, None])[:, 0]
-    value = (log_norm / 2).exp() / (steps[0] * steps[1])
-    taps = [(a, b) for a in range(size[0]) for b in range(size[1])]
+    value = (log_norm / 2).exp() / between
+    taps = [(a, b) for a in range(kernel.shape[3]) for b in range(kernel.shape[4])]
     cosines, sines = (table[worst] for table in _tables(points, taps, kernel))
     direction = _uphill(kernel.flatten(3), cosines, sines, n_iter).reshape(kernel.shape)
     inner = (direction * kernel).sum((1, 2, 3, 4))

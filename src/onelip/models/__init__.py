@@ -4,7 +4,7 @@ An architecture is one file with one decorated function, imported here.
 """
 
 # Architectures: each registers itself when it is imported.
-from onelip.models import convnet, digits_net, lconvnet, mlp, resnet
+from onelip.models import convnet, digits_net, dla, lconvnet, mlp, resnet, simple_conv
 
 # How a network's layers are made.
 from onelip.models.method import Method, choose_method
@@ -19,8 +19,10 @@ __all__ = [
     "choose_method",
     "convnet",
     "digits_net",
+    "dla",
     "lconvnet",
     "mlp",
     "register_model",
     "resnet",
+    "simple_conv",
 ]

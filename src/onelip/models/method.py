@@ -67,14 +67,40 @@ class Method:
         Raises:
             ValueError: The method has no convolution, or none with this stride and kernel.
         """
-        padding = _padding(kernel_size, stride)
+        allowed: tuple[str, ...] = (padding_mode,)
+        if self.layer != PLAIN:
+            allowed = self._convolution(stride).paddings
+        return self.exact_conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=_padding(kernel_size, stride),
+            padding_mode=padding_mode if padding_mode in allowed else allowed[0],
+            bias=bias,
+        )
+
+    def exact_conv2d(self, in_channels: int, out_channels: int, kernel_size: int, **arguments: Any) -> nn.Module:
+        """Make a convolution with the arguments that are given, for networks that are about them.
+
+        A method that must keep the number of channels is wrapped as by `conv2d`.
+
+        Args:
+            in_channels: Channels of the input.
+            out_channels: Channels of the output.
+            kernel_size: Side of the kernel.
+            **arguments: Others of `nn.Conv2d`.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ValueError: The method has no convolution, or none with these arguments.
+        """
         if self.layer == PLAIN:
-            return nn.Conv2d(
-                in_channels, out_channels, kernel_size, stride, padding, padding_mode=padding_mode, bias=bias
-            )
-        record = self._convolution(stride)
-        mode = padding_mode if padding_mode in record.paddings else record.paddings[0]
-        options = {**self.layer_options, "stride": stride, "padding": padding, "padding_mode": mode, "bias": bias}
+            return nn.Conv2d(in_channels, out_channels, kernel_size, **arguments)
+        record = self._convolution(arguments.get("stride", 1))
+        options = {**self.layer_options, **arguments}
         if not record.square:
             return layers.conv2d(self.layer, in_channels, out_channels, kernel_size, **options)
         width = max(in_channels, out_channels)

@@ -26,6 +26,7 @@ def build(
     linear: str | None = None,
     activation: str = "maxmin",
     mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     layer_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> nn.Sequential:
@@ -40,8 +41,9 @@ def build(
         linear: Method of the dense layers, from `onelip.layers.available("linear")` or "plain"; by default the dense
             form of `layer`, or an orthogonal one.
         activation: From `onelip.layers.available("activation")`.
-        mean: Pixel to subtract first, one number per channel; nothing by default. Pixels are not divided, so that the
-            network's constant is that of the whole map from pixels to logits.
+        mean: Pixel to subtract first, one number per channel; nothing by default.
+        std: What to divide by then, one number per channel; by default pixels are not divided. The network still takes
+            pixels: its constant, that of the whole map from pixels to logits, has the factor 1 / min(std).
         layer_options: Options of the convolutions' method, such as `{"rank": "free"}` for "aoc".
         **options: The architecture's own.
 
@@ -60,11 +62,16 @@ def build(
         raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 2")
     method = choose_method(layer, linear, activation, layer_options)
     network = part.factory(input_shape=tuple(input_shape), n_classes=n_classes, method=method, **options)
-    if mean is None:
+    if mean is None and std is None:
         return network
-    if len(mean) != input_shape[0]:
-        raise ValueError(f"mean has {len(mean)} entries for model {name!r}; the images have {input_shape[0]} channels")
-    return nn.Sequential(OrderedDict(normalize=Normalize(mean, (1.0,) * len(mean)), network=network))
+    means = (0.0,) * input_shape[0] if mean is None else mean
+    stds = (1.0,) * input_shape[0] if std is None else std
+    for key, values in (("mean", means), ("std", stds)):
+        if len(values) != input_shape[0]:
+            raise ValueError(
+                f"{key} has {len(values)} entries for model {name!r}; the images have {input_shape[0]} channels"
+            )
+    return nn.Sequential(OrderedDict(normalize=Normalize(means, stds), network=network))
 
 
 def check_sizes(where: str, *, lists: Mapping[str, object] | None = None, **sizes: object) -> None:

@@ -136,6 +136,19 @@ def check_rescale(where: str, rescale: str, batch_norm: bool) -> None:
     if rescale not in get_args(Rescale):
         names = ", ".join(map(repr, get_args(Rescale)))
         raise ValueError(f"rescale={rescale!r} for model {where!r} must be one of {names}")
+    check_batch_norm(where, batch_norm)
+
+
+def check_batch_norm(where: str, batch_norm: bool) -> None:
+    """Check that an option is True or False.
+
+    Args:
+        where: The model's name.
+        batch_norm: Is there batch normalisation?
+
+    Raises:
+        ValueError: It is something else.
+    """
     if not isinstance(batch_norm, bool):
         raise ValueError(f"batch_norm={batch_norm!r} for model {where!r} must be True or False")
 

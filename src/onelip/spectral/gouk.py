@@ -15,7 +15,7 @@ from onelip.spectral.singular_values import singular_values
 from onelip.spectral.weighted_parts import checked_norm, scaling_parameter, weighted_parts
 
 _TOL = 1e-4
-_SLACK = 5e-4
+SLACK = 5e-4
 """Excess that is left alone: above the tolerance of the measurement, so that scaled weights are not scaled again."""
 
 
@@ -23,8 +23,8 @@ def scale_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...]) -> 
     """Divide the weight of an affine module by max(1, sigma / max_norm), in place.
 
     Sigma is the largest singular value of the module itself, with its stride, padding, padding mode, dilation and
-    groups at this input shape, measured with its error. Afterwards sigma <= max_norm (1 + 1e-3); all other singular
-    values shrink with it. A module below is left as it is, bit for bit.
+    groups at this input shape, measured by `singular_values`. Afterwards sigma <= max_norm (1 + 1e-3); all
+    other singular values shrink with it. A module below is left as it is, bit for bit.
 
     Args:
         module: A convolution, a transposed one, a dense layer, a batch normalisation, or a sequence of them.
@@ -41,13 +41,25 @@ def scale_(module: nn.Module, max_norm: float, input_shape: tuple[int, ...]) -> 
     """
     limit = checked_norm("scale_", max_norm)
     weight = scaling_parameter(module)
-    top = singular_values(module, input_shape, 1, _TOL)
-    norm = float(top.values[0] + top.residuals[0])
-    if norm <= limit * (1 + _SLACK):
+    norm = measured_norm(module, input_shape)
+    if norm <= limit * (1 + SLACK):
         return 1.0
     with torch.no_grad():
         weight.mul_(limit / norm)
     return norm / limit
+
+
+def measured_norm(module: nn.Module, input_shape: tuple[int, ...]) -> float:
+    """Measure the largest singular value of an affine module, and its error with it.
+
+    Args:
+        module: An affine module.
+        input_shape: Shape of one input, without the batch.
+
+    Returns:
+        The measured value, increased by the tolerance of the measurement.
+    """
+    return float(singular_values(module, input_shape, 1, _TOL).values[0]) * (1 + _TOL)
 
 
 def power_iteration(

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from typing_extensions import override
 
-from onelip.layers import ConstrainedModule
-from onelip.layers.plain import evaluating
-from onelip.spectral.affine_map import AffineMap, NotAffineError
+from onelip.layers import ConstrainedModule, ConvexResidual
+from onelip.layers.residuals import Residual
+from onelip.spectral.affine_map import AffineMap
+from onelip.spectral.recording import Call, record
+from onelip.spectral.tensor_train import TTConv2d
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_AFFINE = (*_CONVOLUTIONS, nn.Linear, *_NORMS)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_AFFINE = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear, *NORMS, TTConv2d)
+
+# They wrap modules of the user's, which are what is of interest.
+_WRAPPERS = (Residual, ConvexResidual)
+
+
+class Called(nn.Module):
+    """A module as a network calls it, with arguments beside the input, such as the output size of a transposed one.
+
+    Args:
+        module: The network's own module.
+        args: Further arguments by position.
+        kwargs: Further arguments by name.
+    """
+
+    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.args = args
+        self.kwargs = kwargs
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x, *self.args, **self.kwargs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,91 +61,166 @@ class Part:
 
     @property
     def kind(self) -> str:
-        """Type of its module, or types of its modules joined by " + "."""
+        """Type of its module without parametrisations, or types of its modules joined by " + "."""
         modules = self.module if isinstance(self.module, nn.Sequential) else [self.module]
-        return " + ".join(type(module).__name__ for module in modules)
+        own = [module.module if isinstance(module, Called) else module for module in modules]
+        return " + ".join(parametrize.type_before_parametrizations(module).__name__ for module in own)
 
 
 @dataclass(frozen=True, eq=False)
-class _Call:
-    name: str
-    module: nn.Module
-    source: Tensor
-    output: Tensor
+class Parts:
+    """What one pass through a network found.
+
+    Attributes:
+        affine: The affine parts that ran.
+        not_affine: Names of modules with parameters of their own that ran and are not affine, as `LayerNorm`.
+        not_reached: Names of modules with parameters of their own that did not run as modules.
+    """
+
+    affine: tuple[Part, ...]
+    not_affine: tuple[str, ...]
+    not_reached: tuple[str, ...]
 
 
 def affine_parts(model: nn.Module, input_shape: tuple[int, ...], *, joint: bool = False) -> tuple[Part, ...]:
     """List the convolutions, dense layers and batch normalisations of a network, in order of execution.
 
-    One forward pass of one zero input, in eval mode, records the shape that each gets; modes, buffers and gradients are
-    left as they are. A module that runs at several shapes is listed once for each.
+    One forward pass of one zero input, in eval mode, records the shape that each gets; modes, buffers, gradients, hooks
+    and random generators are left as they are. A module that runs at several shapes is listed once for each.
 
     Args:
         model: Any module that maps `(B, *input_shape)`; it need not be traceable.
         input_shape: Shape of one input, without the batch.
-        joint: List a convolution or dense layer whose output goes into a batch normalisation as one part with it.
+        joint: List a convolution or dense layer whose output goes into a batch normalisation, and nowhere else, as one
+            part with it.
 
     Returns:
-        The parts that were run: convolutions, dense layers, batch normalisations, also parametrised ones, and this
-        library's own affine layers.
+        The parts that were run: convolutions, dense layers, batch normalisations, also parametrised ones; this
+        library's own affine layers; and other modules with parameters and without children, if they are affine.
+
+    Raises:
+        ValueError: If the network does not accept the shape.
     """
-    calls = _record(model, input_shape)
-    parts: dict[tuple[int, ...], Part] = {}
-    for position, call in enumerate(calls):
-        previous = _producer(calls[:position], call) if joint and isinstance(call.module, _NORMS) else None
-        shape = tuple(call.source.shape[1:])
-        part = Part(call.name, call.module, shape)
-        if previous is not None:
-            shape = tuple(previous.source.shape[1:])
-            parts.pop((id(previous.module), *shape), None)
-            part = Part(f"{previous.name} + {call.name}", nn.Sequential(previous.module, call.module), shape)
-        parts.setdefault((id(call.module), *shape), part)
-    return tuple(parts.values())
+    return find_parts(model, input_shape, joint=joint).affine
 
 
-def _producer(calls: list[_Call], norm: _Call) -> _Call | None:
-    for call in reversed(calls):
-        if call.output is norm.source:
-            return None if isinstance(call.module, _NORMS) else call
-    return None
+def find_parts(model: nn.Module, input_shape: tuple[int, ...], *, joint: bool = False) -> Parts:
+    """List the affine parts of a network, and the modules that are none.
+
+    Args:
+        model: As of `affine_parts`.
+        input_shape: As of `affine_parts`.
+        joint: As of `affine_parts`.
+
+    Returns:
+        The parts, and the names of the others.
+
+    Raises:
+        ValueError: If the network does not accept the shape.
+    """
+    if not all(isinstance(n, int) and n >= 1 for n in input_shape):
+        raise ValueError(f"input_shape={input_shape} must be positive integers, without the batch")
+    modules = dict(_candidates(model))
+    calls = record(model, tuple(input_shape), modules.values(), _is_layer)
+    found: dict[tuple[int, tuple[int, ...]], Part | None] = {}
+    parts = {id(call): _part(call, found) for call in calls}
+    ran = {id(call.module) for call in calls}
+    failed = dict.fromkeys(c.name for c in calls if parts[id(c)] is None and not isinstance(c.module, _WRAPPERS))
+    return Parts(
+        affine=tuple(_joined(calls, parts) if joint else _distinct(p for p in parts.values() if p is not None)),
+        not_affine=tuple(failed),
+        not_reached=tuple(name for name, m in modules.items() if id(m) not in ran and not isinstance(m, _WRAPPERS)),
+    )
 
 
-def _record(model: nn.Module, input_shape: tuple[int, ...]) -> list[_Call]:
-    calls: list[_Call] = []
-    names = {id(module): name for name, module in model.named_modules()}
-
-    def recorder(module: nn.Module) -> Callable[..., None]:
-        def record(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            calls.append(_Call(names[id(module)], module, inputs[0], output))
-
-        return record
-
-    handles = [module.register_forward_hook(recorder(module)) for module in _leaves(model)]
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
-    try:
-        with evaluating(model), torch.no_grad():
-            model(torch.zeros(1, *input_shape, dtype=like.dtype, device=like.device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [call for call in calls if isinstance(call.module, _AFFINE) or _is_affine(call)]
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, ConstrainedModule) and not isinstance(module, _WRAPPERS)
 
 
-def _leaves(model: nn.Module) -> list[nn.Module]:
+def _candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
     inside: set[int] = set()
-    leaves = []
-    for module in model.modules():
-        if id(module) in inside or not isinstance(module, (*_AFFINE, ConstrainedModule)):
+    found = []
+    for name, module in model.named_modules():
+        if id(module) in inside:
             continue
-        # What a layer is made of is not listed beside it.
-        inside.update(id(child) for child in module.modules())
-        leaves.append(module)
-    return leaves
+        whole = _is_layer(module) or isinstance(module, _AFFINE) or parametrize.is_parametrized(module)
+        if whole:
+            # What a layer is made of, parametrisations included, is not listed beside it.
+            inside.update(id(child) for child in module.modules())
+        own = any(True for _ in module.parameters(recurse=whole))
+        childless = not any(key != "parametrizations" for key, _ in module.named_children())
+        if isinstance(module, (*_AFFINE, *_WRAPPERS)) or (own and (childless or _is_layer(module))):
+            found.append((name, module))
+    return found
 
 
-def _is_affine(call: _Call) -> bool:
+def _part(call: Call, found: dict[tuple[int, tuple[int, ...]], Part | None]) -> Part | None:
+    source, module = call.source, call.module
+    transposed = isinstance(module, TRANSPOSED)
+    if not (isinstance(source, Tensor) and source.is_floating_point() and isinstance(call.output, Tensor)):
+        return None
+    if isinstance(module, _WRAPPERS) or (call.extra and not transposed):
+        return None
+    shape = _sample_shape(module, source)
+    if call.extra:
+        return Part(call.name, Called(module, *call.arguments), shape)
+    key = id(module), shape
+    if key not in found:
+        sure = isinstance(module, _AFFINE) and not (module._forward_hooks or module._forward_pre_hooks)
+        affine = _has_statistics(module) and (sure or _is_affine(module, shape))
+        found[key] = Part(call.name, module, shape) if affine else None
+    return found[key]
+
+
+def _sample_shape(module: nn.Module, source: Tensor) -> tuple[int, ...]:
+    # Torch's layers take inputs without a batch as well.
+    axes = 1
+    if isinstance(module, (*CONVOLUTIONS, *TRANSPOSED)):
+        axes = len(module.kernel_size) + 1
+    elif isinstance(module, TTConv2d):
+        axes = 3
+    return tuple(source.shape[1:] if source.dim() > axes else source.shape)
+
+
+# Without running statistics, a normalisation uses those of its input, in eval mode, too.
+def _has_statistics(module: nn.Module) -> bool:
+    return not isinstance(module, NORMS) or module.running_mean is not None
+
+
+def _is_affine(module: nn.Module, shape: tuple[int, ...]) -> bool:
     try:
-        AffineMap(cast(nn.Module, call.module), tuple(call.source.shape[1:]))
-    except NotAffineError:
+        AffineMap(module, shape)
+    except (ValueError, RuntimeError):
         return False
-    return any(True for _ in call.module.parameters())
+    return True
+
+
+def _distinct(parts: Iterable[Part]) -> Iterable[Part]:
+    seen: dict[tuple[Any, ...], Part] = {}
+    for part in parts:
+        modules = part.module if isinstance(part.module, nn.Sequential) else [part.module]
+        own = tuple((id(m.module), repr((m.args, m.kwargs))) if isinstance(m, Called) else id(m) for m in modules)
+        seen.setdefault((own, part.input_shape), part)
+    return seen.values()
+
+
+def _joined(calls: list[Call], parts: dict[int, Part | None]) -> Iterable[Part]:
+    listed: list[Part] = []
+    taken: set[int] = set()
+    for call in calls:
+        part = parts[id(call)]
+        if part is None or id(call) in taken:
+            continue
+        norm = None if isinstance(call.module, NORMS) else _only_norm(call)
+        last = None if norm is None else parts[id(norm)]
+        if norm is not None and last is not None:
+            taken.add(id(norm))
+            part = Part(f"{part.name} + {last.name}", nn.Sequential(part.module, last.module), part.input_shape)
+        listed.append(part)
+    return _distinct(listed)
+
+
+def _only_norm(call: Call) -> Call | None:
+    if call.used or len(call.takers) != 1 or not isinstance(call.takers[0].module, NORMS):
+        return None
+    return call.takers[0]

@@ -7,21 +7,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from onelip.linalg.precision import full_precision
 from onelip.spectral.affine_map import AffineMap, Function
+from onelip.spectral.lanczos import BlockLanczos, RitzValues, random_rows
+from onelip.spectral.plane_waves import plane_waves
+
+_OVERSAMPLING = 2
+"""Directions beside k: clusters at the k-th value converge faster, and one that is missed costs a step, not a value."""
+
+_STEPS_KEPT = 5
+_LEAST_ROWS = 48
+"""A basis is restarted at so many blocks, but not below so many rows."""
+
+_ROUNDING = 16
+"""A tolerance below so many rounding errors is out of reach."""
+
+_SLOWEST = 0.9
+"""Growth that shrinks more slowly than this from step to step is taken to shrink by it."""
 
 
 @dataclass(frozen=True, eq=False)
 class SingularValues:
     """The largest singular values of a linear map A, with their vectors: A v = sigma u.
 
-    They are an estimate from below, not a proof.
+    They are an estimate from below, not a proof: each value is at most the true one of its rank, up to rounding. Within
+    its residual of each there is a singular value of A.
 
     Attributes:
         values: `(k,)` float64, falling.
         left: `(k, *output_shape)`, orthonormal.
         right: `(k, *input_shape)`, orthonormal.
         residuals: `(k,)` float64, ||A^T u - sigma v||: as far as this from sigma there is a singular value.
-        converged: Were all within the tolerance before the steps ran out?
+        converged: Were all estimated to be within the tolerance before the steps ran out?
         n_iter: How often A and its adjoint were applied to a block.
     """
 
@@ -45,50 +62,92 @@ def singular_values(
 ) -> SingularValues:
     """Find the k largest singular values of an affine map, and their vectors.
 
+    Block Golub-Kahan-Lanczos with full orthogonalisation and thick restarts. It stops when the error of every value is
+    estimated to be at most `tol` times the largest: the error of a Ritz value is at most its residual r, and r^2 / gap
+    for a group of values that a gap separates from the rest; it is not taken to be less than what the growth of the
+    last steps adds up to. Only the residual is a certificate.
+
     Args:
-        function: A module or function of batches, see `AffineMap`.
-        input_shape: Shape of one input; None if `function` is an `AffineMap`.
+        function: A module or function of batches, or an `AffineMap` of one.
+        input_shape: Shape of one input; None for an `AffineMap`, or a module that has but one, such as `nn.Linear`.
         k: How many; at most the lesser of the numbers of inputs and outputs.
-        tol: Relative error of the values, with respect to the largest one.
+        tol: Relative error of the values, with respect to the largest one. Not below a few rounding errors.
         max_iter: How often A and its adjoint are applied to a block, at most.
-        start: `(j, *input_shape)`, directions to start from, such as the right vectors of an earlier call.
-        seed: Of the random directions.
+        start: `(j, *input_shape)`, directions to start from beside random ones, such as the right vectors of an
+            earlier call.
+        seed: Of the random directions; torch's generators are left alone.
 
     Returns:
         Values and vectors.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the function has no singular values.
     """
-    operator = function if isinstance(function, AffineMap) else AffineMap(function, input_shape or ())
-    generator = torch.Generator().manual_seed(seed)
-    n = operator.n_inputs
-    block = min(k + 4, n)
-    fresh = torch.randn(block, n, generator=generator, dtype=torch.float64).to(operator.device, operator.dtype)
-    if start is not None:
-        fresh = torch.cat([start.reshape(-1, n).to(fresh), fresh])[: max(block, len(start))]
-    basis = torch.linalg.qr(fresh.mT)[0].mT
-    images = operator.apply(basis)
-    for step in range(1, max_iter + 1):
-        q, r = torch.linalg.qr(images.mT)
-        u, s, vh = torch.linalg.svd(r)
-        left, right = (q @ u[:, :block]).mT, vh[:block] @ basis
-        gradients = operator.adjoint(left)
-        residuals = gradients - s[:block, None] * right
-        norms = residuals.norm(dim=1)
-        done = bool((norms[:k] <= tol * s[0]).all()) or len(basis) >= n
-        if done or step == max_iter:
-            break
-        if len(basis) + block > 20 * block:
-            basis, images = vh[: 3 * block] @ basis, vh[: 3 * block] @ images
-        new = residuals[norms > 0]
-        for _ in range(2):
-            new = new - (new @ basis.mT) @ basis
-            new = torch.linalg.qr(new.mT)[0].mT
-        new = new[: n - len(basis)]
-        basis, images = torch.cat([basis, new]), torch.cat([images, operator.apply(new)])
+    operator = function if isinstance(function, AffineMap) else AffineMap(function, input_shape)
+    _check(operator, input_shape, k, tol, max_iter)
+    tol = max(tol, _ROUNDING * torch.finfo(operator.dtype).eps)
+    with torch.inference_mode(False), torch.no_grad(), full_precision():
+        generator = torch.Generator().manual_seed(seed)
+        first = _directions(operator, start, k, generator)
+        most = max(_STEPS_KEPT * len(first), _LEAST_ROWS)
+        search = BlockLanczos(operator, first, generator, most)
+        history: list[Tensor] = []
+        while True:
+            ritz = search.step()
+            history = [*history[-2:], ritz.values[:k]]
+            done = ritz.complete or bool((_errors(ritz, k, history) <= tol * ritz.values[0]).all())
+            if done or search.n_iter == max_iter:
+                break
+            search.extend(ritz, min(k + len(first), len(ritz.values)))
+        left, right = search.vectors(ritz, k)
     return SingularValues(
-        s[:k].double(),
-        left[:k].reshape(k, *operator.output_shape),
-        right[:k].reshape(k, *operator.input_shape),
-        norms[:k].double(),
+        ritz.values[:k],
+        left.reshape(k, *operator.output_shape),
+        right.reshape(k, *operator.input_shape),
+        ritz.residuals[:k],
         done,
-        step,
+        search.n_iter,
     )
+
+
+def _check(operator: AffineMap, input_shape: tuple[int, ...] | None, k: int, tol: float, max_iter: int) -> None:
+    most = min(operator.n_inputs, operator.n_outputs)
+    if not 1 <= k <= most:
+        raise ValueError(f"k={k} must be from 1 to {most}, the lesser of the numbers of inputs and outputs")
+    if not 0 < tol < 1:
+        raise ValueError(f"tol={tol} must be between 0 and 1")
+    if max_iter < 1:
+        raise ValueError(f"max_iter={max_iter} must be at least 1")
+    if input_shape is not None and tuple(input_shape) != operator.input_shape:
+        raise ValueError(f"input_shape={input_shape} is not {operator.input_shape}, that of the AffineMap")
+
+
+def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: torch.Generator) -> Tensor:
+    # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
+    n = operator.n_inputs
+    given = plane_waves(operator, generator) if start is None else start.detach().reshape(-1, n)
+    count = max(k + _OVERSAMPLING - len(given), 1)
+    drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
+    return torch.cat([given.to(drawn), drawn])[:n]
+
+
+def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
+    # By how much each of the first k values is estimated to be below the true one.
+    squares, residual_sums = ritz.values.square(), ritz.residuals.square().cumsum(0)
+    # Entry (i, m): the group of the m + 1 largest values, i among them, against the value after it.
+    gaps = (squares[:k, None] - squares[None, 1:]).clamp(min=0.0)
+    bounds = residual_sums[None, :-1] / gaps
+    bounds = torch.where(bounds.isnan(), 0.0, bounds)
+    members = torch.arange(len(squares) - 1)[None, :] >= torch.arange(k)[:, None]
+    excess = torch.where(members, bounds, torch.inf).amin(1) if len(squares) > 1 else bounds.new_full((k,), torch.inf)
+    by_gap = (squares[:k] + excess).sqrt() - ritz.values[:k]
+    return torch.minimum(ritz.residuals[:k], torch.maximum(by_gap, _still_to_come(history)))
+
+
+def _still_to_come(history: list[Tensor]) -> Tensor:
+    # What growth that shrinks geometrically adds up to.
+    if len(history) < 3:
+        return torch.full_like(history[-1], torch.inf)
+    last, before = history[-1] - history[-2], history[-2] - history[-3]
+    ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(0.0, _SLOWEST)
+    return last.clamp(min=0.0) * ratio / (1 - ratio)

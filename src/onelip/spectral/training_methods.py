@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
+from onelip.layers.conv_arguments import positive_int
 from onelip.registry import Registry
+from onelip.spectral.clip_batch_norm import clip_batch_norm_
+from onelip.spectral.delattre import Delattre
 from onelip.spectral.gouk import Gouk
+from onelip.spectral.miyato import Miyato
+from onelip.spectral.parts import NORMS
+from onelip.spectral.senderovich import Senderovich
 from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.weighted_parts import checked_norm
 
@@ -25,6 +31,7 @@ def training_method(
     max_norm: float = 1.0,
     *,
     batch_norm: BatchNormMode = "keep",
+    batch_norm_period: int = 50,
     **options: Any,
 ) -> TrainingMethod:
     """Make a method that keeps the norms of a network's convolutions and dense layers small, for any training loop.
@@ -34,7 +41,9 @@ def training_method(
         model: The network.
         input_shape: Shape of one input, without the batch.
         max_norm: Largest norm, > 0.
-        batch_norm: "keep" leaves batch normalisations alone.
+        batch_norm: "keep" leaves batch normalisations alone; "clip" clamps their gamma to max_norm
+            sqrt(running_var + eps), entry by entry (`clip_batch_norm_`).
+        batch_norm_period: Steps from one such clamp to the next, with "clip".
         **options: The method's own.
 
     Returns:
@@ -44,9 +53,39 @@ def training_method(
         ValueError: If a name is unknown, an option is not one of the method, or a value is out of range.
     """
     part = _REGISTRY.part(name, options)
-    if batch_norm != "keep":
-        raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be 'keep'")
-    return part.factory(model, input_shape, max_norm, **options)
+    if batch_norm not in ("keep", "clip"):
+        raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be 'keep' or 'clip'")
+    method = part.factory(model, input_shape, max_norm, **options)
+    return method if batch_norm == "keep" else _WithBatchNorm(method, model, max_norm, batch_norm_period)
+
+
+class _WithBatchNorm:
+    """A method beside which batch normalisations are clamped every so many steps."""
+
+    def __init__(self, method: TrainingMethod, model: nn.Module, max_norm: float, period: int) -> None:
+        self._method = method
+        self._max_norm = max_norm
+        self._period = positive_int("training_method", "batch_norm_period", period)
+        self._norms = [module for module in model.modules() if isinstance(module, NORMS)]
+        self._n_steps = 0
+
+    def penalty(self) -> Tensor | None:
+        return self._method.penalty()
+
+    def step(self) -> Mapping[str, float] | None:
+        measured = self._method.step()
+        self._n_steps += 1
+        if self._n_steps % self._period == 0:
+            for norm in self._norms:
+                clip_batch_norm_(norm, self._max_norm)
+        return measured
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"n_steps": self._n_steps, "method": self._method.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._n_steps = int(state["n_steps"])
+        self._method.load_state_dict(state["method"])
 
 
 class Unclipped:
@@ -87,5 +126,11 @@ class Unclipped:
         """
 
 
-_REGISTRY.register("gouk")(Gouk)
-_REGISTRY.register("none")(Unclipped)
+for _name, _factory in {
+    "delattre": Delattre,
+    "gouk": Gouk,
+    "miyato": Miyato,
+    "none": Unclipped,
+    "senderovich": Senderovich,
+}.items():
+    _REGISTRY.register(_name)(_factory)

@@ -3,62 +3,69 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard, cast
+from typing import cast
 
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from onelip.spectral.parts import Part, affine_parts
+from onelip.spectral.parts import CONVOLUTIONS, NORMS, TRANSPOSED, Called, Part, affine_parts
+from onelip.spectral.tensor_train import TTConv2d
 
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
-Weighted = Convolution | nn.Linear
-
-_WEIGHTED = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.Linear,
-)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear, TTConv2d)
 
 
 def weighted_parts(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Part, ...]:
     """List the convolutions and dense layers of a network, each with the input shape that it really gets.
 
-    This library's own constrained layers, which need no help, and batch normalisations are left out.
+    Left out are batch normalisations, and this library's own constrained layers, which need no help.
 
     Args:
         model: Any module that maps `(B, *input_shape)`.
         input_shape: Shape of one input, without the batch.
 
     Returns:
-        The parts, in order of execution.
+        The parts, in order of execution; convolutions as tensor trains among them.
 
     Raises:
         ValueError: If the weight of one is parametrised, so that it cannot be set.
     """
-    parts = tuple(part for part in affine_parts(model, input_shape) if is_weighted(part.module))
+    parts = tuple(part for part in affine_parts(model, input_shape) if isinstance(own_module(part), _WEIGHTED))
     for part in parts:
-        if is_parametrized(part.module):
+        if any(is_parametrized(module) for module in part.module.modules()):
             raise ValueError(
                 f"the weight of {part.name!r} is parametrised, so no method can set it; remove its parametrisation"
             )
     return parts
 
 
-def is_weighted(module: nn.Module) -> TypeGuard[Weighted]:
-    """Is a module one convolution or dense layer of torch?
+def weighted_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[nn.Module, ...]:
+    """List the modules of torch that hold the weights of `weighted_parts`, each once.
 
     Args:
-        module: Any module.
+        model: Any module that maps `(B, *input_shape)`.
+        input_shape: Shape of one input, without the batch.
 
     Returns:
-        Whether it is.
+        Convolutions and dense layers, in order of execution; the factors of tensor trains each by itself.
     """
-    return isinstance(module, _WEIGHTED)
+    layers: dict[int, nn.Module] = {}
+    for part in weighted_parts(model, input_shape):
+        module = own_module(part)
+        for layer in module.children() if isinstance(module, TTConv2d) else (module,):
+            layers[id(layer)] = layer
+    return tuple(layers.values())
+
+
+def own_module(part: Part) -> nn.Module:
+    """Find the network's own module in a part of one module.
+
+    Args:
+        part: A part.
+
+    Returns:
+        The module that is called, where the part is a call with further arguments.
+    """
+    return part.module.module if isinstance(part.module, Called) else part.module
 
 
 def scaling_parameter(module: nn.Module) -> nn.Parameter:
@@ -75,11 +82,15 @@ def scaling_parameter(module: nn.Module) -> nn.Parameter:
     Raises:
         ValueError: If the module has none.
     """
+    if isinstance(module, Called):
+        return scaling_parameter(module.module)
+    if isinstance(module, TTConv2d):
+        return scaling_parameter(module.core)
     if isinstance(module, nn.Sequential):
         for child in reversed(module):
             if any(True for _ in child.parameters()):
                 return scaling_parameter(child)
-    elif isinstance(module, (*_WEIGHTED, *_NORMS)) and not is_parametrized(module) and module.weight is not None:
+    elif isinstance(module, (*_WEIGHTED, *NORMS)) and not is_parametrized(module) and module.weight is not None:
         return cast(nn.Parameter, module.weight)
     raise ValueError(
         f"{type(module).__name__} has no parameter that scales it; give a convolution, a dense layer, a batch "

@@ -2,7 +2,15 @@
 
 from onelip.tasks.callbacks import Retract
 from onelip.tasks.classification import Classification, NonFiniteLossError
-from onelip.tasks.optimizers import OPTIMIZERS, OptimizerFactory, adam, adamw, is_schedule_free, schedule_free_adamw, sgd
+from onelip.tasks.optimizers import (
+    OPTIMIZERS,
+    OptimizerFactory,
+    adam,
+    adamw,
+    is_schedule_free,
+    schedule_free_adamw,
+    sgd,
+)
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 

@@ -16,6 +16,7 @@ from onelip.experiments.report.audit import audit_rows
 from onelip.experiments.report.charts import SIZE
 from onelip.experiments.report.curves import certified_chart, learning_charts
 from onelip.experiments.report.gallery import Gallery, gallery_of_run
+from onelip.experiments.report.norms import attack_rows, norms_section
 from onelip.experiments.report.numbers import lower_text, plain_text, share_text, upper_text
 from onelip.experiments.report.record import RunRecord, read_run
 from onelip.experiments.report.summary import (
@@ -82,6 +83,10 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "learning": learning,
         "learning_note": _learning_note(record),
         "layers": _layers(record),
+        "norms": norms_section(record),
+        "under_attack": attack_rows(record),
+        # The sections about a certificate make no sense for a run that was to have none.
+        "certifiable": not record.ordinary or certificate is not None,
         "gallery": None if gallery is None else _gallery_context(gallery, record),
         "gallery_absent": gallery_absent,
         "facts": facts(record),
@@ -180,15 +185,19 @@ def _learning_note(record: RunRecord) -> str:
     if not rows:
         return ""
     text = f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}, measured on the training images and on the held-out "
-    text += "validation images (certified: those too); the test images play no part here."
+    text += "validation images; the test images play no part here."
+    if not record.ordinary:
+        text = text.replace("images;", "images (certified: those too);")
     weights = (record.results or {}).get("weights")
     if weights is None:
         return text
     if weights["rule"] == "last":
         return f"{text} The weights after the last epoch were kept."
     epoch = int(weights["epoch"])
-    score = next((row.get("val_certified_accuracy") for row in rows if row.get("epoch") == epoch - 1), None)
-    text += f" Epoch {epoch} was kept: its certified validation accuracy"
+    kind = "" if record.ordinary else "certified "
+    column = "val_accuracy" if record.ordinary else "val_certified_accuracy"
+    score = next((row.get(column) for row in rows if row.get("epoch") == epoch - 1), None)
+    text += f" Epoch {epoch} was kept: its {kind}validation accuracy"
     text += f"{'' if score is None else f', {share_text(score)},'} is the highest."
     return text
 

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 from onelip.certify import Certificate, load_certificate
 from onelip.experiments.errors import UserError, one_line
 from onelip.experiments.evaluation import even_index
+from onelip.experiments.norm_checks import read_norms
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
 
 T = TypeVar("T")
 
 RESULT_KEYS = ("name", "accuracy", "certified", "attacked", "lipschitz_bound")
+ORDINARY_KEYS = ("name", "accuracy", "spectrum", "mode", "largest_norm_at_checks", "checks", "clipping", "samples")
 ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples")
 
 
@@ -32,6 +34,7 @@ class RunRecord:
         attack: Accuracy under attack, or None.
         certificate: The certificate with the frozen network, or None.
         problems: One sentence for each file that is there and cannot be used.
+        norms: Norms of the parts at each check of the training.
     """
 
     folder: RunFolder
@@ -41,6 +44,14 @@ class RunRecord:
     attack: Mapping[str, Any] | None = None
     certificate: Certificate | None = None
     problems: tuple[str, ...] = field(default=())
+    norms: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def ordinary(self) -> bool:
+        """Was it trained without a certificate?"""
+        if self.results is not None:
+            return "clean_accuracy" in self.results
+        return "\ncertify: null\n" in (self.config_text or "")
 
 
 def read_run(path: Path) -> RunRecord:
@@ -60,6 +71,7 @@ def read_run(path: Path) -> RunRecord:
     folder = RunFolder(path)
     problems: list[str] = []
     no_rows: list[dict[str, float]] = []
+    no_norms: list[dict[str, Any]] = []
 
     def read(file: Path, reader: Callable[[], T], default: T) -> T:
         if not file.exists():
@@ -72,16 +84,18 @@ def read_run(path: Path) -> RunRecord:
 
     config = read(folder.config_file, lambda: folder.config_file.read_text("utf-8"), None)
     metrics = read(folder.metrics_file, lambda: read_metrics(folder), no_rows)
-    results = read(folder.results_file, lambda: _json_with(folder.results_file, RESULT_KEYS), None)
+    results = read(folder.results_file, lambda: _results(folder.results_file), None)
+    norms = read(folder.norms_file, lambda: read_norms(folder), no_norms)
     certificate = read(folder.certificate_file, lambda: load_certificate(folder.certificate_file), None)
-    attack = read(folder.attack_file, lambda: _json_with(folder.attack_file, ATTACK_KEYS), None)
+    ordinary = RunRecord(folder, config, results=results).ordinary
+    attack = read(folder.attack_file, lambda: _attack(folder.attack_file, ordinary), None)
     if attack is not None and certificate is not None and not same_certificate(attack, certificate):
         problems.append(
             "attack.json is about another certificate than certificate.json and is left out; attack again with: "
             f"onelip attack {path}"
         )
         attack = None
-    return RunRecord(folder, config, metrics, results, attack, certificate, tuple(problems))
+    return RunRecord(folder, config, metrics, results, attack, certificate, tuple(problems), norms)
 
 
 def same_certificate(attack: Mapping[str, Any], certificate: Certificate) -> bool:
@@ -99,6 +113,17 @@ def same_certificate(attack: Mapping[str, Any], certificate: Certificate) -> boo
         return False
     quoted = zip(attack["radii"], attack["certified_on_same"], strict=True)
     return all(abs(float((radii > radius).mean()) - share) < 1e-9 for radius, share in quoted)
+
+
+def _results(path: Path) -> dict[str, Any]:
+    value = _json_with(path, ())
+    return _json_with(path, ORDINARY_KEYS if "clean_accuracy" in value else RESULT_KEYS)
+
+
+# An attack on an ordinary network is no attack on a certificate; its numbers are in the results.
+def _attack(path: Path, ordinary: bool) -> dict[str, Any] | None:
+    value = _json_with(path, ())
+    return None if ordinary and "certified_on_same" not in value else _json_with(path, ATTACK_KEYS)
 
 
 def _json_with(path: Path, keys: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from onelip.certify.checker import MEANINGS
 from onelip.experiments.report.gallery import Gallery
+from onelip.experiments.report.norms import norm_tiles
 from onelip.experiments.report.numbers import (
     MISSING,
     duration_text,
@@ -89,6 +90,8 @@ def badges(record: RunRecord, gallery: Gallery | None) -> list[Shown]:
         Text and CSS class of each badge.
     """
     shown: list[Shown] = []
+    if record.ordinary and record.certificate is None:
+        shown.append({"text": "nothing is proved", "look": ""})
     beaten = violations(record, gallery)
     if record.certificate is not None:
         proved = record.certificate.bound.proved
@@ -115,7 +118,7 @@ def lead(record: RunRecord, gallery: Gallery | None) -> Shown | None:
     """
     certificate, results = record.certificate, record.results
     if certificate is None:
-        return None
+        return None if results is None or not record.ordinary else _ordinary_lead(results)
     radii = sorted(map(float, (results or {}).get("certified", {})))
     radius = radii[0] if radii and not violations(record, gallery) else None
     return {
@@ -127,6 +130,18 @@ def lead(record: RunRecord, gallery: Gallery | None) -> Shown | None:
         "proved": certificate.bound.proved,
         "norm": certificate.norm,
         "about": MEANINGS[certificate.semantics],
+        "note": None,
+    }
+
+
+def _ordinary_lead(results: Shown) -> Shown:
+    return {
+        "accuracy": share_text(results["accuracy"]),
+        "samples": f"{results['samples']:,}",
+        "split": results.get("split", "test"),
+        "certified": None,
+        "note": "Nothing is proved about this network: an attack may change any of its answers. The norms below are "
+        "measurements of single layers.",
     }
 
 
@@ -147,14 +162,17 @@ def tiles(record: RunRecord) -> list[Shown]:
         return {"name": name, "value": value, "detail": detail, "look": look}
 
     shown = [tile("clean accuracy", share_text(results["accuracy"]), f"{results.get('split', 'test')} images")]
-    for radius in sorted(results["certified"], key=float):
+    certified = results.get("certified", {})
+    for radius in sorted(certified, key=float):
         under_attack = results["attacked"].get(radius)
         detail = "" if under_attack is None else f"under attack {share_text(under_attack)}"
-        share = share_text(results["certified"][radius], guaranteed=True)
+        share = share_text(certified[radius], guaranteed=True)
         shown.append(tile(f"certified at {plain_text(float(radius))}", share, detail, "proved"))
-    bound = results["lipschitz_bound"]
-    status = "proved" if bound["proved"] else "ESTIMATE, not proved"
-    shown.append(tile("Lipschitz constant ≤", upper_text(bound["value"]), f"{results.get('norm', 'l2')}, {status}"))
+    if "lipschitz_bound" in results:
+        bound = results["lipschitz_bound"]
+        status = "proved" if bound["proved"] else "ESTIMATE, not proved"
+        shown.append(tile("Lipschitz constant ≤", upper_text(bound["value"]), f"{results.get('norm', 'l2')}, {status}"))
+    shown += [tile(*texts) for texts in norm_tiles(record)]
     if "n_parameters" in results:
         shown.append(tile("parameters", f"{results['n_parameters']:,}"))
     if "train_seconds" in results:
@@ -269,6 +287,8 @@ def facts(record: RunRecord) -> list[tuple[str, str]]:
         "semantics": "" if record.certificate is None else record.certificate.semantics,
         "model": results.get("model"),
         "layer": results.get("layer"),
+        "clipping": (results.get("clipping") or {}).get("method"),
+        "batch normalisation": results.get("mode"),
         "seed": results.get("seed"),
         "written": str(results.get("created", "")).replace("T", " "),
         "certificate of": "" if record.certificate is None else record.certificate.created.replace("T", " "),
