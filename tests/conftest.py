@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
 from pathlib import Path
+
+if sys.dont_write_bytecode:
+    # Every process that a test starts would compile torch and Lightning anew: 8 s. Byte code goes where no source is.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 import numpy as np
 import pytest
