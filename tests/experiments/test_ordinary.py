@@ -142,6 +142,7 @@ class KillAt(nn.Module):
 
 # Each keeps another kind of state: counters, vectors, buffers of the network, and both.
 CELLS = {
+    "fastclip-wbn": ["clipping.period=4"],
     "gouk-clipbn": ["clipping.warm_start=true", "clipping.batch_norm_period=2"],
     "miyato-wbn": [],
     "senderovich-nobn": ["clipping.period=4"],
