@@ -59,7 +59,7 @@ def methods(size: int, most: int) -> dict[str, Callable[[nn.Conv2d, float, tuple
         for name in ("fastclip", "exact-dense", "fft", "scale")
         if name != "exact-dense" or size <= LARGEST_DENSE // 4
     }
-    found["fft, one crop (published)"] = lambda conv, c, shape: senderovich_(conv, c, shape)
+    found["fft, one crop (published)"] = senderovich_
     found["fastclip events (published)"] = lambda conv, c, shape: published_events(conv, c, shape, most)
     return found
 

@@ -19,8 +19,8 @@ from onelip.spectral.training_method import TrainingMethod
 from onelip.spectral.training_methods import available, training_method
 
 __all__ = [
-    "AffineMap",
     "CLIP_METHODS",
+    "AffineMap",
     "CannotClipError",
     "Clipped",
     "ClippedPart",
