@@ -26,11 +26,10 @@ def values(conv: nn.Conv2d, shape: tuple[int, int, int]) -> Tensor:
     if n > LARGEST_DENSE:
         return singular_values(conv, shape, 4, 1e-4, max_iter=1000).values
     wide = copy.deepcopy(conv).double()
+    torch.nn.init.zeros_(wide.bias)
     with torch.no_grad():
         columns = wide(torch.eye(n, dtype=torch.float64).reshape(n, *shape)).flatten(1)
-    return torch.linalg.svdvals(
-        columns - wide.bias.detach()[:, None].expand(-1, columns.shape[1] // len(wide.bias)).flatten()
-    )
+    return torch.linalg.svdvals(columns)
 
 
 def published_events(conv: nn.Conv2d, max_norm: float, shape: tuple[int, int, int], most: int) -> int:
@@ -72,7 +71,7 @@ def row(name: str, run: Callable[..., object], conv: nn.Conv2d, shape: tuple[int
     result = run(clipped, c, shape)
     seconds = time.perf_counter() - start
     after = values(clipped, shape)
-    change = float((clipped.weight - conv.weight).norm() / conv.weight.norm())
+    change = float(((clipped.weight - conv.weight).norm() / conv.weight.norm()).detach())
     rise = f"{float((after - before).max()):+.1e}" if len(after) > 4 else "-"
     label = f"{name}, {result} events" if isinstance(result, int) and "events" in name else name
     return f"| {label} | {seconds:.2f} s | {float(after[0]) / c:.4f} | {change:.4f} | {rise} |"
@@ -91,7 +90,8 @@ def main() -> None:
         conv, shape = nn.Conv2d(channels, channels, 3, padding=1), (channels, n, n)
         print(f"\n{'### ' if arguments.markdown else ''}{channels} channels, 3x3, {n}x{n}, zeros, to {c}\n")
         print(
-            "| method | time | norm / bound | move of the weights | largest rise of a value |\n| --- | --- | --- | --- | --- |"
+            "| method | time | norm / bound | move of the weights | largest rise of a value |\n"
+            "| --- | --- | --- | --- | --- |"
         )
         for name, run in methods(torch.Size(shape).numel(), arguments.events).items():
             print(row(name, run, conv, shape, c), flush=True)
