@@ -31,6 +31,8 @@ def top_value(module: nn.Module, input_shape: tuple[int, ...] | None) -> float:
     if operator.n_inputs * operator.n_outputs > DENSE_ENTRIES:
         k = min(2, operator.n_inputs, operator.n_outputs)
         return float(singular_values(operator, None, k, _TOL, max_iter=1000).values[0])
-    size, map_ = min((operator.n_inputs, operator.apply), (operator.n_outputs, operator.adjoint), key=lambda e: e[0])
-    rows = map_(torch.eye(size, dtype=operator.dtype, device=operator.device))
+    narrow = operator.n_inputs <= operator.n_outputs
+    size = operator.n_inputs if narrow else operator.n_outputs
+    eye = torch.eye(size, dtype=operator.dtype, device=operator.device)
+    rows = operator.apply(eye) if narrow else operator.adjoint(eye)
     return float(torch.linalg.matrix_norm(rows, 2))
