@@ -58,7 +58,7 @@ def test_tiles_have_the_method_and_the_largest_norm(record):
     assert norm_tiles(record) == [
         ("clipping", "gouk", "to 1, wBN"), ("largest norm", f"{largest:.4f}", "at 3 checks of the training"),
     ]  # fmt: skip
-    assert attack_rows(record) == []
+    assert [row["attack"] for row in attack_rows(record)] == ["pgd-linf"]
 
 
 def test_runs_for_a_certificate_have_none_of_it(finished):
