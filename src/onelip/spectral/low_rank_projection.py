@@ -13,8 +13,11 @@ from onelip.spectral.clip_fourier import Symbol
 _RANK = 32
 """Singular values that are followed at each frequency; the largest ones, so that more take more steps."""
 
-_FIRST_SWEEPS = 2
-_MOST_STEPS = 24
+_FIRST_SWEEPS = 1
+_MOST_STEPS = 40
+
+_PATIENCE = 6
+"""After so many steps the block is widened wherever all that it follows is still above."""
 
 _RIDGE = 1e-6
 
@@ -70,6 +73,8 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
             before = top if before is None else before
             if top <= max_norm * (1 + tol):
                 return Projected(at, before, top, n_steps)
+            if n_steps >= _PATIENCE and search.full:
+                search.widen()
             following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
             new = at - waves.kernel(excess)
             at, point, momentum = new + (momentum - 1) / following * (new - point), new, following
@@ -108,9 +113,9 @@ class _Search:
     """The largest singular triplets of many matrices, followed while these change."""
 
     def __init__(self, matrices: Tensor) -> None:
-        rank = min(_RANK, *matrices.shape[1:])
-        draw = torch.randn(matrices.shape[2], 2 * rank, generator=torch.Generator().manual_seed(0))
-        self._right = torch.complex(draw[:, :rank], draw[:, rank:]).to(matrices).expand(len(matrices), -1, -1)
+        self._most = min(matrices.shape[1:])
+        self._right = _random(matrices, min(_RANK, self._most))
+        self.full = False
         for _ in range(_FIRST_SWEEPS):
             self._right = _orthonormal(matrices.mH @ _orthonormal(matrices @ self._right))
 
@@ -122,13 +127,27 @@ class _Search:
         s = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
         rows = directions.mH @ rows
         self._right = (rows / s[..., None]).mH
+        self.full = self._right.shape[2] < self._most and bool((s[:, 0] > bound).any())
         share = (1 - bound / s).clamp(min=0.0)
         return float(s.max()), (left @ (directions * share[:, None, :])) @ rows
+
+    def widen(self) -> None:
+        """Follow up to twice as many."""
+        more = min(self._right.shape[2], self._most - self._right.shape[2])
+        drawn = _random(self._right.mH, more)
+        self._right = torch.cat([self._right, drawn - self._right @ (self._right.mH @ drawn)], dim=2)
+
+
+# The same block for each of the matrices.
+def _random(matrices: Tensor, count: int) -> Tensor:
+    n = matrices.shape[2]
+    draw = torch.randn(2, n, count, generator=torch.Generator().manual_seed(0)) / n**0.5
+    return torch.complex(draw[0], draw[1]).to(matrices).expand(len(matrices), -1, -1)
 
 
 def _orthonormal(columns: Tensor) -> Tensor:
     products = columns.mH @ columns
     scale = products.diagonal(dim1=-2, dim2=-1).real.mean(-1) + torch.finfo(products.real.dtype).tiny
-    eye = torch.eye(products.shape[-1], dtype=products.dtype, device=products.device)
-    factor, _ = torch.linalg.cholesky_ex(products + _RIDGE * scale[:, None, None] * eye)
+    products.diagonal(dim1=-2, dim2=-1).add_(_RIDGE * scale[:, None])
+    factor, _ = torch.linalg.cholesky_ex(products)
     return torch.linalg.solve_triangular(factor.mH, columns, upper=True, left=False)

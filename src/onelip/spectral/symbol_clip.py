@@ -173,4 +173,4 @@ def _is_small(conv: _ConvNd, input_shape: tuple[int, ...]) -> bool:
     steps = conv.stride if isinstance(conv, TRANSPOSED) else (1,) * len(sizes)
     spans = [d * (k - 1) + 1 for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
     axes = zip(sizes, steps, spans, strict=True)
-    return any(span > 1 and n * s + span - 1 <= 2 * _POINTS_PER_TAP * span for n, s, span in axes)
+    return any(span > 1 and n * s + span - 1 <= _POINTS_PER_TAP * span for n, s, span in axes)
