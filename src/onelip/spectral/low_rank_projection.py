@@ -14,6 +14,9 @@ _RANK = 32
 """Singular values that are followed at each frequency; the largest ones, so that more take more steps."""
 
 _FIRST_SWEEPS = 1
+_LEAST_SWEEPS = 6
+"""So that few steps do not mean that little was looked for."""
+
 _MOST_STEPS = 40
 
 _PATIENCE = 6
@@ -58,6 +61,8 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
 
     Paper: Nesterov 1983 (acceleration); Halko, Martinsson and Tropp 2011, arXiv:0909.4061 (block power steps).
     """
+    if kernel.shape[-1] == 1:
+        return _project_matrices(kernel, max_norm, tol)
     with torch.inference_mode(False), torch.no_grad(), full_precision():
         waves = _Waves(symbol, kernel)
         point = at = kernel
@@ -67,8 +72,9 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
         for n_steps in range(_MOST_STEPS + 1):
             matrices = waves.matrices(at)
             top, excess = search.above(matrices, max_norm)
-            if top <= max_norm * (1 + tol):
-                # What is missed on the way is found when the matrices stay.
+            # What is missed on the way is found while the matrices stay.
+            while top <= max_norm * (1 + tol) and (search.n_sweeps < _LEAST_SWEEPS or search.moved):
+                search.moved = False
                 top, excess = search.above(matrices, max_norm)
             before = top if before is None else before
             if top <= max_norm * (1 + tol):
@@ -76,9 +82,21 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
             if n_steps >= _PATIENCE and search.full:
                 search.widen()
             following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+            search.moved = True
             new = at - waves.kernel(excess)
             at, point, momentum = new + (momentum - 1) / following * (new - point), new, following
         return Projected(at * (max_norm / top), before, max_norm, n_steps)
+
+
+# Kernels with one tap are matrices, alike at all frequencies.
+def _project_matrices(kernel: Tensor, max_norm: float, tol: float) -> Projected:
+    with torch.inference_mode(False), torch.no_grad(), full_precision():
+        u, s, vh = torch.linalg.svd(kernel[..., 0], full_matrices=False)
+        top = float(s.max())
+        if top <= max_norm * (1 + tol):
+            return Projected(kernel, top, top, 0)
+        excess = (u * (s - max_norm).clamp(min=0.0)[:, None, :]) @ vh
+        return Projected(kernel - excess[..., None], top, max_norm, 1)
 
 
 class _Waves:
@@ -115,12 +133,14 @@ class _Search:
     def __init__(self, matrices: Tensor) -> None:
         self._most = min(matrices.shape[1:])
         self._right = _random(matrices, min(_RANK, self._most))
-        self.full = False
+        self.full = self.moved = False
+        self.n_sweeps = 0
         for _ in range(_FIRST_SWEEPS):
             self._right = _orthonormal(matrices.mH @ _orthonormal(matrices @ self._right))
 
     # Takes a step, and gives the largest value and what exceeds the bound in each matrix.
     def above(self, matrices: Tensor, bound: float) -> tuple[float, Tensor]:
+        self.n_sweeps += 1
         left = _orthonormal(matrices @ self._right)
         rows = left.mH @ matrices
         squares, directions = torch.linalg.eigh(rows @ rows.mH)
