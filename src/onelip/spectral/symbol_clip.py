@@ -112,7 +112,7 @@ class SymbolClip:
         kernel, moved, measured = first, False, 0.0
         limit = max_norm * (1 + tol / 2)
         for attempt in range(_MOST_TRIES):
-            done = project_kernel(kernel, symbol, max_norm * (self.ratio or 1.0), tol=tol / 2)
+            done = project_kernel(kernel, symbol, max_norm * (self.ratio or 1.0), tol=tol / 4)
             doubt = _UNKNOWN if self.ratio is None else _UNCERTAIN * self.ratio
             if not moved and done.n_steps and done.before <= doubt * max_norm:
                 measured = self.measured()
