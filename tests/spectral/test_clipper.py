@@ -115,9 +115,9 @@ def test_a_step_touches_the_weights_alone():
         assert torch.equal(old["momentum_buffer"], new["momentum_buffer"])
 
 
-@pytest.mark.parametrize("method", ["fastclip", "published"])
-def test_an_interrupted_training_goes_on_to_the_same_bits(method):
-    options = {"period": 2, "batch_norm": "clip", "method": method}
+@pytest.mark.parametrize("event", ["fastclip", "published"])
+def test_an_interrupted_training_goes_on_to_the_same_bits(event):
+    options = {"period": 2, "batch_norm": "clip", "event": event}
     model, optimizer = made()
     train(model, optimizer, SpectralClipper(model, 1.0, SHAPE, **options), range(6))
 
@@ -218,7 +218,7 @@ def test_a_second_clip_without_a_step_does_nothing():
         ({"rank": 0}, "rank=0 in SpectralClipper"),
         ({"tol": 1.0}, r"tol=1\.0 in SpectralClipper"),
         ({"batch_norm": "wBN"}, "batch_norm='wBN' in SpectralClipper must be one of 'keep', 'clip', 'joint'"),
-        ({"method": "gouk"}, "method='gouk' in SpectralClipper must be one of 'fastclip', 'published'"),
+        ({"event": "gouk"}, "event='gouk' in SpectralClipper must be one of 'fastclip', 'published'"),
         ({"input_shape": (3, 6, 6)}, "does not fit Net"),
     ],
 )

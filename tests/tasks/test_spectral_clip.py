@@ -88,7 +88,7 @@ def test_unclipped_it_would_not_obey(tmp_path):
 
 
 def test_optimiser_steps_are_counted(tmp_path):
-    callback = SpectralClip(1.0, period=3, method="published")
+    callback = SpectralClip(1.0, period=3, event="published")
     fit(tmp_path, callback, accumulate=2)
     assert callback.method.state_dict()["count"] == 4
     assert callback.method.state_dict()["clipped_at"] == 3

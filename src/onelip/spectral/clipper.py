@@ -11,11 +11,13 @@ from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import NORMS, Part, affine_parts
 from onelip.spectral.published_clip import published_clip_
+from onelip.spectral.symbol_clip import SymbolClip, has_symbol
 from onelip.spectral.warm_clip import WarmClipped, searched_norm, warm_clip_
 from onelip.spectral.weighted_map import clippable_weights
+from onelip.spectral.weighted_parts import own_module
 
 BatchNormMode = Literal["keep", "clip", "joint"]
-ClipMethod = Literal["fastclip", "published"]
+EventKind = Literal["fastclip", "published"]
 
 _MOST_PASSES = 20
 """Over parts that share weights: clipping one can raise another."""
@@ -49,8 +51,8 @@ class SpectralClipper:
         delay: Steps without events at the beginning.
         batch_norm: "keep" leaves batch normalisations alone; "clip" clamps their scales, see `clip_batch_norm_`;
             "joint" bounds a layer and the batch normalisation that follows it as one map, by the layer's weights.
-        method: "fastclip" clips until it holds; "published" does one event as published, see `published_clip_`.
-        rank: How many singular vectors of each part are followed by "fastclip".
+        event: "fastclip" clips until it holds; "published" does one step as published, see `published_clip_`.
+        rank: How many singular vectors of a part that has no symbol are followed by "fastclip".
         tol: Relative excess over `max_norm` that "fastclip" lets be.
 
     Attributes:
@@ -72,11 +74,11 @@ class SpectralClipper:
         period: int = 100,
         delay: int = 0,
         batch_norm: BatchNormMode = "keep",
-        method: ClipMethod = "fastclip",
+        event: EventKind = "fastclip",
         rank: int = 4,
         tol: float = 1e-2,
     ) -> None:
-        _check_choices(batch_norm, method)
+        _check_choices(batch_norm, event)
         for name, value, right in (
             ("max_norm", max_norm, max_norm > 0),
             ("period", period, period >= 1),
@@ -86,7 +88,7 @@ class SpectralClipper:
         ):
             if not right:
                 raise ValueError(f"{name}={value} in SpectralClipper is out of range")
-        self.method = method
+        self.event = event
         self._model = _unwrapped(model)
         self._max_norm = max_norm
         self._input_shape = tuple(input_shape)
@@ -98,6 +100,7 @@ class SpectralClipper:
         self._count = 0
         self._clipped_at: int | None = None
         self._vectors: dict[str, Tensor] = {}
+        self._ratios: dict[str, float] = {}
         self._norms: dict[str, float] = {}
         self._record()
 
@@ -109,7 +112,7 @@ class SpectralClipper:
     @property
     def holds(self) -> bool:
         """Is the bound to hold from now on: is the delay over, and does the method clip until it holds?"""
-        return self._count > self._delay and self.method == "fastclip"
+        return self._count > self._delay and self.event == "fastclip"
 
     @property
     def settled(self) -> bool:
@@ -162,6 +165,7 @@ class SpectralClipper:
             "count": self._count,
             "clipped_at": self._clipped_at,
             "vectors": {name: vectors.clone() for name, vectors in self._vectors.items()},
+            "ratios": dict(self._ratios),
             "norms": dict(self._norms),
         }
 
@@ -183,6 +187,8 @@ class SpectralClipper:
         self._clipped_at = state["clipped_at"]
         self._vectors = {name: vectors.clone() for name, vectors in state["vectors"].items()}
         self._norms = dict(state["norms"])
+        self._ratios = dict(state["ratios"])
+        self._record()
 
     def _record(self) -> None:
         self._structure = _structure(self._model)
@@ -193,6 +199,11 @@ class SpectralClipper:
         shapes = {name: (*part.input_shape,) for name, part in self._named_parts().items()}
         self._vectors = {n: v for n, v in self._vectors.items() if shapes.get(n) == tuple(v.shape[1:])}
         self._norms = {name: norm for name, norm in self._norms.items() if name in shapes}
+        self._symbols = {
+            name: SymbolClip(own_module(part), part.input_shape, self._ratios.get(name), self._vectors.get(name))
+            for name, part in self._named_parts().items()
+            if self.event == "fastclip" and has_symbol(own_module(part), part.input_shape)
+        }
 
     def _named_parts(self) -> dict[str, Part]:
         # Parts by name; of those of one name all but the first with their input shape.
@@ -208,7 +219,7 @@ class SpectralClipper:
             moved = {id(w) for name, part in waiting.items() if self._clip(name, part) for w in _weights(part)}
             # A part of its own is done; where weights are shared, clipping one part may have raised another.
             waiting = {name: part for name, part in waiting.items() if self._shares(part) and moved & _ids(part)}
-            if not waiting or self.method == "published":
+            if not waiting or self.event == "published":
                 break
 
     def _shares(self, part: Part) -> bool:
@@ -221,13 +232,22 @@ class SpectralClipper:
             clip_batch_norm_(part.module, self._max_norm)
             self._norms[name] = batch_norm_norm(part.module)
             return before > self._max_norm
+        if name in self._symbols:
+            return self._clip_symbol(name, self._symbols[name])
         done = self._clipped(part, self._vectors.get(name))
         self._vectors[name] = done.right
         self._norms[name] = done.after
         return done.n_rounds > 0
 
+    def _clip_symbol(self, name: str, clip: SymbolClip) -> bool:
+        done = clip.clip_(self._max_norm, self._tol)
+        if clip.vectors is not None and clip.ratio is not None:
+            self._vectors[name], self._ratios[name] = clip.vectors, clip.ratio
+        self._norms[name] = done.norm
+        return done.moved
+
     def _clipped(self, part: Part, start: Tensor | None) -> WarmClipped:
-        if self.method == "published":
+        if self.event == "published":
             return published_clip_(part.module, part.input_shape, self._max_norm, start)
         return warm_clip_(part.module, part.input_shape, self._max_norm, start, rank=self._rank, tol=self._tol)
 
@@ -238,10 +258,10 @@ class SpectralClipper:
         return float(searched_norm(operator, self._vectors.get(name), _ESTIMATE).values[0])
 
 
-def _check_choices(batch_norm: str, method: str) -> None:
+def _check_choices(batch_norm: str, event: str) -> None:
     for name, value, allowed in (
         ("batch_norm", batch_norm, get_args(BatchNormMode)),
-        ("method", method, get_args(ClipMethod)),
+        ("event", event, get_args(EventKind)),
     ):
         if value not in allowed:
             raise ValueError(f"{name}={value!r} in SpectralClipper must be one of {', '.join(map(repr, allowed))}")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.spectral import SpectralClipper
-from onelip.spectral.clipper import BatchNormMode, ClipMethod
+from onelip.spectral.clipper import BatchNormMode, EventKind
 from onelip.tasks.training_method_callback import MethodCallback
 
 
@@ -28,7 +28,7 @@ class SpectralClip(MethodCallback):
         period: Steps from one event to the next.
         delay: Steps without events at the beginning.
         batch_norm: "keep", "clip" or "joint", see `SpectralClipper`.
-        method: "fastclip" or "published", see `SpectralClipper`. "published" clips at its events only.
+        event: "fastclip" or "published", see `SpectralClipper`. "published" clips at its events only.
         tol: Relative excess over `max_norm` that "fastclip" lets be.
 
     Attributes:
@@ -44,7 +44,7 @@ class SpectralClip(MethodCallback):
         period: int = 100,
         delay: int = 0,
         batch_norm: BatchNormMode = "keep",
-        method: ClipMethod = "fastclip",
+        event: EventKind = "fastclip",
         tol: float = 1e-2,
     ) -> None:
         super().__init__(None)
@@ -52,7 +52,7 @@ class SpectralClip(MethodCallback):
             "period": period,
             "delay": delay,
             "batch_norm": batch_norm,
-            "method": method,
+            "event": event,
             "tol": tol,
         }
         # Wrong options are refused here, not at the first batch.
