@@ -347,9 +347,15 @@ def _adapt(record: LayerRecord, spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "arguments": (first, second, *rest), "options": options}
 
 
+_CORE: dict[tuple[int, torch.dtype], list[Case]] = {}
+
+
 def core_cases(record: LayerRecord, dtype: torch.dtype = torch.float32) -> list[Case]:
-    """A few cases, the first of which every record must be able to build."""
-    return [Case(record=record, dtype=dtype, **_adapt(record, s)) for s in _specs(record, core=True)]
+    """A few cases, the first of which every record must be able to build; the same objects at every call."""
+    key = (id(record), dtype)
+    if key not in _CORE:
+        _CORE[key] = [Case(record=record, dtype=dtype, **_adapt(record, s)) for s in _specs(record, core=True)]
+    return list(_CORE[key])
 
 
 def grid_cases(record: LayerRecord, dtype: torch.dtype = torch.float32) -> list[Case]:

@@ -121,21 +121,16 @@ def _power_iteration(layer: nn.Module, case: Case) -> float:
     # Never above the norm of the Jacobian at this point; several vectors and points at once.
     x = case.input(4).requires_grad_()
     y = layer(x)
+    # J^T u is linear in u, so its derivative in the direction v is J v, whatever u is.
+    u = torch.zeros_like(y, requires_grad=True)
+    (back,) = torch.autograd.grad(y, x, u, create_graph=True)
+    if not back.requires_grad:
+        return 0.0
     v = torch.randn_like(x)
     norm = torch.zeros(len(x), dtype=torch.float64)
     for _ in range(_POWER_STEPS):
         v = v / v.flatten(1).norm(dim=1).clamp_min(1e-30).reshape(-1, 1, 1, 1)
-        u = _pushforward(x, y, v)
-        norm = u.double().flatten(1).norm(dim=1)
-        (v,) = torch.autograd.grad(y, x, u, retain_graph=True)
+        (forward,) = torch.autograd.grad(back, u, v, retain_graph=True)
+        norm = forward.double().flatten(1).norm(dim=1)
+        (v,) = torch.autograd.grad(y, x, forward, retain_graph=True)
     return float(norm.max())
-
-
-def _pushforward(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
-    # J v as the derivative of J^T u with respect to u, by two reverse passes.
-    u = torch.zeros_like(y, requires_grad=True)
-    (back,) = torch.autograd.grad(y, x, u, create_graph=True)
-    if not back.requires_grad:
-        return torch.zeros_like(y)
-    (forward,) = torch.autograd.grad(back, u, v, retain_graph=True)
-    return forward

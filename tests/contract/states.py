@@ -66,9 +66,10 @@ def perturb_(layer: nn.Module, seed: int = 0, size: float = 0.3) -> nn.Module:
 
 
 def trained(case: Case) -> nn.Module:
-    """A layer after some optimiser steps: a copy of one that is trained once for each case."""
+    """A layer after some optimiser steps: a copy of one that is trained once for each case of a record in turn."""
     if case not in _TRAINED:
-        _TRAINED.clear()
+        if any(other.record is not case.record for other in _TRAINED):
+            _TRAINED.clear()
         _TRAINED[case] = train(case.build(), case.input())
     return copy.deepcopy(_TRAINED[case])
 

@@ -6,51 +6,83 @@ pytest tests/contract -k conv2d-aoc           one layer, all promises
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import tests.contract.promises  # noqa: F401  (fills the table)
+import torch
 from tests.contract.cases import Case, all_records, first_case, grid_cases, refusal
 from tests.contract.promise import PROMISES, Promise
 from tests.contract.promises.arguments import assert_sentence
+
+from onelip.layers import LayerRecord
 
 # Torch warns once per process that it copies the input of a zero-padded even kernel.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
+RECORDS = all_records()
+IDS = [f"{record.kind}-{record.name}" for record in RECORDS]
+
+
 def _pairs() -> list[pytest.ParameterSet]:
-    found = []
-    for record in all_records():
-        for promise in PROMISES.values():
-            if promise.name in record.exceptions:
-                continue
-            marks = [pytest.mark.slow] if promise.slow else []
-            found += [
-                pytest.param(promise, case, id=f"{promise.name}-{case.name}", marks=marks)
-                for case in promise.cases_of(record)
-            ]
-    return found
+    return [
+        pytest.param(promise, record, id=f"{promise.name}-{name}", marks=[pytest.mark.slow] if promise.slow else [])
+        for record, name in zip(RECORDS, IDS, strict=True)
+        for promise in PROMISES.values()
+        if record.kind in promise.kinds and promise.name not in record.exceptions
+    ]
 
 
-@pytest.mark.parametrize(("promise", "case"), _pairs())
-def test_promise(promise: Promise, case: Case) -> None:
-    promise.check(case)
+def _check_each(check: Callable[[Case], None], cases: list[Case]) -> None:
+    # One test for all cases of a record, since pytest's own work for a test is more than most of them take.
+    broken = []
+    for case in cases:
+        torch.manual_seed(0)
+        try:
+            check(case)
+        except Exception as error:
+            error.add_note(f"on {case.name}")
+            broken.append(error)
+    if broken:
+        raise ExceptionGroup(f"{len(broken)} of {len(cases)} cases", broken)
 
 
-def _grid() -> list[Case]:
-    return [case for record in all_records() for case in grid_cases(record)]
+@pytest.mark.parametrize(("promise", "record"), _pairs())
+def test_promise(promise: Promise, record: LayerRecord) -> None:
+    cases = promise.cases_of(record)
+    assert cases, f"{promise.name} is checked on nothing"
+    _check_each(promise.check, cases)
 
 
-@pytest.mark.parametrize("case", _grid(), ids=lambda case: case.name)
-def test_refusals_are_sentences(case: Case) -> None:
+def test_every_broken_case_is_named() -> None:
+    cases = grid_cases(RECORDS[0])
+
+    def check(case: Case) -> None:
+        assert case is cases[1], "broken"
+
+    with pytest.raises(ExceptionGroup, match=f"{len(cases) - 1} of {len(cases)} cases") as caught:
+        _check_each(check, cases)
+    notes = [note for error in caught.value.exceptions for note in error.__notes__]
+    assert notes == [f"on {case.name}" for case in cases if case is not cases[1]]
+
+
+@pytest.mark.parametrize("record", [r for r in RECORDS if grid_cases(r)], ids=lambda r: f"{r.kind}-{r.name}")
+def test_refusals_are_sentences(record: LayerRecord) -> None:
     """A combination of arguments either works (the promises above measure it) or is refused by name and value."""
-    text = refusal(case)
-    if text is not None:
-        assert_sentence(case, text)
+
+    def check(case: Case) -> None:
+        text = refusal(case)
+        if text is not None:
+            assert_sentence(case, text)
+
+    _check_each(check, grid_cases(record))
 
 
-@pytest.mark.parametrize("record", all_records(), ids=lambda record: f"{record.kind}-{record.name}")
-def test_plainest_case_is_not_refused(record) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("record", RECORDS, ids=IDS)
+def test_plainest_case_is_not_refused(record: LayerRecord) -> None:
     first_case(record).build()
 
 
 def test_registry_is_not_empty() -> None:
-    assert all_records(), "no layer is registered, so this suite checks nothing"
+    assert RECORDS, "no layer is registered, so this suite checks nothing"
