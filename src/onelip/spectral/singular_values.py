@@ -158,8 +158,9 @@ def checked_start(operator: AffineMap, start: Tensor) -> Tensor:
 def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: torch.Generator) -> Tensor:
     # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
     n = operator.n_inputs
-    given = plane_waves(operator, generator) if start is None else checked_start(operator, start)
-    count = max(k + _OVERSAMPLING - len(given), 1)
+    given = plane_waves(operator, generator, k) if start is None else checked_start(operator, start)
+    # A wave for one value is near enough that one random direction will do, which is for what the wave misses.
+    count = 1 if k == 1 and start is None and len(given) else max(k + _OVERSAMPLING - len(given), 1)
     drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
     return torch.cat([given.to(drawn), drawn])[:n]
 
