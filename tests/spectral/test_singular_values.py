@@ -13,7 +13,7 @@ from tests.spectral.dense import check, dense
 from torch import nn
 
 from onelip import layers
-from onelip.spectral import AffineMap, singular_values
+from onelip.spectral import AffineMap, power_qr, singular_values
 
 KERNELS, STRIDES, DILATIONS, SIZES = (1, 2, 3, 5), (1, 2, 3), (1, 2), (6, 7)
 PADDINGS = (0, 1, 2, "same")
@@ -264,6 +264,48 @@ def test_kernels_made_to_mislead_the_plane_waves():
             conv.weight.data[row, 0, 0] = height * torch.cos(angle * places)
         operator = AffineMap(conv, (1, 4, 60))
         check(operator, 1, dense(operator), tol=3e-4)
+
+
+def test_another_default_device_changes_nothing():
+    for module, shape in ((nn.Conv2d(2, 3, 3, padding=1), (2, 16, 16)), (nn.Sequential(nn.Linear(4, 3)), (4,))):
+        usual = singular_values(module, shape, k=2)
+        with torch.device("meta"):
+            found = singular_values(module, shape, k=2)
+            assert power_qr(module, shape).values.device.type == "cpu"
+        assert torch.equal(usual.values, found.values)
+        assert torch.equal(usual.right, found.right)
+
+
+WIDE = {
+    "zeros": ({}, 32),
+    "circular": ({"padding_mode": "circular"}, 32),
+    "dilated": ({"dilation": 2, "padding": 2}, 32),
+    "stride": ({"stride": 2}, 32),
+    "even": ({"kernel_size": 4}, 20),
+    "large": ({"kernel_size": 5, "padding": 2}, 20),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_wide_convolutions_against_power_iteration(name):
+    options, size = WIDE[name]
+    for seed in range(3):
+        torch.manual_seed(seed)
+        conv = nn.Conv2d(24, 32, bias=False, **{"kernel_size": 3, "padding": 1, **options})
+        if seed == 2:
+            # As training leaves them: few directions, and noise.
+            conv.weight.data += (0.05 * torch.randn(32, 2) @ torch.randn(2, conv.weight[0].numel())).view_as(
+                conv.weight
+            )
+        found = singular_values(conv, (24, size, size), tol=1e-3)
+        operator = AffineMap(conv, (24, size, size))
+        # From a random direction too: what the search overlooks would grow.
+        x = found.right.flatten(1) + 0.3 * torch.randn(1, operator.n_inputs) / operator.n_inputs**0.5
+        for _ in range(150):
+            y = operator.apply(x / x.norm(), for_adjoint=True)
+            x = operator.adjoint(y)
+        assert found.converged
+        assert abs(float(found.values[0]) / float(y.norm()) - 1) <= 1e-3, seed
 
 
 def test_the_same_in_every_context_and_nothing_is_touched():

@@ -59,8 +59,8 @@ class BlockLanczos:
         self._negligible = self._least = _ROUNDING * torch.finfo(dtype).eps
         self.right = torch.zeros(0, operator.n_inputs, dtype=dtype, device=device)
         self.left = torch.zeros(0, operator.n_outputs, dtype=dtype, device=device)
-        self._projected = torch.zeros(0, 0, dtype=torch.float64)
-        self._coupling = torch.zeros(0, 0, dtype=torch.float64)
+        self._projected = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
+        self._coupling = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
         self.scale = 1.0
         self.n_iter = 0
         self._next = self._filled(orthonormal_rows(start, self.right, 0.0)[0], self._block)
@@ -118,7 +118,7 @@ class BlockLanczos:
 
     def _ritz(self, n_fresh: int) -> RitzValues:
         u, s, vh = torch.linalg.svd(self._projected, full_matrices=True)
-        values = torch.zeros(len(vh), dtype=torch.float64)
+        values = vh.new_zeros(len(vh))
         values[: len(s)] = s
         residuals = torch.zeros_like(values)
         if n_fresh and len(self._next):

@@ -26,17 +26,16 @@ _LEAST_SAMPLES, _MOST_SAMPLES = 8, 32
 _CHEAP = 2**17
 """Entries of all matrices of a grid up to which a grid twice as fine is taken."""
 
-_SCREENING = ((6, 12), (6, 3))
+_SCREENING = ((6, 10), (4, 5))
 """Lanczos steps, and how many of the frequencies go on after them, from their best vectors."""
 
-_REACHES = (0.5, 0.15)
+_REACHES = (0.5, 0.3, 0.15)
 """Parts of the first grid's spacing within which a peak is looked for, one after another."""
 
-_STEPS = 3
-"""Lanczos steps from the vectors of near frequencies."""
+_STEPS, _LAST_STEPS = 2, 6
+"""Lanczos steps from the vectors of near frequencies, on the way and where it ends."""
 
-_LOST = 1e-5
-"""Part of a vector that orthogonalisation leaves over if there is but noise."""
+_TINY = 1e-30
 
 
 def plane_waves(operator: AffineMap, generator: torch.Generator, k: int = 1) -> Tensor:
@@ -100,7 +99,9 @@ class _Symbols:
         size = weight.numel() // math.prod(self.kernel) * math.prod(conv.stride)
         while least < _MOST_SAMPLES and size * least ** len(self.kernel) <= _CHEAP:
             least *= 2
-        counts = [math.ceil(max(least, 3 * k - 1) / s) for k, s in zip(self.kernel, conv.stride, strict=True)]
+        # With a stride peaks are narrower, as each matrix is of several frequencies.
+        factors = [1.0 if s == 1 else 1.5 / s for s in conv.stride]
+        counts = [math.ceil(max(least, 3 * k - 1) * f) for k, f in zip(self.kernel, factors, strict=True)]
         self.spacing = torch.tensor([length / n for length, n in zip(longest, counts, strict=True)], device=device)
         # The kernel is real, so half of the frequencies are the conjugates of the others.
         ranges = [range(counts[0] // 2 + 1), *(range(n) for n in counts[1:])]
@@ -112,14 +113,15 @@ class _Symbols:
         return chosen
 
     def phases(self, angles: Tensor) -> Tensor:
-        # (g, taps, 1, shifts, c)
+        # Of shape (g, taps, 1, shifts, c).
         turns = (self.offsets @ angles.mT)[:, :, None] + (self.offsets @ self.shifts.mT)[None, :, :, None]
         return torch.polar(torch.ones_like(turns), turns)[:, :, None]
 
     def images(self, phases: Tensor, vectors: Tensor) -> Tensor:
         parts = vectors.unflatten(1, (-1, len(self.shifts)))
-        copies = (phases * parts[:, None]).sum(3).flatten(1, 2)
-        return _complex(self.taps.mT @ _real(copies))
+        copies = phases * parts[:, None]
+        copies = copies.sum(3) if len(self.shifts) > 1 else copies[:, :, :, 0]
+        return _complex(self.taps.mT @ _real(copies.flatten(1, 2)))
 
     def adjoint(self, phases: Tensor, images: Tensor) -> Tensor:
         copies = _complex(self.taps @ _real(images)).unflatten(1, (phases.shape[1], -1))
@@ -155,33 +157,32 @@ def _search(symbols: _Symbols, generator: torch.Generator) -> _Peaks:
         peaks = _at(symbols, peaks, steps).best(survivors)
     for reach in _REACHES:
         peaks = _uphill(symbols, peaks, reach * symbols.spacing)
-    return peaks
+    return _at(symbols, peaks, _LAST_STEPS)
 
 
 def _at(symbols: _Symbols, peaks: _Peaks, steps: int = _STEPS) -> _Peaks:
     # The largest singular values and vectors at the peaks, by Lanczos from the vectors that these come with.
     phases = symbols.phases(peaks.angles)
     new = peaks.vectors
-    basis = new[:, None][:, :0]
-    diagonal, beside = [], []
+    basis: list[Tensor] = []
+    diagonal: list[Tensor] = []
+    beside: list[Tensor] = []
     for _ in range(min(steps, new.shape[1])):
-        length = _squares(new).sqrt()[:, None]
-        # What is left of a space that is exhausted is noise.
-        lost = length <= _LOST * diagonal[-1][:, None] if diagonal else length <= 0
-        new = torch.where(lost, 0.0, new / length)
-        basis = torch.cat([basis, new[:, None]], dim=1)
-        image = symbols.images(phases, new)
+        length = _squares(new).sqrt()
+        beside.append(length)
+        basis.append(new / length.clamp(min=_TINY)[:, None])
+        image = symbols.images(phases, basis[-1])
         diagonal.append(_squares(image))
-        beside.append(length[:, 0])
-        new = symbols.adjoint(phases, image)
-        for _ in range(2):
-            new = new - ((basis.conj() * new[:, None]).sum(2, keepdim=True) * basis).sum(1)
+        # Three terms do, as the steps are few, and errors in the basis do not make values too large.
+        new = symbols.adjoint(phases, image) - diagonal[-1][:, None] * basis[-1]
+        if len(basis) > 1:
+            new = new - length[:, None] * basis[-2]
     projected = torch.diag_embed(torch.stack(diagonal, -1))
     if len(beside) > 1:
         projected = projected + torch.diag_embed(torch.stack(beside[1:], -1), offset=-1)
     # Only the lower triangle is read.
     squares, mixing = torch.linalg.eigh(projected)
-    vectors = (mixing[..., -1].permute(0, 2, 1)[:, :, None] * basis).sum(1)
+    vectors = (torch.stack(basis, -1) * mixing[:, None, ..., -1]).sum(-1)
     return _Peaks(peaks.angles, vectors, squares[..., -1].clamp(min=0.0).sqrt())
 
 
@@ -204,7 +205,7 @@ def _neighbours(symbols: _Symbols, peaks: _Peaks, unit: Tensor, *, on_grid: bool
     steps = (2 * corners - 1) * unit
     if on_grid:
         steps = ((peaks.angles / unit).floor() * unit - peaks.angles)[:, :, None] + corners * unit
-    return _at(symbols, peaks.moved(steps))
+    return _at(symbols, peaks.moved(steps), _STEPS + 1)
 
 
 def _distinct(symbols: _Symbols, peaks: _Peaks, size: Sequence[int]) -> tuple[Tensor, _Peaks]:

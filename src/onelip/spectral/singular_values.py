@@ -94,7 +94,7 @@ def singular_values(
         raise ValueError(f"max_iter={max_iter} must be at least 1")
     tol = max(tol, _ROUNDING * torch.finfo(operator.dtype).eps)
     with torch.inference_mode(False), torch.no_grad(), full_precision():
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         first = _directions(operator, start, k, generator)
         most = max(_STEPS_KEPT * len(first), _LEAST_ROWS)
         search = BlockLanczos(operator, first, generator, most)
@@ -172,7 +172,8 @@ def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
     gaps = (squares[:k, None] - squares[None, 1:]).clamp(min=0.0)
     bounds = residual_sums[None, :-1] / gaps
     bounds = torch.where(bounds.isnan(), 0.0, bounds)
-    members = torch.arange(len(squares) - 1)[None, :] >= torch.arange(k)[:, None]
+    order = torch.arange(len(squares), device=squares.device)
+    members = order[None, :-1] >= order[:k, None]
     excess = torch.where(members, bounds, torch.inf).amin(1) if len(squares) > 1 else bounds.new_full((k,), torch.inf)
     by_gap = (squares[:k] + excess).sqrt() - ritz.values[:k]
     return torch.minimum(ritz.residuals[:k], torch.maximum(by_gap, _still_to_come(history)))
