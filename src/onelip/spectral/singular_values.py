@@ -22,8 +22,8 @@ _LEAST_ROWS = 48
 _ROUNDING = 16
 """A tolerance below so many rounding errors is out of reach."""
 
-_SLOWEST = 0.9
-"""Growth that shrinks more slowly than this from step to step is taken to shrink by it."""
+_FASTEST, _SLOWEST = 0.75, 0.9
+"""Growth that shrinks faster or more slowly than this from step to step is taken to shrink by it."""
 
 _AFTER_TWO = 3.0
 """After two steps that much more than the second one brought is expected."""
@@ -186,5 +186,5 @@ def _still_to_come(history: list[Tensor]) -> Tensor:
     if len(history) < 3:
         return _AFTER_TWO * (history[-1] - history[-2]).clamp(min=0.0)
     last, before = history[-1] - history[-2], history[-2] - history[-3]
-    ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(0.0, _SLOWEST)
+    ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(_FASTEST, _SLOWEST)
     return last.clamp(min=0.0) * ratio / (1 - ratio)
