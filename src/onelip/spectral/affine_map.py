@@ -174,7 +174,8 @@ class AffineMap:
 
     def _least_gain(self, offset: Tensor) -> float:
         # f(g x) - f(0) cancels less, the larger g: the offset may be much larger than A x.
-        x = torch.randn(1, self.n_inputs, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
+        generator = torch.Generator("cpu").manual_seed(0)
+        x = torch.randn(1, self.n_inputs, generator=generator, device="cpu").to(self.device, self.dtype)
         fixed = float(offset.double().norm())
         for gain in (1.0, *_GAINS):
             self._gain = gain
@@ -184,9 +185,9 @@ class AffineMap:
         return 1.0
 
     def _check_affine(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        draw = torch.randn(len(_LENGTHS), self.n_inputs, generator=generator, dtype=torch.float64)
-        points = (draw * torch.tensor(_LENGTHS, dtype=torch.float64)[:, None]).to(self.device, self.dtype)
+        generator = torch.Generator("cpu").manual_seed(0)
+        draw = torch.randn(len(_LENGTHS), self.n_inputs, generator=generator, dtype=torch.float64, device="cpu")
+        points = (draw * draw.new_tensor(_LENGTHS)[:, None]).to(self.device, self.dtype)
         sums = points[:-1] + points[1:]
         images = self.apply(torch.cat([points, sums]))
         if len(images) != len(points) + len(sums) or images.shape[1] != self.n_outputs:

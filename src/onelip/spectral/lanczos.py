@@ -59,8 +59,8 @@ class BlockLanczos:
         self._negligible = self._least = _ROUNDING * torch.finfo(dtype).eps
         self.right = torch.zeros(0, operator.n_inputs, dtype=dtype, device=device)
         self.left = torch.zeros(0, operator.n_outputs, dtype=dtype, device=device)
-        self._projected = torch.zeros(0, 0, dtype=torch.float64)
-        self._coupling = torch.zeros(0, 0, dtype=torch.float64)
+        self._projected = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
+        self._coupling = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
         self.scale = 1.0
         self.n_iter = 0
         self._next = self._filled(orthonormal_rows(start, self.right, 0.0)[0], self._block)
@@ -118,7 +118,7 @@ class BlockLanczos:
 
     def _ritz(self, n_fresh: int) -> RitzValues:
         u, s, vh = torch.linalg.svd(self._projected, full_matrices=True)
-        values = torch.zeros(len(vh), dtype=torch.float64)
+        values = vh.new_zeros(len(vh))
         values[: len(s)] = s
         residuals = torch.zeros_like(values)
         if n_fresh and len(self._next):
@@ -153,7 +153,7 @@ def random_rows(count: int, n: int, generator: torch.Generator) -> Tensor:
     Returns:
         `(count, n)` float32 on the CPU, of length near 1.
     """
-    return torch.randn(count, n, generator=generator) / n**0.5
+    return torch.randn(count, n, generator=generator, device="cpu") / n**0.5
 
 
 def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -168,23 +168,21 @@ def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> tuple[Tensor,
         At most b fresh rows, in the dtype of the rows; old and new, float64 on the CPU.
     """
     old = rows @ basis.mT
-    rest = rows - old @ basis
+    rest = torch.addmm(rows, old, basis, alpha=-1.0)
     fresh = _orthonormal(rest, least)
     # Twice is enough; directions that consist of rounding errors get shorter and are dropped.
-    fresh = fresh - (fresh @ basis.mT) @ basis
-    fresh = _orthonormal(fresh, 0.5)
+    fresh = _orthonormal(torch.addmm(fresh, fresh @ basis.mT, basis, alpha=-1.0), 0.5)
     return fresh, old.double().cpu(), (rest @ fresh.mT).double().cpu()
 
 
 def _orthonormal(rows: Tensor, least: float) -> Tensor:
     # Orthonormal rows in the span of given ones, without the directions in which these are together no longer than
-    # `least`. By their products in float64 if they are far from dependent, whatever their lengths.
+    # `least`. By their products if they are far from dependent, whatever their lengths.
     if not len(rows):
         return rows
-    exact = rows.double()
-    products = (exact @ exact.mT).cpu()
+    products = (rows @ rows.mT).double().cpu()
     lengths = products.diagonal().clamp(min=0.0).sqrt()
-    if lengths.min() > least:
+    if least < lengths.min() and lengths.max() < math.inf:
         squares, directions = torch.linalg.eigh(products / (lengths[:, None] * lengths))
         if squares[0] > _DEPENDENT:
             return (directions / squares.sqrt() / lengths[:, None]).mT.to(rows) @ rows

@@ -51,13 +51,15 @@ def power_qr(
     """
     operator = function if isinstance(function, AffineMap) else AffineMap(function, input_shape)
     check_count(operator, input_shape, k)
-    given = torch.zeros(0, operator.n_inputs) if start is None else checked_start(operator, start)
+    given = (
+        torch.zeros(0, operator.n_inputs, device=operator.device) if start is None else checked_start(operator, start)
+    )
     if n_iter < 1:
         raise ValueError(f"n_iter={n_iter} must be at least 1")
     if len(given) > k:
         raise ValueError(f"start has {len(given)} vectors; at most k={k} are iterated")
     with torch.inference_mode(False), torch.no_grad(), full_precision():
-        drawn = random_rows(k - len(given), operator.n_inputs, torch.Generator().manual_seed(seed))
+        drawn = random_rows(k - len(given), operator.n_inputs, torch.Generator("cpu").manual_seed(seed))
         drawn = drawn.to(operator.device, operator.dtype)
         x = torch.linalg.qr(torch.cat([given.to(drawn), drawn]).mT)[0].mT
         for _ in range(n_iter):

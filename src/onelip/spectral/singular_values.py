@@ -22,8 +22,8 @@ _LEAST_ROWS = 48
 _ROUNDING = 16
 """A tolerance below so many rounding errors is out of reach."""
 
-_SLOWEST = 0.9
-"""Growth that shrinks more slowly than this from step to step is taken to shrink by it."""
+_FASTEST, _SLOWEST = 0.75, 0.9
+"""Growth that shrinks faster or more slowly than this from step to step is taken to shrink by it."""
 
 _AFTER_TWO = 3.0
 """After two steps that much more than the second one brought is expected."""
@@ -94,7 +94,7 @@ def singular_values(
         raise ValueError(f"max_iter={max_iter} must be at least 1")
     tol = max(tol, _ROUNDING * torch.finfo(operator.dtype).eps)
     with torch.inference_mode(False), torch.no_grad(), full_precision():
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         first = _directions(operator, start, k, generator)
         most = max(_STEPS_KEPT * len(first), _LEAST_ROWS)
         search = BlockLanczos(operator, first, generator, most)
@@ -158,8 +158,9 @@ def checked_start(operator: AffineMap, start: Tensor) -> Tensor:
 def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: torch.Generator) -> Tensor:
     # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
     n = operator.n_inputs
-    given = plane_waves(operator, generator) if start is None else checked_start(operator, start)
-    count = max(k + _OVERSAMPLING - len(given), 1)
+    given = plane_waves(operator, generator, k) if start is None else checked_start(operator, start)
+    # A wave for one value is near enough that one random direction will do, which is for what the wave misses.
+    count = 1 if k == 1 and start is None and len(given) else max(k + _OVERSAMPLING - len(given), 1)
     drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
     return torch.cat([given.to(drawn), drawn])[:n]
 
@@ -171,7 +172,8 @@ def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
     gaps = (squares[:k, None] - squares[None, 1:]).clamp(min=0.0)
     bounds = residual_sums[None, :-1] / gaps
     bounds = torch.where(bounds.isnan(), 0.0, bounds)
-    members = torch.arange(len(squares) - 1)[None, :] >= torch.arange(k)[:, None]
+    order = torch.arange(len(squares), device=squares.device)
+    members = order[None, :-1] >= order[:k, None]
     excess = torch.where(members, bounds, torch.inf).amin(1) if len(squares) > 1 else bounds.new_full((k,), torch.inf)
     by_gap = (squares[:k] + excess).sqrt() - ritz.values[:k]
     return torch.minimum(ritz.residuals[:k], torch.maximum(by_gap, _still_to_come(history)))
@@ -184,5 +186,5 @@ def _still_to_come(history: list[Tensor]) -> Tensor:
     if len(history) < 3:
         return _AFTER_TWO * (history[-1] - history[-2]).clamp(min=0.0)
     last, before = history[-1] - history[-2], history[-2] - history[-3]
-    ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(0.0, _SLOWEST)
+    ratio = torch.where(before > 0, last / before, _SLOWEST).clamp(_FASTEST, _SLOWEST)
     return last.clamp(min=0.0) * ratio / (1 - ratio)
