@@ -104,7 +104,7 @@ class _Waves:
 
     def __init__(self, symbol: Symbol, kernel: Tensor) -> None:
         self._shape = kernel.shape
-        taps, self._n_frequencies, self._n_shifts = symbol.waves.shape
+        _taps, self._n_frequencies, self._n_shifts = symbol.waves.shape
         # Without the factors that count pairs of frequencies, as what is bounded are the norms.
         flat = (symbol.waves / symbol.counts.sqrt()[None, :, None]).flatten(1)
         self._forth = torch.cat([flat.real, flat.imag], 1).mT.to(kernel).contiguous()
