@@ -72,9 +72,7 @@ def main() -> None:
     model = models.build("resnet18", input_shape=IMAGE, n_classes=10, **options).to(args.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9, weight_decay=5e-4)
     batches = [[t.to(args.device) for t in batch(args.batch, generator)] for _ in range(args.steps)]
-    clipper = onelip.SpectralClipper(
-        model, 1.0, IMAGE, period=args.steps, batch_norm=args.batch_norm, event=args.event
-    )
+    clipper = onelip.SpectralClipper(model, 1.0, IMAGE, period=args.steps, batch_norm=args.batch_norm, event=args.event)
 
     def step(images: Tensor, labels: Tensor) -> None:
         optimizer.zero_grad()

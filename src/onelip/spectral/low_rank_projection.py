@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,7 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
         point = at = kernel
         momentum = 1.0
         search = _Search(waves.matrices(at))
-        before = None
+        before = math.nan
         for n_steps in range(_MOST_STEPS + 1):
             matrices = waves.matrices(at)
             top, excess = search.above(matrices, max_norm)
@@ -76,7 +77,7 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
             while top <= max_norm * (1 + tol) and (search.n_sweeps < _LEAST_SWEEPS or search.moved):
                 search.moved = False
                 top, excess = search.above(matrices, max_norm)
-            before = top if before is None else before
+            before = top if n_steps == 0 else before
             if top <= max_norm * (1 + tol):
                 return Projected(at, before, top, n_steps)
             if n_steps >= _PATIENCE and search.full:
@@ -104,7 +105,7 @@ class _Waves:
 
     def __init__(self, symbol: Symbol, kernel: Tensor) -> None:
         self._shape = kernel.shape
-        taps, self._n_frequencies, self._n_shifts = symbol.waves.shape
+        _taps, self._n_frequencies, self._n_shifts = symbol.waves.shape
         # Without the factors that count pairs of frequencies, as what is bounded are the norms.
         flat = (symbol.waves / symbol.counts.sqrt()[None, :, None]).flatten(1)
         self._forth = torch.cat([flat.real, flat.imag], 1).mT.to(kernel).contiguous()

@@ -143,8 +143,10 @@ class SymbolClip:
 
     def _of(self, kernel: Tensor) -> Symbol:
         if self._symbol is None or self._symbol.counts.device != kernel.device:
-            self._symbol = _dense() if isinstance(self._layer, nn.Linear) else symbol_of(
-                cast(_ConvNd, self._layer), self._input_shape, most=_POINTS_PER_TAP
+            self._symbol = (
+                _dense()
+                if isinstance(self._layer, nn.Linear)
+                else symbol_of(cast(_ConvNd, self._layer), self._input_shape, most=_POINTS_PER_TAP)
             )
             self._symbol = Symbol(self._symbol.waves.to(kernel.device), self._symbol.counts.to(kernel.device))
         return self._symbol
