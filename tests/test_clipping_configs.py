@@ -64,6 +64,12 @@ def test_every_method_takes_the_options_of_its_cells(cell):
     method.step()
 
 
+@pytest.mark.parametrize("cell", [c for c in cells() if c.method == "fastclip"], ids=lambda c: c.name)
+def test_norms_are_checked_right_after_fastclip(cell):
+    section = load_config(cell.name).clipping
+    assert section.check_every is None or section.check_every % section.options["period"] == 0
+
+
 @pytest.mark.parametrize("method", [method for method, mode in LEFT_OUT if mode == "joint"])
 def test_what_is_left_out_is_refused(method):
     with pytest.raises(ValueError, match="batch_norm='joint'"):

@@ -15,7 +15,7 @@ from onelip.certify import load_certificate
 from onelip.experiments import RunFolder, UserError, commands, create_run_folder, load_config
 from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.evaluation import plain_network
-from onelip.experiments.norm_checks import read_norms
+from onelip.experiments.norm_checks import bounded_parts, read_norms
 from onelip.experiments.ordinary import mode_of
 from onelip.experiments.preparation import prepare
 from onelip.experiments.recorder import COLUMNS, read_metrics
@@ -174,6 +174,33 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_digit(cell, tmp_p
     assert rows[0] == rows[1]
     first, second = (torch.load(f.last_checkpoint, weights_only=True) for f in folders)
     assert all(torch.equal(second["state_dict"][key], value) for key, value in first["state_dict"].items())
+
+
+# Raised by Lightning 2.6 itself on torch 2.13.
+@pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
+@pytest.mark.parametrize("mode", ["wbn", "clipbn", "joint"])
+def test_what_fastclip_is_checked_for_and_what_is_kept_obeys_the_bound(mode, tmp_path):
+    overrides = [*SHORT, MODEL, "clipping.period=2", "optimizer.lr=0.5", f"runs_dir={tmp_path}"]
+    config = load_config(f"clipping-digits-fastclip-{mode}", overrides)
+    folder = create_run_folder(config)
+    experiment = prepare(config)
+    train(experiment, folder)
+    norms = [row["value"] for row in read_norms(folder)]
+    assert max(norms) * 1.01 > 1.0, "training never came to the bound, so the test shows nothing"
+    assert max(norms) <= 1.02
+    load_best_weights(experiment.model, folder)
+    parts = bounded_parts(experiment.model, experiment.data.input_shape, config.clipping.batch_norm)
+    assert max(part.largest for part in parts) <= 1.02
+    last = torch.load(folder.last_checkpoint, weights_only=True)["state_dict"]
+    experiment.model.load_state_dict({key.removeprefix("model."): v for key, v in last.items() if "model." in key})
+    parts = bounded_parts(experiment.model, experiment.data.input_shape, config.clipping.batch_norm)
+    assert max(part.largest for part in parts) <= 1.02
+
+
+def test_the_published_event_is_an_option_beside_the_method(tmp_path):
+    config = load_config("clipping-digits-fastclip-wbn", [MODEL, "clipping.event=published", f"runs_dir={tmp_path}"])
+    assert config.clipping.method == "fastclip"
+    assert prepare(config).method.event == "published"
 
 
 def test_unknown_methods_modes_and_options_are_refused_before_anything_is_written(tmp_path):

@@ -155,6 +155,18 @@ def test_batch_normalisations_are_kept_clamped_or_bounded_with_their_layer():
         assert (both <= 1.02) == (mode != "keep")
 
 
+def test_batch_normalisations_can_be_clamped_between_events():
+    model, _ = made()
+    clipper = SpectralClipper(model, 1.0, SHAPE, period=4, batch_norm="clip", batch_norm_period=3)
+    norms = []
+    for _ in range(4):
+        with torch.no_grad():
+            model.norm.weight.fill_(2.0)
+        clipper.step()
+        norms.append(float(dense_values(model.norm, (4, 6, 6))[0]))
+    assert norms == pytest.approx([2.0, 2.0, 1.0, 1.0], rel=1e-4)
+
+
 def test_frozen_parts_are_named_and_left_alone():
     model, _ = made()
     model.second.weight.requires_grad_(False)
@@ -215,6 +227,8 @@ def test_a_second_clip_without_a_step_does_nothing():
         ({"max_norm": 0.0}, r"max_norm=0\.0 in SpectralClipper"),
         ({"period": 0}, "period=0 in SpectralClipper"),
         ({"delay": -1}, "delay=-1 in SpectralClipper"),
+        ({"batch_norm_period": 0}, "batch_norm_period=0 in SpectralClipper"),
+        ({"batch_norm_period": 2}, "batch_norm_period=2 goes with batch_norm='clip', not 'keep'"),
         ({"rank": 0}, "rank=0 in SpectralClipper"),
         ({"tol": 1.0}, r"tol=1\.0 in SpectralClipper"),
         ({"batch_norm": "wBN"}, "batch_norm='wBN' in SpectralClipper must be one of 'keep', 'clip', 'joint'"),

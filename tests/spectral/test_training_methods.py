@@ -6,6 +6,7 @@ from tests.spectral.dense import dense_norm
 from torch import nn
 
 from onelip.spectral.clip_batch_norm import batch_norm_norm
+from onelip.spectral.clipper import SpectralClipper
 from onelip.spectral.training_methods import available, training_method
 
 
@@ -67,6 +68,17 @@ def test_fastclip_takes_its_own_options_and_modes():
     assert dense_norm(net[:2], (1, 6, 6)) <= 0.5 * 1.02
     training_method("fastclip", net, (1, 6, 6), 0.5, period=1, batch_norm="clip").step()
     assert batch_norm_norm(net[1]) <= 0.5 * (1 + 1e-6)
+
+
+def test_the_kind_of_event_is_an_option_of_fastclip():
+    net = _net()
+    with torch.no_grad():
+        net[0].weight.mul_(3)
+    method = training_method("fastclip", net, (1, 6, 6), 0.5, period=1, event="published")
+    assert isinstance(method, SpectralClipper)
+    method.step()
+    assert dense_norm(net[:1], (1, 6, 6)) > 0.5 * 1.02, "one published step is not enough"
+    assert not method.holds
 
 
 def test_kept_batch_normalisations_are_left():

@@ -51,6 +51,7 @@ class SpectralClipper:
         delay: Steps without events at the beginning.
         batch_norm: "keep" leaves batch normalisations alone; "clip" clamps their scales, see `clip_batch_norm_`;
             "joint" bounds a layer and the batch normalisation that follows it as one map, by the layer's weights.
+        batch_norm_period: With "clip", the scales are also clamped every so many steps between events.
         event: "fastclip" clips until it holds; "published" does one step as published, see `published_clip_`.
         rank: How many singular vectors of a part that has no symbol are followed by "fastclip".
         tol: Relative excess over `max_norm` that "fastclip" lets be.
@@ -74,6 +75,7 @@ class SpectralClipper:
         period: int = 100,
         delay: int = 0,
         batch_norm: BatchNormMode = "keep",
+        batch_norm_period: int | None = None,
         event: EventKind = "fastclip",
         rank: int = 4,
         tol: float = 1e-2,
@@ -83,11 +85,14 @@ class SpectralClipper:
             ("max_norm", max_norm, max_norm > 0),
             ("period", period, period >= 1),
             ("delay", delay, delay >= 0),
+            ("batch_norm_period", batch_norm_period, batch_norm_period is None or batch_norm_period >= 1),
             ("rank", rank, rank >= 1),
             ("tol", tol, 0 < tol < 1),
         ):
             if not right:
                 raise ValueError(f"{name}={value} in SpectralClipper is out of range")
+        if batch_norm_period is not None and batch_norm != "clip":
+            raise ValueError(f"batch_norm_period={batch_norm_period} goes with batch_norm='clip', not {batch_norm!r}")
         self.event = event
         self._model = _unwrapped(model)
         self._max_norm = max_norm
@@ -95,6 +100,7 @@ class SpectralClipper:
         self._period = period
         self._delay = delay
         self._batch_norm = batch_norm
+        self._batch_norm_period = batch_norm_period
         self._rank = rank
         self._tol = tol
         self._count = 0
@@ -129,9 +135,13 @@ class SpectralClipper:
             The norm of each part after clipping, by name, if it was time.
         """
         self._count += 1
-        if self._count % self._period or self._count <= self._delay:
-            return None
-        return self.clip()
+        if self._count > self._delay and self._count % self._period == 0:
+            return self.clip()
+        if self._batch_norm_period is not None and self._count % self._batch_norm_period == 0:
+            for part in self._parts:
+                if isinstance(part.module, NORMS):
+                    clip_batch_norm_(part.module, self._max_norm)
+        return None
 
     def clip(self) -> dict[str, float]:
         """Clip now. A second call without a step between does nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,7 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
         point = at = kernel
         momentum = 1.0
         search = _Search(waves.matrices(at))
-        before = None
+        before = math.nan
         for n_steps in range(_MOST_STEPS + 1):
             matrices = waves.matrices(at)
             top, excess = search.above(matrices, max_norm)
@@ -76,7 +77,7 @@ def project_kernel(kernel: Tensor, symbol: Symbol, max_norm: float, *, tol: floa
             while top <= max_norm * (1 + tol) and (search.n_sweeps < _LEAST_SWEEPS or search.moved):
                 search.moved = False
                 top, excess = search.above(matrices, max_norm)
-            before = top if before is None else before
+            before = top if n_steps == 0 else before
             if top <= max_norm * (1 + tol):
                 return Projected(at, before, top, n_steps)
             if n_steps >= _PATIENCE and search.full:

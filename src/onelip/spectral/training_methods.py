@@ -51,7 +51,7 @@ def training_method(
             sqrt(running_var + eps), entry by entry (`clip_batch_norm_`); "joint", for "fastclip" alone, bounds a layer
             and the batch normalisation after it as one map.
         batch_norm_period: Steps from one such clamp to the next, with "clip": 50 by default, and with "fastclip" at the
-            steps at which it clips.
+            steps at which it clips, then as well.
         **options: The method's own.
 
     Returns:
@@ -67,9 +67,9 @@ def training_method(
         raise ValueError(f"batch_norm={batch_norm!r} for training method {name!r} must be one of {allowed}")
     if batch_norm_period is not None and batch_norm != "clip":
         raise ValueError(f"batch_norm_period={batch_norm_period} goes with batch_norm='clip', not {batch_norm!r}")
-    clamped = batch_norm == "clip" and not (name in _JOINT and batch_norm_period is None)
+    clamped = batch_norm == "clip" and name not in _JOINT
     if name in _JOINT:
-        options["batch_norm"] = "keep" if clamped else batch_norm
+        options |= {"batch_norm": batch_norm, "batch_norm_period": batch_norm_period}
     method = part.factory(model=model, input_shape=input_shape, max_norm=max_norm, **options)
     if not clamped:
         return method
