@@ -11,7 +11,8 @@ from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import NORMS, Part, affine_parts
 from onelip.spectral.published_clip import published_clip_
-from onelip.spectral.warm_clip import WarmClipped, searched_norm, warm_clip_
+from onelip.spectral.top_value import searched_norm
+from onelip.spectral.warm_clip import WarmClipped, warm_clip_
 from onelip.spectral.weighted_map import clippable_weights
 
 BatchNormMode = Literal["keep", "clip", "joint"]
