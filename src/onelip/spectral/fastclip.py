@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from onelip.spectral.affine_map import AffineMap
+from onelip.spectral.clip_batch_norm import batch_norm_gains
 from onelip.spectral.clip_fourier import clip_symbol, symbol_of, torus_norm
 from onelip.spectral.cutting_planes import clip_by_cutting_planes_
 from onelip.spectral.descent import descend
-from onelip.spectral.parts import Called
+from onelip.spectral.parts import CONVOLUTIONS, NORMS, Called
 from onelip.spectral.top_value import COARSE, DENSE_ENTRIES, top_value
 from onelip.spectral.weighted_map import WeightedMap
 
@@ -34,10 +36,11 @@ def fastclip_(module: nn.Module, input_shape: tuple[int, ...], max_norm: float) 
     """Lower the norm of an affine module to a bound and move its weights little.
 
     Dense layers, and convolutions whose patches do not overlap, are matrices: U min(S, max_norm) V^T. Maps with few
-    entries are clipped by a descent on all that is above. Other convolutions with many values above the
-    bound are projected at the frequencies of a grid first. What is still above is cut off by the gradients of the top
-    singular triplets, as in the published FastClip, but with all that are above at once, and with the step that
-    takes them to the bound together.
+    entries are clipped by a descent on all that is above. Other convolutions, also with a batch normalisation behind
+    them, are projected at the frequencies of a grid, until the norm on the circle that they are a section of obeys.
+    Where there is no such circle, and for layers one after the other, the top singular triplets are cut off by their
+    gradients, as in the published FastClip, but with all that are above at once, and with the step that takes them to
+    the bound together.
 
     Args:
         module: Affine, in eval mode; changed in place.
@@ -55,8 +58,34 @@ def fastclip_(module: nn.Module, input_shape: tuple[int, ...], max_norm: float) 
     if operator.n_inputs * operator.n_outputs <= (_DECOMPOSED if convolution else DENSE_ENTRIES):
         map_ = WeightedMap(module, input_shape)
         map_.write_(descend(map_, max_norm))
+    elif _clip_normalised_(module, input_shape, max_norm):
+        pass
     elif not (isinstance(layer, _ConvNd) and _clip_by_symbol_(module, layer, input_shape, max_norm)):
         clip_by_cutting_planes_(module, input_shape, max_norm)
+
+
+# A layer and the normalisation behind it are one layer, with scaled rows.
+def _clip_normalised_(module: nn.Module, input_shape: tuple[int, ...], max_norm: float) -> bool:
+    layers = [_only_layer(child) for child in module] if isinstance(module, nn.Sequential) else []
+    if len(layers) != 2 or type(layers[0]) not in (*CONVOLUTIONS, nn.Linear) or not isinstance(layers[1], NORMS):
+        return False
+    layer, norm = layers
+    if any(m._forward_hooks or m._forward_pre_hooks for m in module.modules()) or _mixes_rows(layer, input_shape):
+        return False
+    weight = cast(Tensor, layer.weight)
+    factors = batch_norm_gains(norm).to(weight).reshape(-1, *[1] * (weight.dim() - 1))
+    scaled = copy.deepcopy(layer)
+    with torch.no_grad():
+        scaled.weight.mul_(factors)
+        fastclip_(scaled, input_shape, max_norm)
+        # Rows that the normalisation takes to 0 stay.
+        weight.copy_(torch.where(factors == 0, weight, scaled.weight / factors))
+    return True
+
+
+# Along the axis of a dense layer's output that a normalisation takes for channels are its rows, if there is no other.
+def _mixes_rows(layer: nn.Module, input_shape: tuple[int, ...]) -> bool:
+    return isinstance(layer, nn.Linear) and len(input_shape) != 1
 
 
 def _only_layer(module: nn.Module) -> nn.Module:

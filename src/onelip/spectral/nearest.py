@@ -87,11 +87,11 @@ def nearest(
                 found = _obeying(start, point, spectral_norms(new_image) / bound)
                 if last or found.near(least, tol, gap):
                     break
-        if float(((at - new).conj() * (new - old)).real.sum()) > 0:
+        if _inner(at - new, new - old) > 0:
             momentum = 1.0
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         speed = (momentum - 1) / following
-        at, at_image = new + speed * (new - old), new_image + speed * (new_image - old_image)
+        at, at_image = torch.lerp(old, new, 1 + speed), torch.lerp(old_image, new_image, 1 + speed)
         old, old_image, momentum = new, new_image, following
     return Nearest(found.point, new, found.excess, found.distance, least, n_iter)
 
@@ -118,5 +118,10 @@ def _factors(dual: Tensor) -> Factors:
 
 def _least_distance(move: Tensor, dual: Tensor, image: Tensor, cost: float) -> float:
     # The dual's value, by <L, M(start)> = <L, M(w)> + |M* L|^2.
-    value = float((dual.conj() * image).real.sum()) + float(move.norm()) ** 2 / 2 - cost
+    value = _inner(dual, image) + float(move.norm()) ** 2 / 2 - cost
     return (2 * max(value, 0.0)) ** 0.5
+
+
+def _inner(a: Tensor, b: Tensor) -> float:
+    a, b = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in (a, b))
+    return float(a.flatten() @ b.flatten())
