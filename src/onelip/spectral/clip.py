@@ -129,9 +129,9 @@ def clip_(
         input_shape: Shape of one input, without the batch; None where the module fixes it, as `nn.Linear` does.
         method: From `CLIP_METHODS`.
         exact: Also scale parts whose norm is below max_norm (1 - tol) up to it, once.
-        batch_norm: Of a network, or of a part by itself: "keep" them as they are; "clip" each by its scales; "joint":
-            bound a convolution or dense layer, and the normalisation that alone takes its output, as one map, by the
-            weight of the former, and clip other normalisations.
+        batch_norm: "keep" them as they are; "clip" each by its scales, those inside an affine module before the whole;
+            "joint", of a network: bound a convolution or dense layer, and the normalisation that alone takes its
+            output, as one map, by the weight of the former, and clip other normalisations.
         tol: Relative excess that is left alone, from 1e-4 to 0.1.
 
     Returns:
@@ -160,9 +160,13 @@ def _check(method: str, batch_norm: str, tol: float) -> None:
 
 def _parts(module: nn.Module, input_shape: tuple[int, ...] | None, batch_norm: str) -> tuple[Part, ...]:
     try:
-        return (Part(type(module).__name__, module, AffineMap(module, input_shape).input_shape),)
+        whole = Part(type(module).__name__, module, AffineMap(module, input_shape).input_shape)
     except NotAffineError:
         pass
+    else:
+        inside = batch_norm == "clip" and not isinstance(module, NORMS)
+        norms = affine_parts(module, whole.input_shape) if inside else ()
+        return (*(part for part in norms if isinstance(part.module, NORMS)), whole)
     parts = affine_parts(module, cast(tuple[int, ...], input_shape), joint=batch_norm == "joint")
     return tuple(part for part in parts if batch_norm != "keep" or not isinstance(part.module, NORMS))
 

@@ -73,13 +73,14 @@ def _clip_normalised_(module: nn.Module, input_shape: tuple[int, ...], max_norm:
     if any(m._forward_hooks or m._forward_pre_hooks for m in module.modules()) or _mixes_rows(layer, input_shape):
         return False
     weight = cast(Tensor, layer.weight)
-    factors = batch_norm_gains(norm).to(weight).reshape(-1, *[1] * (weight.dim() - 1))
+    factors = batch_norm_gains(cast(nn.BatchNorm2d, norm)).to(weight).reshape(-1, *[1] * (weight.dim() - 1))
     scaled = copy.deepcopy(layer)
+    scaled_weight = cast(Tensor, scaled.weight)
     with torch.no_grad():
-        scaled.weight.mul_(factors)
+        scaled_weight.mul_(factors)
         fastclip_(scaled, input_shape, max_norm)
         # Rows that the normalisation takes to 0 stay.
-        weight.copy_(torch.where(factors == 0, weight, scaled.weight / factors))
+        weight.copy_(torch.where(factors == 0, weight, scaled_weight / factors))
     return True
 
 
