@@ -71,3 +71,11 @@ def test_where_there_is_no_circle_nothing_is_proved():
     # Outputs that are there twice, and a stride that ends elsewhere.
     assert torus_norm(nn.Conv2d(2, 2, 3, padding=2, padding_mode="circular"), (2, 6, 6)) is None
     assert torus_norm(nn.Conv2d(2, 2, 3, 2, 1, padding_mode="circular"), (2, 5, 5)) is None
+
+
+def test_the_circle_has_room_for_the_padding():
+    conv = nn.Conv1d(1, 1, 2, padding=1)
+    with torch.no_grad():
+        conv.weight.copy_(torch.tensor([[[1.0, -1.0]]]))
+    # One pixel becomes (1, -1), and a circle of one position would make 0 of it.
+    assert torus_norm(conv, (1, 1)) == pytest.approx(2.0)

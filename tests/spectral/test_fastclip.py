@@ -44,9 +44,13 @@ def test_a_large_layer_and_its_batch_normalisation_are_one(layer):
     with torch.no_grad():
         norm.weight[0] = 0.0
     module = nn.Sequential(layer, norm).eval()
+    before, start = values(module, shape), layer.weight.detach().clone()
     row, gamma = layer.weight[0].detach().clone(), norm.weight.detach().clone()
     fastclip_(module, shape, 0.4)
     assert 0.4 * 0.97 <= values(module, shape)[0] <= 0.4 * 1.006
+    gains = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach().reshape(-1, *[1] * (start.dim() - 1))
+    move = (gains * (layer.weight.detach() - start)).norm()
+    assert move < (gains * start).norm() * float(1 - 0.8 * 0.4 / before[0])
     # The normalisation hides it.
     assert torch.equal(layer.weight[0], row)
     assert torch.equal(norm.weight, gamma)
