@@ -3,7 +3,7 @@ import torch
 from tests.spectral.clipping import enlarged, values
 from torch import nn
 
-from onelip.spectral.clip_fourier import clip_symbol, symbol_of
+from onelip.spectral.clip_fourier import clip_symbol, symbol_of, torus_norm
 
 
 @pytest.mark.parametrize(("stride", "groups", "dilation"), [(1, 1, 1), (2, 1, 1), (3, 2, 1), (1, 2, 2)])
@@ -45,3 +45,37 @@ def test_clipped_symbols_keep_zero_padded_images_below():
         conv.weight.copy_(found.point.reshape(conv.weight.shape))
     assert values(conv, (2, 6, 6))[0] <= 0.5 * (1 + 1e-5)
     assert found.distance <= 1.03 * found.least_distance
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(2, 3, 3, padding=1),
+        nn.Conv2d(2, 4, 3, 2, 2, 2, 2),
+        nn.Conv2d(2, 3, 3, 3, padding=1, padding_mode="circular"),
+        nn.Conv2d(2, 3, 3, padding="same", padding_mode="circular"),
+        nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1),
+    ],
+)
+def test_the_circle_proves_a_norm(conv):
+    shape = (conv.in_channels, 6, 6)
+    conv = conv.double()
+    top, proved = float(values(conv, shape)[0]), torus_norm(conv, shape)
+    assert top * (1 - 1e-9) <= proved <= 1.5 * top
+    if conv.padding_mode == "circular":
+        assert proved == pytest.approx(top)
+
+
+def test_where_there_is_no_circle_nothing_is_proved():
+    assert torus_norm(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), (2, 6, 6)) is None
+    # Outputs that are there twice, and a stride that ends elsewhere.
+    assert torus_norm(nn.Conv2d(2, 2, 3, padding=2, padding_mode="circular"), (2, 6, 6)) is None
+    assert torus_norm(nn.Conv2d(2, 2, 3, 2, 1, padding_mode="circular"), (2, 5, 5)) is None
+
+
+def test_the_circle_has_room_for_the_padding():
+    conv = nn.Conv1d(1, 1, 2, padding=1)
+    with torch.no_grad():
+        conv.weight.copy_(torch.tensor([[[1.0, -1.0]]]))
+    # One pixel becomes (1, -1), and a circle of one position would make 0 of it.
+    assert torus_norm(conv, (1, 1)) == pytest.approx(2.0)

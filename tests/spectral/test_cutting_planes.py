@@ -42,4 +42,4 @@ def test_convolutions_and_composites_come_down(build):
     module = enlarged(build(), 2).double().eval()
     top = float(values(module, (2, 5, 5))[0])
     clip_by_cutting_planes_(module, (2, 5, 5), 0.8 * top)
-    assert values(module, (2, 5, 5))[0] <= 0.8 * top * (1 + 2e-3)
+    assert values(module, (2, 5, 5))[0] <= 0.8 * top * (1 + 4e-3)

@@ -129,9 +129,9 @@ def clip_(
         input_shape: Shape of one input, without the batch; None where the module fixes it, as `nn.Linear` does.
         method: From `CLIP_METHODS`.
         exact: Also scale parts whose norm is below max_norm (1 - tol) up to it, once.
-        batch_norm: Of a network, or of a part by itself: "keep" them as they are; "clip" each by its scales; "joint":
-            bound a convolution or dense layer, and the normalisation that alone takes its output, as one map, by the
-            weight of the former, and clip other normalisations.
+        batch_norm: "keep" them as they are; "clip" each by its scales, those inside an affine module before the whole;
+            "joint", of a network: bound a convolution or dense layer, and the normalisation that alone takes its
+            output, as one map, by the weight of the former, and clip other normalisations.
         tol: Relative excess that is left alone, from 1e-4 to 0.1.
 
     Returns:
@@ -160,9 +160,13 @@ def _check(method: str, batch_norm: str, tol: float) -> None:
 
 def _parts(module: nn.Module, input_shape: tuple[int, ...] | None, batch_norm: str) -> tuple[Part, ...]:
     try:
-        return (Part(type(module).__name__, module, AffineMap(module, input_shape).input_shape),)
+        whole = Part(type(module).__name__, module, AffineMap(module, input_shape).input_shape)
     except NotAffineError:
         pass
+    else:
+        inside = batch_norm == "clip" and not isinstance(module, NORMS)
+        norms = affine_parts(module, whole.input_shape) if inside else ()
+        return (*(part for part in norms if isinstance(part.module, NORMS)), whole)
     parts = affine_parts(module, cast(tuple[int, ...], input_shape), joint=batch_norm == "joint")
     return tuple(part for part in parts if batch_norm != "keep" or not isinstance(part.module, NORMS))
 
@@ -205,7 +209,7 @@ class _Clipping:
 
     def _clip(self, part: Part, exact: bool) -> ClippedPart:
         work = WorkingCopy(part.module, part.input_shape)
-        before = work.norm()
+        before = value = work.norm()
         row = ClippedPart(part.name, before, before, "-", 0, 0.0)
         if before <= self._limit and not (exact and before < self._max_norm * (1 - self._tol)):
             return row
@@ -216,17 +220,17 @@ class _Clipping:
             raise CannotClipError(f"{part.name} has no weight that clipping may change, and its norm is {before:.6g}")
         if before <= self._limit:
             _raise(work, part, before, self._max_norm)
-            n_iter, after, method = 1, work.norm(), "scaled up"
-            if after <= self._limit:
-                return replace(row, after=after, method=method, n_iter=n_iter, change=work.change())
-        n_iter, after = self._lower(work, part)
+            value = work.norm()
+            if value <= self._limit:
+                return replace(row, after=value, method="scaled up", n_iter=1, change=work.change())
+        n_iter, after = self._lower(work, part, value)
         return replace(row, after=after, method=self._method, n_iter=n_iter, change=work.change())
 
-    def _lower(self, work: WorkingCopy, part: Part) -> tuple[int, float]:
+    def _lower(self, work: WorkingCopy, part: Part, after: float) -> tuple[int, float]:
         # Until the stored weights are right: rounding, or a parametrisation, may change what was found.
         target, count = self._max_norm, 0
         for _ in range(_MOST_TRIES):
-            rounds, after = self._approach(work, part, target)
+            rounds, after = self._approach(work, part, target, after)
             count += rounds
             if work.store():
                 after = work.norm()
@@ -238,10 +242,10 @@ class _Clipping:
             f"it at max_norm={self._max_norm}"
         )
 
-    def _approach(self, work: WorkingCopy, part: Part, target: float) -> tuple[int, float]:
+    def _approach(self, work: WorkingCopy, part: Part, target: float, value: float) -> tuple[int, float]:
         # What is stored is compared with more than rounding adds to it.
         enough = target * (1 + self._tol / 8)
-        value, count, aim = work.norm(), 0, target
+        count, aim = 0, target
         while value > enough and count < _MOST_ROUNDS:
             if not (value <= target * (1 + _SCALED) and work.scale_(target / value)):
                 self._clipper(work.module, part.input_shape, aim)
@@ -252,8 +256,11 @@ class _Clipping:
                 break
             # The least norm there is may be the bound, as for a skip connection: then use what is tolerated.
             aim, enough = target * (1 + self._tol * 3 / 8), target * (1 + self._tol / 2)
-        if enough < value <= target * (1 + _SHRUNK) and work.shrink_(enough):
-            value = work.norm()
+        for _ in range(_MOST_TRIES):
+            if value > enough and (
+                work.scale_(target / value) or (value <= target * (1 + _SHRUNK) and work.shrink_(enough))
+            ):
+                value = work.norm()
         if value > enough:
             raise CannotClipError(
                 f"method={self._method!r} brings the norm of {part.name} to {value:.6g}, not to max_norm={target:.6g}"

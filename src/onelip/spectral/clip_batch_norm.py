@@ -24,10 +24,23 @@ def batch_norm_norm(bn: BatchNorm) -> float:
     Raises:
         ValueError: If it has no running statistics.
     """
+    return float(batch_norm_gains(bn).abs().max())
+
+
+def batch_norm_gains(bn: BatchNorm) -> Tensor:
+    """Give what a batch normalisation in eval mode multiplies its channels by, gamma_i / sqrt(running_var_i + eps).
+
+    Args:
+        bn: Has running statistics; gamma is 1 if it is not affine.
+
+    Returns:
+        `(channels,)`, float64.
+
+    Raises:
+        ValueError: If it has no running statistics.
+    """
     gains = 1.0 / _deviations(bn)
-    if bn.weight is not None:
-        gains = bn.weight.detach().double().abs() * gains
-    return float(gains.max())
+    return gains if bn.weight is None else bn.weight.detach().double() * gains
 
 
 def clip_batch_norm_(bn: BatchNorm, max_norm: float) -> None:

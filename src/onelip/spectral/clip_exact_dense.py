@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onelip.spectral.descent import descend, square_norm
-from onelip.spectral.nearest import Factors, nearest
+from onelip.spectral.nearest import nearest
+from onelip.spectral.shrinking import Factors
 from onelip.spectral.weighted_map import WeightedMap
 
 

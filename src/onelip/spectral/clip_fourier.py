@@ -10,8 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.modules.conv import _ConvNd
 
-from onelip.spectral.nearest import Factors, Nearest, nearest
+from onelip.spectral.nearest import Nearest, nearest
 from onelip.spectral.parts import TRANSPOSED
+from onelip.spectral.shrinking import Factors, spectral_norms
+
+_MOST_WORK = 3e10
+"""Entries of all matrices times the lesser of their sides, for which every frequency is looked at."""
+
+_AT_ONCE = 2**22
+"""Entries of the matrices in memory."""
 
 _POINTS_PER_TAP = 4
 """Frequencies of the grid per axis, at most, for each position that a kernel spans."""
@@ -139,3 +146,43 @@ def clip_symbol(
     return nearest(
         kernel, symbol.apply, pull, bound, step=1 / symbol.square_norm, gap=0.05, dual=dual, max_iter=max_iter
     )
+
+
+def torus_norm(conv: _ConvNd, input_shape: tuple[int, ...]) -> float | None:
+    """Bound the norm of a convolution by that on a circle, at all of its frequencies.
+
+    Args:
+        conv: A convolution or a transposed one.
+        input_shape: Shape of one input, without the batch.
+
+    Returns:
+        At least the norm, up to rounding, and near it if the image is much larger than the kernel; None where the layer
+        is no section of a convolution on a circle, or it is too much work.
+    """
+    if not _is_section(conv, input_shape):
+        return None
+    symbol = symbol_of(conv, input_shape, most=None)
+    kernel = conv.weight.detach().unflatten(0, (conv.groups, -1)).flatten(3)
+    size = math.prod(kernel.shape[:3]) * symbol.waves.shape[2]
+    if size * min(kernel.shape[1:3]) * len(symbol.counts) > _MOST_WORK:
+        return None
+    count = max(1, _AT_ONCE // size)
+    pieces = zip(symbol.waves.split(count, dim=1), symbol.counts.split(count), strict=True)
+    return max(
+        float((spectral_norms(Symbol(waves, counts).apply(kernel)) / counts.sqrt()).max()) for waves, counts in pieces
+    )
+
+
+def _is_section(conv: _ConvNd, input_shape: tuple[int, ...]) -> bool:
+    if conv.padding_mode == "zeros":
+        return True
+    if conv.padding_mode != "circular":
+        return False
+    reach = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
+    if isinstance(conv.padding, str):
+        pads = reach if conv.padding == "same" else [0] * len(reach)
+    else:
+        pads = [2 * p for p in conv.padding]
+    axes = zip(input_shape[-len(reach) :], pads, conv.stride, reach, strict=True)
+    # Every output of the circle at most once.
+    return all(n % s == 0 and (n + p - r - 1) // s + 1 <= n // s for n, p, s, r in axes)

@@ -12,7 +12,8 @@ from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import NORMS, Part, affine_parts
 from onelip.spectral.published_clip import published_clip_
 from onelip.spectral.symbol_clip import SymbolClip, has_symbol
-from onelip.spectral.warm_clip import WarmClipped, searched_norm, warm_clip_
+from onelip.spectral.top_value import searched_norm
+from onelip.spectral.warm_clip import WarmClipped, warm_clip_
 from onelip.spectral.weighted_map import clippable_weights
 from onelip.spectral.weighted_parts import own_module
 

@@ -15,11 +15,28 @@ _MOST_ROUNDS = 40
 _NEAR = 0.02
 """Values this near below the bound, relative, are held down as well."""
 
+_FALL = 0.8
+"""Where the map is not affine in the weights, a round lowers the norm to this share of it at most."""
+
+_PATIENCE, _PROGRESS = 6, 0.8
+"""So many rounds that leave more than this share of the excess are the last."""
+
+_RISE = 1.1
+"""Rounds that raise the norm more than this are halved."""
+
+_INSIDE = 1e-3
+"""What is aimed at below the bound, relative, if what is left cannot be divided off."""
+
+_TOLS = (2e-4, 5e-3)
+_STEPS = 200
+_NOISE = 0.3
+"""Length of what is added to each unit vector that a search starts from: exact ones would hide what is elsewhere."""
+
 _RIDGE = 1e-7
 
 
 def clip_by_cutting_planes_(
-    module: nn.Module, input_shape: tuple[int, ...], max_norm: float, *, tol: float = 1e-3
+    module: nn.Module, input_shape: tuple[int, ...], max_norm: float, *, tol: float = 3e-3
 ) -> None:
     """Lower the norm of an affine module by constraints on its top singular triplets, without its matrix.
 
@@ -40,29 +57,51 @@ def clip_by_cutting_planes_(
     Paper: Ebrahimpour-Boroojeny, Telgarsky and Sundaram 2024, arXiv:2402.16017 (a gradient step on one triplet).
     """
     map_ = WeightedMap(module, input_shape)
-    planes = _Planes(map_, max_norm if map_.homogeneous() else max_norm * (1 - tol))
-    enough = max_norm * (1 + tol) if map_.homogeneous() else max_norm
-    w, start, k = map_.start, None, _LEAST_TRIPLETS
-    best, lowest = w, float("inf")
+    homogeneous = bool(map_.homogeneous())
+    planes = _Planes(map_, max_norm if homogeneous else max_norm * (1 - _INSIDE))
+    enough = max_norm * (1 + tol) if homogeneous else max_norm
+    search = _Search(module, input_shape, max_norm)
+    w, best, lowest = map_.start, map_.start, [float("inf")]
     for _ in range(_MOST_ROUNDS):
         map_.write_(w)
-        top = _top(module, input_shape, k, start)
+        top = search.top()
         value = float(top.values[0])
-        if value < lowest:
-            best, lowest = w, value
-        if value <= enough:
+        if not value <= _RISE * lowest[-1]:
+            # The constraints of a map that is not affine in the weights hold near by only.
+            w = (w + best) / 2
+            continue
+        best = w if value < lowest[-1] else best
+        lowest.append(min(value, lowest[-1]))
+        if value <= enough or _stalls(lowest, max_norm):
             break
         w = planes.cut(w, top)
-        start = top.right
-        if float(top.values[-1]) > max_norm * (1 - _NEAR):
-            k = min(2 * k, _MOST_TRIPLETS)
     map_.write_(best)
 
 
-def _top(module: nn.Module, input_shape: tuple[int, ...], k: int, start: Tensor | None) -> SingularValues:
-    operator = AffineMap(module, input_shape)
-    k = min(k, operator.n_inputs, operator.n_outputs)
-    return singular_values(operator, None, k, 2e-4, max_iter=400, start=start)
+def _stalls(lowest: list[float], max_norm: float) -> bool:
+    return len(lowest) > _PATIENCE + 1 and lowest[-1] - max_norm > _PROGRESS * (lowest[-1 - _PATIENCE] - max_norm)
+
+
+class _Search:
+    """Finds the top triplets, from those that were found last, and more of them where many are near the bound."""
+
+    def __init__(self, module: nn.Module, input_shape: tuple[int, ...], bound: float) -> None:
+        self._module, self._input_shape, self._bound = module, input_shape, bound
+        self._k, self._tol = _LEAST_TRIPLETS, _TOLS[1]
+        self._start: Tensor | None = None
+        self._generator = torch.Generator().manual_seed(0)
+
+    def top(self) -> SingularValues:
+        operator = AffineMap(self._module, self._input_shape)
+        k = min(self._k, operator.n_inputs, operator.n_outputs)
+        found = singular_values(operator, None, k, self._tol, max_iter=_STEPS, start=self._start)
+        noise = torch.randn(found.right.shape, generator=self._generator) / operator.n_inputs**0.5
+        self._start = found.right + _NOISE * noise.to(found.right)
+        excess = float(found.values[0]) / self._bound - 1
+        self._tol = min(max(excess / 10, _TOLS[0]), _TOLS[1])
+        if float(found.values[-1]) > self._bound * (1 - _NEAR):
+            self._k = min(2 * self._k, _MOST_TRIPLETS)
+        return found
 
 
 class _Planes:
@@ -75,10 +114,12 @@ class _Planes:
         self._levels = map_.start.new_zeros(0)
 
     def cut(self, w: Tensor, top: SingularValues) -> Tensor:
-        above = top.values.to(w) > self._bound * (1 - _NEAR)
+        # Further down at once, linear constraints of a map that is not affine tell nothing.
+        bound = self._bound if self._affine else max(self._bound, _FALL * float(top.values[0]))
+        above = top.values.to(w) > bound * (1 - _NEAR)
         left, right = top.left.flatten(1)[above], top.right.flatten(1)[above]
         normals = torch.stack([self._map.pull(w, u[None], v[None]) for u, v in zip(left, right, strict=True)])
-        levels = self._bound - top.values.to(w)[above] + normals @ w
+        levels = bound - top.values.to(w)[above] + normals @ w
         if self._affine:
             normals, levels = torch.cat([self._normals, normals]), torch.cat([self._levels, levels])
         centre = self._map.start if self._affine else w

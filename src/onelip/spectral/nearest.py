@@ -8,25 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onelip.spectral.shrinking import Factors, Shrinking, spectral_norms
+
 _CHECK_EVERY = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """Matrices by their factors, `left^H right`, in blocks.
-
-    Attributes:
-        left: `(..., r, m)`.
-        right: `(..., r, n)`.
-    """
-
-    left: Tensor
-    right: Tensor
-
-    @property
-    def full(self) -> Tensor:
-        """The matrices, `(..., m, n)`."""
-        return self.left.mH @ self.right
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,33 +68,48 @@ def nearest(
 
     Paper: Beck and Teboulle 2009 (FISTA); O'Donoghue and Candes 2015, arXiv:1204.3982 (restarts).
     """
-    bound = bound[..., None]
     here = image(start)
     old = torch.zeros_like(here) if dual is None else dual
     old_image = here if dual is None else image(start - pull(_factors(dual)))
     at, at_image, momentum = old, old_image, 1.0
+    shrink = Shrinking()
     for n_iter in range(1, max_iter + 1):
-        u, s, vh = torch.linalg.svd(at + step * at_image, full_matrices=False)
-        shrunk = (s - step * bound).clamp(min=0)
-        rank = max(1, int((shrunk > 0).sum(-1).max()))
-        factors = Factors((u[..., :rank] * shrunk[..., None, :rank]).mH, vh[..., :rank, :])
+        factors, shrunk = shrink(at + step * at_image, step * bound)
         new = factors.full
         point = start - pull(factors)
         new_image = image(point)
-        if n_iter % _CHECK_EVERY == 0 or n_iter in (1, max_iter):
-            excess = float((torch.linalg.matrix_norm(new_image, 2)[..., None] / bound).max()) - 1
-            least = _least_distance(start - point, new, new_image, float((bound * shrunk).sum()))
-            nearby = point / (1 + max(excess, 0.0))
-            distance = float((start - nearby).norm())
-            if excess <= tol and distance**2 <= (1 + gap) * least**2:
-                break
-        if float(((at - new).conj() * (new - old)).real.sum()) > 0:
+        last = n_iter == max_iter
+        if n_iter % _CHECK_EVERY == 0 or n_iter == 1 or last:
+            least = _least_distance(start - point, new, new_image, float((bound * shrunk.sum(-1)).sum()))
+            # Norms from below are cheap, and show that there is more to do.
+            found = _obeying(start, point, shrink.norms_from_below(new_image) / bound)
+            if last or found.near(least, tol, gap):
+                found = _obeying(start, point, spectral_norms(new_image) / bound)
+                if last or found.near(least, tol, gap):
+                    break
+        if _inner(at - new, new - old) > 0:
             momentum = 1.0
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         speed = (momentum - 1) / following
-        at, at_image = new + speed * (new - old), new_image + speed * (new_image - old_image)
+        at, at_image = torch.lerp(old, new, 1 + speed), torch.lerp(old_image, new_image, 1 + speed)
         old, old_image, momentum = new, new_image, following
-    return Nearest(nearby, new, excess, distance, least, n_iter)
+    return Nearest(found.point, new, found.excess, found.distance, least, n_iter)
+
+
+@dataclass(frozen=True, eq=False)
+class _Obeying:
+    point: Tensor
+    excess: float
+    distance: float
+
+    def near(self, least: float, tol: float, gap: float) -> bool:
+        return self.excess <= tol and self.distance**2 <= (1 + gap) * least**2
+
+
+def _obeying(start: Tensor, point: Tensor, ratios: Tensor) -> _Obeying:
+    excess = float(ratios.max()) - 1
+    point = point / (1 + max(excess, 0.0))
+    return _Obeying(point, excess, float((start - point).norm()))
 
 
 def _factors(dual: Tensor) -> Factors:
@@ -119,5 +118,10 @@ def _factors(dual: Tensor) -> Factors:
 
 def _least_distance(move: Tensor, dual: Tensor, image: Tensor, cost: float) -> float:
     # The dual's value, by <L, M(start)> = <L, M(w)> + |M* L|^2.
-    value = float((dual.conj() * image).real.sum()) + float(move.norm()) ** 2 / 2 - cost
+    value = _inner(dual, image) + float(move.norm()) ** 2 / 2 - cost
     return (2 * max(value, 0.0)) ** 0.5
+
+
+def _inner(a: Tensor, b: Tensor) -> float:
+    a, b = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in (a, b))
+    return float(a.flatten() @ b.flatten())

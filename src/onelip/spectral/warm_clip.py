@@ -13,6 +13,7 @@ from onelip.layers.plain import evaluating
 from onelip.linalg.precision import full_precision
 from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.singular_values import SingularValues, singular_values
+from onelip.spectral.top_value import searched_norm
 from onelip.spectral.weighted_map import WeightedMap
 
 _SWEEP = 3
@@ -102,29 +103,6 @@ def _search(
     top = searched_norm(operator, found.right, _VERIFIED * tol)
     # In front, so that they are among those that the next search starts from.
     return top, torch.cat([top.right, found.right])[:k]
-
-
-def searched_norm(operator: AffineMap, start: Tensor | None, tol: float) -> SingularValues:
-    """Measure the norm of a map some of whose singular vectors may be known.
-
-    A search that starts from exact vectors ends there, even if a larger value is elsewhere, as it is after they were
-    deflated. So it starts from their sum and noise.
-
-    Args:
-        operator: The map.
-        start: `(j, *input_shape)`, vectors; None to start from scratch.
-        tol: Relative error.
-
-    Returns:
-        The two largest singular values with their vectors.
-    """
-    if start is not None:
-        noise = torch.randn(operator.n_inputs, generator=torch.Generator().manual_seed(0)) / operator.n_inputs**0.5
-        mixed = start.flatten(1).sum(0) / len(start) ** 0.5
-        start = (mixed + noise.to(mixed)).reshape(1, *operator.input_shape)
-    # The second value has to converge too, which takes a search that would end too soon further.
-    k = min(2, operator.n_inputs, operator.n_outputs)
-    return singular_values(operator, None, k, tol, start=start)
 
 
 def _deflate_(module: nn.Module, input_shape: tuple[int, ...], found: SingularValues, max_norm: float) -> None:

@@ -46,6 +46,7 @@ class WorkingCopy:
             self.module.to(torch.float64 if small else operator.dtype)
         self.module.requires_grad_(False)
         self._weights = clippable_weights(self.module)
+        self._right: Tensor | None = None
         self.first = {name: self._stored(name).clone() for name in self._weights}
 
     @property
@@ -54,12 +55,14 @@ class WorkingCopy:
         return bool(self._weights)
 
     def norm(self) -> float:
-        """Measure the norm of the copy.
+        """Measure the norm of the copy, starting from what the last measurement found.
 
         Returns:
             Its largest singular value.
         """
-        return top_value(self.module, self.input_shape)
+        found = top_value(self.module, self.input_shape, self._right)
+        self._right = found.right
+        return found.value
 
     def scale_(self, factor: float) -> bool:
         """Multiply the map of the copy by a factor, if it is proportional to weights: each takes an equal share.
