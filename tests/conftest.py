@@ -36,6 +36,13 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("reproducible")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Seed what files of tests draw when they are imported, so that it does not depend on the files before them."""
+    if isinstance(collector, pytest.Module):
+        torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

@@ -7,6 +7,7 @@ from torch import nn
 
 from onelip.spectral.quick_norm import quick_norm
 
+torch.manual_seed(1)
 LAYERS = {
     "zeros": (nn.Conv2d(3, 4, 3, padding=1), (3, 6, 5)),
     "strided": (nn.Conv2d(4, 3, 3, stride=2, padding=1), (4, 7, 6)),

@@ -50,10 +50,13 @@ def quick_norm(
             (v,) = torch.autograd.grad(y, x, lefts[-1:].view_as(y), retain_graph=True)
             v = v.reshape(1, -1)
             rows.append(v)
-        # B = U^T A V, from A^T U.
-        projected = (torch.cat(rows) @ rights.mT).double().cpu()
-        _, s, vh = torch.linalg.svd(projected)
-        return float(s[0]), (vh[:1].to(rights) @ rights).reshape(1, *input_shape)
+        # |U^T A|, at least |U^T A V| and as surely from below.
+        adjoints = torch.cat(rows)
+        squares, vectors = torch.linalg.eigh((adjoints.double() @ adjoints.double().mT).cpu())
+        right = vectors[:, -1:].mT.to(v) @ adjoints
+        value = float(squares[-1].clamp(min=0.0).sqrt())
+        right = right / value if value > 0 else rights[:1]
+        return value, right.reshape(1, *input_shape)
 
 
 def _fresh(row: Tensor, basis: Tensor) -> Tensor:
