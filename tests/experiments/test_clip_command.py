@@ -47,6 +47,7 @@ def test_the_new_weights_are_below_the_bound_and_fit_the_network(place, tmp_path
     assert "before" in output
     assert "after" in output
     assert "accuracy" not in output
+    assert "batch normalisations keep the statistics of before" in output
     assert output.endswith("weights: new.safetensors\n")
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix) == ["clip_nets.py", "new.safetensors"]
 
@@ -67,7 +68,9 @@ def test_a_run_is_left_as_it_is_and_its_accuracy_told(tmp_path, capsys):
     assert weights.keys() == model.state_dict().keys()
     norms = [float(torch.linalg.svdvals(w.double())[0]) for w in weights.values() if w.dim() == 2]
     assert norms == pytest.approx([0.25] * len(norms), rel=1e-3)
-    assert "validation accuracy: " in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "validation accuracy: " in output
+    assert "batch normalisations" not in output
 
 
 def test_a_file_that_appears_meanwhile_is_kept(place, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from onelip.experiments.subject import Subject, load_subject
 from onelip.files import new_path
 from onelip.linalg import unknown_name
 from onelip.spectral.clip import CLIP_METHODS, clip_
+from onelip.spectral.parts import NORMS
 
 BATCH_NORM = ("keep", "clip", "joint")
 
@@ -66,7 +67,13 @@ def clip_network(
     if before is not None:
         after = _validation_accuracy(subject)
         say(f"validation accuracy: {share_text(before)} before, {share_text(after)} after")
+    if any(part.method != "-" for part in clipped.parts) and _has_batch_norm(subject.network):
+        say("batch normalisations keep the statistics of before, which are not those of the clipped layers: train on")
     say(f"weights: {path}")
+
+
+def _has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, NORMS) for module in network.modules())
 
 
 def _new_file(out: str) -> Path:
