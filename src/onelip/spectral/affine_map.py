@@ -77,18 +77,19 @@ class AffineMap:
         self.device = torch.device(device) if device is not None else like.device
         self.by_type = _linear_by_type(function)
         self._stand_ins = _stand_ins(self.module, self.dtype, cast_all=dtype is not None)
-        if isinstance(function, _LINEAR) and self.by_type and function.bias is not None:
-            self._stand_ins["bias"] = torch.zeros(function.bias.shape, dtype=self.dtype, device=self.device)
         self._graph: tuple[Tensor, Tensor] | None = None
-        zero = torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device)
-        offset = self._first_call(zero)
-        self.output_shape = tuple(offset.shape[1:])
-        self._offset = offset if offset.any() else None
+        self._offset: Tensor | None = None
         self._gain = 1.0
-        if self._offset is not None:
-            self._gain = self._least_gain(self._offset)
-        if not self.by_type:
-            self._check_affine()
+        if self.by_type and isinstance(function, _LINEAR):
+            self._stand_ins.update(_without_bias(function, self.dtype, self.device))
+            self.output_shape = self._shape_by_type(function)
+            return
+        offset = self._first_call(torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device))
+        self.output_shape = tuple(offset.shape[1:])
+        if offset.any():
+            self._offset = offset
+            self._gain = self._least_gain(offset)
+        self._check_affine()
 
     @property
     def n_inputs(self) -> int:
@@ -156,6 +157,20 @@ class AffineMap:
         if self._stand_ins and isinstance(self._function, nn.Module):
             return torch.func.functional_call(self._function, self._stand_ins, (x,))
         return self._function(x)
+
+    def _shape_by_type(self, layer: nn.Module) -> tuple[int, ...]:
+        # Without its arithmetic: what f(0) would show is known.
+        weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in layer.named_parameters()}
+        zero = torch.empty(1, *self.input_shape, dtype=layer.weight.dtype, device="meta")
+        try:
+            with torch.no_grad():
+                shape = torch.func.functional_call(layer, weights, (zero,)).shape[1:]
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"{_name(layer)} does not accept input_shape={self.input_shape}: {error}") from error
+        if not self._stand_ins.get("weight", layer.weight).isfinite().all():
+            raise ValueError(f"{_name(layer)} gives NaN or infinite values, so it has no singular values; "
+                             "check its weights")  # fmt: skip
+        return tuple(shape)
 
     def _first_call(self, zero: Tensor) -> Tensor:
         name = _name(self._function)
@@ -245,6 +260,11 @@ def _stand_ins(module: nn.Module | None, dtype: torch.dtype, cast_all: bool) -> 
 def _linear_by_type(function: nn.Module | Function) -> bool:
     hooked = isinstance(function, nn.Module) and (function._forward_hooks or function._forward_pre_hooks)
     return type(function) in _LINEAR and not hooked and "forward" not in vars(function)
+
+
+def _without_bias(layer: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+    bias = layer.bias
+    return {} if bias is None else {"bias": torch.zeros(bias.shape, dtype=dtype, device=device)}
 
 
 @contextmanager
