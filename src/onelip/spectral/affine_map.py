@@ -81,8 +81,9 @@ class AffineMap:
         self._offset: Tensor | None = None
         self._gain = 1.0
         if self.by_type and isinstance(function, _LINEAR):
-            self._stand_ins.update(_without_bias(function, self.dtype, self.device))
-            self.output_shape = self._shape_by_type(function)
+            if function.bias is not None:
+                self._stand_ins["bias"] = torch.zeros(function.bias.shape, dtype=self.dtype, device=self.device)
+            self.output_shape = self._shape_by_type(function, function.weight)
             return
         offset = self._first_call(torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device))
         self.output_shape = tuple(offset.shape[1:])
@@ -158,19 +159,18 @@ class AffineMap:
             return torch.func.functional_call(self._function, self._stand_ins, (x,))
         return self._function(x)
 
-    def _shape_by_type(self, layer: nn.Module) -> tuple[int, ...]:
-        # Without its arithmetic: what f(0) would show is known.
-        weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in layer.named_parameters()}
-        zero = torch.empty(1, *self.input_shape, dtype=layer.weight.dtype, device="meta")
+    def _shape_by_type(self, layer: nn.Module, weight: Tensor) -> tuple[int, ...]:
+        # Without its arithmetic, as all that f(0) would show is known.
+        parameters = {name: torch.empty_like(tensor, device="meta") for name, tensor in layer.named_parameters()}
+        zero = torch.empty(1, *self.input_shape, dtype=weight.dtype, device="meta")
         try:
             with torch.no_grad():
-                shape = torch.func.functional_call(layer, weights, (zero,)).shape[1:]
+                output: Tensor = torch.func.functional_call(layer, parameters, (zero,))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ValueError(f"{_name(layer)} does not accept input_shape={self.input_shape}: {error}") from error
-        if not self._stand_ins.get("weight", layer.weight).isfinite().all():
-            raise ValueError(f"{_name(layer)} gives NaN or infinite values, so it has no singular values; "
-                             "check its weights")  # fmt: skip
-        return tuple(shape)
+        if not weight.isfinite().all():
+            raise ValueError(_not_finite(layer))
+        return tuple(output.shape[1:])
 
     def _first_call(self, zero: Tensor) -> Tensor:
         name = _name(self._function)
@@ -184,7 +184,7 @@ class AffineMap:
             raise ValueError(f"{name} returns {got} for a batch of one input of input_shape={self.input_shape}; "
                              "it must return one real tensor, the batch first")  # fmt: skip
         if not offset.isfinite().all():
-            raise ValueError(f"{name} gives NaN or infinite values, so it has no singular values; check its weights")
+            raise ValueError(_not_finite(self._function))
         return offset
 
     def _least_gain(self, offset: Tensor) -> float:
@@ -262,11 +262,6 @@ def _linear_by_type(function: nn.Module | Function) -> bool:
     return type(function) in _LINEAR and not hooked and "forward" not in vars(function)
 
 
-def _without_bias(layer: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
-    bias = layer.bias
-    return {} if bias is None else {"bias": torch.zeros(bias.shape, dtype=dtype, device=device)}
-
-
 @contextmanager
 def _without_parameter_gradients(module: nn.Module) -> Iterator[None]:
     # A constrained layer would else build its weight anew, with a graph.
@@ -304,6 +299,10 @@ def _culprit(model: nn.Module, run: Callable[[], object]) -> str:
         except ValueError:
             continue
     return ""
+
+
+def _not_finite(function: nn.Module | Function) -> str:
+    return f"{_name(function)} gives NaN or infinite values, so it has no singular values; check its weights"
 
 
 def _name(function: nn.Module | Function) -> str:

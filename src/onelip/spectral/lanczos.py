@@ -173,7 +173,7 @@ def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> tuple[Tensor,
     new = rest @ fresh.mT
     # Once is enough for one row of which most remains, and twice for any; directions that consist of rounding errors
     # get shorter and are dropped.
-    if len(rows) > 1 or len(basis) and not old.norm() < new.norm():
+    if len(rows) > 1 or (len(basis) and not old.norm() < new.norm()):
         fresh = _orthonormal(torch.addmm(fresh, fresh @ basis.mT, basis, alpha=-1.0), 0.5)
         new = rest @ fresh.mT
     return fresh, old.double().cpu(), new.double().cpu()

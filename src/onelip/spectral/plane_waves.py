@@ -17,8 +17,8 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MODES = ("zeros", "circular")
 
 _LEAST_PIXELS = 200
-_MOST_ENTRIES = 2**25
-"""Of all shifted copies of the vectors at the first grid together."""
+_MOST_ENTRIES, _ENTRIES_AT_ONCE = 2**26, 2**22
+"""Of all matrices of the first grid together, and of those in memory."""
 
 _LEAST_SAMPLES, _MOST_SAMPLES = 10, 32
 """Frequencies per axis of the first grid, unless the kernel needs more."""
@@ -29,10 +29,10 @@ _CHEAP = 2**17
 _FIRST_STEPS, _FIRST_PEAKS = 8, 10
 """Lanczos steps at the first grid, and how many of its frequencies go on after them, from their best vectors."""
 
-_CLIMBING = ((0.5, 4), (0.25, 2))
+_CLIMBING = ((0.5, 4), (0.3, 2), (0.15, 2))
 """Parts of the first grid's spacing within which a peak is looked for, and how many of the peaks go on after it."""
 
-_STEPS, _LAST_STEPS, _CORNER_STEPS = 2, 4, 2
+_STEPS, _LAST_STEPS, _CORNER_STEPS = 2, 4, 3
 """Lanczos steps from the vectors of near frequencies, on the way and where it ends."""
 
 _TINY = 1e-30
@@ -60,7 +60,7 @@ def plane_waves(operator: AffineMap, generator: torch.Generator, k: int = 1) -> 
         return torch.zeros(0, operator.n_inputs, device=operator.device)
     symbols = _Symbols(conv)
     size = operator.input_shape[1:]
-    entries = len(symbols.grid) * math.prod(symbols.kernel) * conv.in_channels * len(symbols.shifts)
+    entries = len(symbols.grid) * conv.groups * symbols.shape.numel() * len(symbols.shifts)
     if conv.padding_mode not in _MODES or math.prod(size) < _LEAST_PIXELS or entries > _MOST_ENTRIES:
         return torch.zeros(0, operator.n_inputs, device=operator.device)
     peaks = _search(symbols, generator)
@@ -91,12 +91,13 @@ class _Symbols:
             self.offsets = self.offsets - torch.tensor(conv.padding, dtype=torch.float32, device=device)
         taps = weight.flatten(2).unflatten(0, (conv.groups, -1)).permute(0, 3, 1, 2)
         self.shape = taps.shape[2:]
-        # Transposed matrices too: rows times matrices are several times as fast as matrices times columns.
-        # (g, cosines and sines of taps, real and imaginary parts of the entries of both)
+        # Two matrices, for the map and its adjoint, as rows times matrices are several times as fast as matrices times
+        # columns: (g, cosines and sines of taps, real and imaginary parts of the entries of both).
         parts = taps.new_zeros(len(taps), 2, taps.shape[1], 2, self.shape.numel(), 2)
         parts[:, 0, :, 0, :, 0] = taps.mT.flatten(2)
         parts[:, 0, :, 1, :, 0] = taps.flatten(2)
-        parts[:, 1, ..., 1] = parts[:, 0, ..., 0]
+        parts[:, 1, :, 0, :, 1] = parts[:, 0, :, 0, :, 0]
+        parts[:, 1, :, 1, :, 1] = -parts[:, 0, :, 1, :, 0]
         self.taps = parts.flatten(3).flatten(1, 2)
         stride = torch.tensor(conv.stride, dtype=torch.float32, device=device)
         self.shifts = _lattice([range(s) for s in conv.stride], device) * (2 * math.pi / stride)
@@ -121,7 +122,8 @@ class _Symbols:
         return chosen
 
     def matrices(self, angles: Tensor) -> tuple[Tensor, Tensor]:
-        # At (g, c, d) angles: (g, c, shifts * in/g, out/g), for rows, and (g, c, out/g, shifts * in/g).
+        # At (g, c, d) angles, what rows are multiplied by: for images (g, c, shifts * in/g, out/g), and for the adjoint
+        # (g, c, out/g, shifts * in/g).
         turns = (angles[:, :, None] + self.shifts) @ self.offsets.mT
         phases = torch.cat([turns.cos(), turns.sin()], -1).flatten(1, 2)
         entries = _complex(phases @ self.taps).unflatten(1, turns.shape[1:3]).unflatten(-1, (2, -1))
@@ -144,6 +146,10 @@ class _Peaks:
         parts = (self.angles, self.vectors, self.norms)
         return _Peaks(*(part.flatten(0, 1)[chosen].unflatten(0, index.shape) for part in parts))
 
+    def split(self, count: int) -> list[_Peaks]:
+        parts = (part.split(count, 1) for part in (self.angles, self.vectors, self.norms))
+        return [_Peaks(*part) for part in zip(*parts, strict=True)]
+
     def moved(self, steps: Tensor) -> _Peaks:
         # Each peak by each of (s, d) or (g, c, s, d) steps, one after another.
         angles = (self.angles[:, :, None] + steps).flatten(1, 2)
@@ -165,6 +171,14 @@ def _search(symbols: _Symbols, generator: torch.Generator) -> _Peaks:
 
 def _at(symbols: _Symbols, peaks: _Peaks, steps: int = _STEPS) -> _Peaks:
     # The largest singular values and vectors at the peaks, by Lanczos from the vectors that these come with.
+    size = len(symbols.taps) * symbols.shape.numel() * len(symbols.shifts)
+    parts = [_lanczos(symbols, part, steps) for part in peaks.split(max(_ENTRIES_AT_ONCE // size, 1))]
+    if len(parts) == 1:
+        return parts[0]
+    return _Peaks(*(torch.cat([getattr(p, name) for p in parts], 1) for name in ("angles", "vectors", "norms")))
+
+
+def _lanczos(symbols: _Symbols, peaks: _Peaks, steps: int) -> _Peaks:
     forward, backward = symbols.matrices(peaks.angles)
     steps = min(steps, peaks.vectors.shape[2])
     new = peaks.vectors
@@ -179,7 +193,7 @@ def _at(symbols: _Symbols, peaks: _Peaks, steps: int = _STEPS) -> _Peaks:
         diagonal.append(_squares(image[:, :, 0]))
         if step + 1 < steps:
             # Three terms do, as the steps are few, and errors in the basis do not make values too large.
-            new = (image.conj() @ backward)[:, :, 0].conj() - diagonal[-1][..., None] * basis[-1]
+            new = (image @ backward)[:, :, 0] - diagonal[-1][..., None] * basis[-1]
             if step:
                 new = new - length[..., None] * basis[-2]
     projected = torch.diag_embed(torch.stack(diagonal, -1))
