@@ -26,7 +26,7 @@ _LEAST_SAMPLES, _MOST_SAMPLES = 10, 32
 _CHEAP = 2**17
 """Entries of all matrices of a grid up to which a grid twice as fine is taken."""
 
-_FIRST_STEPS, _FIRST_PEAKS = 8, 10
+_FIRST_STEPS, _FIRST_PEAKS = 8, 6
 """Lanczos steps at the first grid, and how many of its frequencies go on after them, from their best vectors."""
 
 _CLIMBING = ((0.5, 4), (0.3, 2), (0.15, 2))
