@@ -77,18 +77,20 @@ class AffineMap:
         self.device = torch.device(device) if device is not None else like.device
         self.by_type = _linear_by_type(function)
         self._stand_ins = _stand_ins(self.module, self.dtype, cast_all=dtype is not None)
-        if isinstance(function, _LINEAR) and self.by_type and function.bias is not None:
-            self._stand_ins["bias"] = torch.zeros(function.bias.shape, dtype=self.dtype, device=self.device)
         self._graph: tuple[Tensor, Tensor] | None = None
-        zero = torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device)
-        offset = self._first_call(zero)
-        self.output_shape = tuple(offset.shape[1:])
-        self._offset = offset if offset.any() else None
+        self._offset: Tensor | None = None
         self._gain = 1.0
-        if self._offset is not None:
-            self._gain = self._least_gain(self._offset)
-        if not self.by_type:
-            self._check_affine()
+        if self.by_type and isinstance(function, _LINEAR):
+            if function.bias is not None:
+                self._stand_ins["bias"] = torch.zeros(function.bias.shape, dtype=self.dtype, device=self.device)
+            self.output_shape = self._shape_by_type(function, function.weight)
+            return
+        offset = self._first_call(torch.zeros(1, *self.input_shape, dtype=self.dtype, device=self.device))
+        self.output_shape = tuple(offset.shape[1:])
+        if offset.any():
+            self._offset = offset
+            self._gain = self._least_gain(offset)
+        self._check_affine()
 
     @property
     def n_inputs(self) -> int:
@@ -157,6 +159,19 @@ class AffineMap:
             return torch.func.functional_call(self._function, self._stand_ins, (x,))
         return self._function(x)
 
+    def _shape_by_type(self, layer: nn.Module, weight: Tensor) -> tuple[int, ...]:
+        # Without its arithmetic, as all that f(0) would show is known.
+        parameters = {name: torch.empty_like(tensor, device="meta") for name, tensor in layer.named_parameters()}
+        zero = torch.empty(1, *self.input_shape, dtype=weight.dtype, device="meta")
+        try:
+            with torch.no_grad():
+                output: Tensor = torch.func.functional_call(layer, parameters, (zero,))
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"{_name(layer)} does not accept input_shape={self.input_shape}: {error}") from error
+        if not weight.isfinite().all():
+            raise ValueError(_not_finite(layer))
+        return tuple(output.shape[1:])
+
     def _first_call(self, zero: Tensor) -> Tensor:
         name = _name(self._function)
         try:
@@ -169,7 +184,7 @@ class AffineMap:
             raise ValueError(f"{name} returns {got} for a batch of one input of input_shape={self.input_shape}; "
                              "it must return one real tensor, the batch first")  # fmt: skip
         if not offset.isfinite().all():
-            raise ValueError(f"{name} gives NaN or infinite values, so it has no singular values; check its weights")
+            raise ValueError(_not_finite(self._function))
         return offset
 
     def _least_gain(self, offset: Tensor) -> float:
@@ -284,6 +299,10 @@ def _culprit(model: nn.Module, run: Callable[[], object]) -> str:
         except ValueError:
             continue
     return ""
+
+
+def _not_finite(function: nn.Module | Function) -> str:
+    return f"{_name(function)} gives NaN or infinite values, so it has no singular values; check its weights"
 
 
 def _name(function: nn.Module | Function) -> str:

@@ -168,18 +168,23 @@ def orthonormal_rows(rows: Tensor, basis: Tensor, least: float) -> tuple[Tensor,
         At most b fresh rows, in the dtype of the rows; old and new, float64 on the CPU.
     """
     old = rows @ basis.mT
-    rest = torch.addmm(rows, old, basis, alpha=-1.0)
+    rest = torch.addmm(rows, old, basis, alpha=-1.0) if len(basis) else rows
     fresh = _orthonormal(rest, least)
-    # Twice is enough; directions that consist of rounding errors get shorter and are dropped.
-    fresh = _orthonormal(torch.addmm(fresh, fresh @ basis.mT, basis, alpha=-1.0), 0.5)
-    return fresh, old.double().cpu(), (rest @ fresh.mT).double().cpu()
+    new = rest @ fresh.mT
+    # Once is enough for one row of which most remains, and twice for any; directions that consist of rounding errors
+    # get shorter and are dropped.
+    if len(rows) > 1 or (len(basis) and not old.norm() < new.norm()):
+        fresh = _orthonormal(torch.addmm(fresh, fresh @ basis.mT, basis, alpha=-1.0), 0.5)
+        new = rest @ fresh.mT
+    return fresh, old.double().cpu(), new.double().cpu()
 
 
 def _orthonormal(rows: Tensor, least: float) -> Tensor:
     # Orthonormal rows in the span of given ones, without the directions in which these are together no longer than
     # `least`. By their products if they are far from dependent, whatever their lengths.
-    if not len(rows):
-        return rows
+    if len(rows) <= 1:
+        length = torch.linalg.vector_norm(rows)
+        return rows / length if length > least else rows[:0]
     products = (rows @ rows.mT).double().cpu()
     lengths = products.diagonal().clamp(min=0.0).sqrt()
     if least < lengths.min() and lengths.max() < math.inf:

@@ -17,22 +17,22 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MODES = ("zeros", "circular")
 
 _LEAST_PIXELS = 200
-_MOST_ENTRIES = 2**25
-"""Of all shifted copies of the vectors at the first grid together."""
+_MOST_ENTRIES, _ENTRIES_AT_ONCE = 2**26, 2**22
+"""Of all matrices of the first grid together, and of those in memory."""
 
-_LEAST_SAMPLES, _MOST_SAMPLES = 8, 32
+_LEAST_SAMPLES, _MOST_SAMPLES = 10, 32
 """Frequencies per axis of the first grid, unless the kernel needs more."""
 
 _CHEAP = 2**17
 """Entries of all matrices of a grid up to which a grid twice as fine is taken."""
 
-_SCREENING = ((6, 10), (4, 5))
-"""Lanczos steps, and how many of the frequencies go on after them, from their best vectors."""
+_FIRST_STEPS, _FIRST_PEAKS = 8, 6
+"""Lanczos steps at the first grid, and how many of its frequencies go on after them, from their best vectors."""
 
-_REACHES = (0.5, 0.3, 0.15)
-"""Parts of the first grid's spacing within which a peak is looked for, one after another."""
+_CLIMBING = ((0.5, 4), (0.3, 2), (0.15, 2))
+"""Parts of the first grid's spacing within which a peak is looked for, and how many of the peaks go on after it."""
 
-_STEPS, _LAST_STEPS = 2, 6
+_STEPS, _LAST_STEPS, _CORNER_STEPS = 2, 4, 3
 """Lanczos steps from the vectors of near frequencies, on the way and where it ends."""
 
 _TINY = 1e-30
@@ -60,7 +60,7 @@ def plane_waves(operator: AffineMap, generator: torch.Generator, k: int = 1) -> 
         return torch.zeros(0, operator.n_inputs, device=operator.device)
     symbols = _Symbols(conv)
     size = operator.input_shape[1:]
-    entries = len(symbols.grid) * math.prod(symbols.kernel) * conv.in_channels * len(symbols.shifts)
+    entries = len(symbols.grid) * conv.groups * symbols.shape.numel() * len(symbols.shifts)
     if conv.padding_mode not in _MODES or math.prod(size) < _LEAST_PIXELS or entries > _MOST_ENTRIES:
         return torch.zeros(0, operator.n_inputs, device=operator.device)
     peaks = _search(symbols, generator)
@@ -78,8 +78,8 @@ def plane_waves(operator: AffineMap, generator: torch.Generator, k: int = 1) -> 
 
 
 class _Symbols:
-    # The matrices of a convolution at frequencies, (g, c, d) angles for g groups, as maps of vectors that are
-    # (g, in/g * shifts, c); with a stride, a matrix takes all frequencies that become one. No matrix is formed.
+    # The matrices of a convolution at frequencies, for each of g groups: they map vectors that are (g, c, shifts *
+    # in/g). With a stride, a matrix takes all frequencies that become one.
 
     def __init__(self, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
         weight = conv.weight.detach()
@@ -89,8 +89,16 @@ class _Symbols:
         self.offsets = _lattice([range(0, k * d, d) for k, d in zip(self.kernel, conv.dilation, strict=True)], device)
         if not isinstance(conv.padding, str):
             self.offsets = self.offsets - torch.tensor(conv.padding, dtype=torch.float32, device=device)
-        # (groups, taps * in/groups, out/groups)
-        self.taps = weight.flatten(2).unflatten(0, (conv.groups, -1)).permute(0, 3, 2, 1).flatten(1, 2).contiguous()
+        taps = weight.flatten(2).unflatten(0, (conv.groups, -1)).permute(0, 3, 1, 2)
+        self.shape = taps.shape[2:]
+        # Two matrices, for the map and its adjoint, as rows times matrices are several times as fast as matrices times
+        # columns: (g, cosines and sines of taps, real and imaginary parts of the entries of both).
+        parts = taps.new_zeros(len(taps), 2, taps.shape[1], 2, self.shape.numel(), 2)
+        parts[:, 0, :, 0, :, 0] = taps.mT.flatten(2)
+        parts[:, 0, :, 1, :, 0] = taps.flatten(2)
+        parts[:, 1, :, 0, :, 1] = parts[:, 0, :, 0, :, 0]
+        parts[:, 1, :, 1, :, 1] = -parts[:, 0, :, 1, :, 0]
+        self.taps = parts.flatten(3).flatten(1, 2)
         stride = torch.tensor(conv.stride, dtype=torch.float32, device=device)
         self.shifts = _lattice([range(s) for s in conv.stride], device) * (2 * math.pi / stride)
         # Frequencies repeat after 2 pi / dilation, or after 2 pi / stride in another order of the shifts.
@@ -104,85 +112,96 @@ class _Symbols:
         counts = [math.ceil(max(least, 3 * k - 1) * f) for k, f in zip(self.kernel, factors, strict=True)]
         self.spacing = torch.tensor([length / n for length, n in zip(longest, counts, strict=True)], device=device)
         # The kernel is real, so half of the frequencies are the conjugates of the others.
-        ranges = [range(counts[0] // 2 + 1), *(range(n) for n in counts[1:])]
-        self.grid = _lattice(ranges, device) * self.spacing
+        every = itertools.product(*(range(n) for n in counts))
+        half = [place for place in every if place <= tuple(-i % n for i, n in zip(place, counts, strict=True))]
+        self.grid = torch.tensor(half, dtype=torch.float32, device=device) * self.spacing
 
     def of(self, groups: Tensor) -> _Symbols:
         chosen = copy(self)
         chosen.taps = self.taps[groups]
         return chosen
 
-    def phases(self, angles: Tensor) -> Tensor:
-        # Of shape (g, taps, 1, shifts, c).
-        turns = (self.offsets @ angles.mT)[:, :, None] + (self.offsets @ self.shifts.mT)[None, :, :, None]
-        return torch.polar(torch.ones_like(turns), turns)[:, :, None]
-
-    def images(self, phases: Tensor, vectors: Tensor) -> Tensor:
-        parts = vectors.unflatten(1, (-1, len(self.shifts)))
-        copies = phases * parts[:, None]
-        copies = copies.sum(3) if len(self.shifts) > 1 else copies[:, :, :, 0]
-        return _complex(self.taps.mT @ _real(copies.flatten(1, 2)))
-
-    def adjoint(self, phases: Tensor, images: Tensor) -> Tensor:
-        copies = _complex(self.taps @ _real(images)).unflatten(1, (phases.shape[1], -1))
-        return (phases.conj() * copies[:, :, :, None]).sum(1).flatten(1, 2)
+    def matrices(self, angles: Tensor) -> tuple[Tensor, Tensor]:
+        # At (g, c, d) angles, what rows are multiplied by: for images (g, c, shifts * in/g, out/g), and for the adjoint
+        # (g, c, out/g, shifts * in/g).
+        turns = (angles[:, :, None] + self.shifts) @ self.offsets.mT
+        phases = torch.cat([turns.cos(), turns.sin()], -1).flatten(1, 2)
+        entries = _complex(phases @ self.taps).unflatten(1, turns.shape[1:3]).unflatten(-1, (2, -1))
+        outputs, inputs = self.shape
+        forward = entries[..., 0, :].unflatten(-1, (inputs, outputs)).flatten(2, 3)
+        backward = entries[..., 1, :].unflatten(-1, (outputs, inputs)).transpose(2, 3).flatten(3)
+        return forward, backward
 
 
 @dataclass(frozen=True, eq=False)
 class _Peaks:
-    # Angles per pixel (g, c, d), right vectors (g, in/g * shifts, c), and how much longer they get (g, c).
+    # Angles per pixel (g, c, d), right vectors (g, c, shifts * in/g), and how much longer they get (g, c).
     angles: Tensor
     vectors: Tensor
     norms: Tensor
 
     def best(self, count: int) -> _Peaks:
         index = self.norms.topk(min(count, self.norms.shape[1])).indices
-        angles = self.angles.take_along_dim(index[:, :, None], 1)
-        return _Peaks(angles, self.vectors.take_along_dim(index[:, None], 2), self.norms.take_along_dim(index, 1))
+        chosen = (index + self.norms.shape[1] * torch.arange(len(index), device=index.device)[:, None]).flatten()
+        parts = (self.angles, self.vectors, self.norms)
+        return _Peaks(*(part.flatten(0, 1)[chosen].unflatten(0, index.shape) for part in parts))
+
+    def split(self, count: int) -> list[_Peaks]:
+        parts = (part.split(count, 1) for part in (self.angles, self.vectors, self.norms))
+        return [_Peaks(*part) for part in zip(*parts, strict=True)]
 
     def moved(self, steps: Tensor) -> _Peaks:
         # Each peak by each of (s, d) or (g, c, s, d) steps, one after another.
         angles = (self.angles[:, :, None] + steps).flatten(1, 2)
-        count = steps.shape[-2]
-        return _Peaks(angles, self.vectors.repeat_interleave(count, 2), self.norms.repeat_interleave(count, 1))
+        vectors = self.vectors[:, :, None].expand(-1, -1, steps.shape[-2], -1).flatten(1, 2)
+        return _Peaks(angles, vectors, self.norms.repeat_interleave(steps.shape[-2], 1))
 
 
 def _search(symbols: _Symbols, generator: torch.Generator) -> _Peaks:
     groups, count = len(symbols.taps), len(symbols.grid)
-    entries = symbols.taps.shape[1] // math.prod(symbols.kernel) * len(symbols.shifts)
-    vectors = torch.randn(entries, 1, generator=generator, dtype=torch.complex64, device="cpu").to(symbols.grid.device)
+    entries = symbols.shape[1] * len(symbols.shifts)
+    vectors = torch.randn(entries, generator=generator, dtype=torch.complex64, device="cpu").to(symbols.grid.device)
     angles = symbols.grid.expand(groups, -1, -1)
-    peaks = _Peaks(angles, vectors.expand(groups, -1, count), angles[:, :, 0])
-    for steps, survivors in _SCREENING:
-        peaks = _at(symbols, peaks, steps).best(survivors)
-    for reach in _REACHES:
-        peaks = _uphill(symbols, peaks, reach * symbols.spacing)
+    peaks = _Peaks(angles, vectors.expand(groups, count, -1), angles[:, :, 0])
+    peaks = _at(symbols, peaks, _FIRST_STEPS).best(_FIRST_PEAKS)
+    for reach, survivors in _CLIMBING:
+        peaks = _uphill(symbols, peaks, reach * symbols.spacing).best(survivors)
     return _at(symbols, peaks, _LAST_STEPS)
 
 
 def _at(symbols: _Symbols, peaks: _Peaks, steps: int = _STEPS) -> _Peaks:
     # The largest singular values and vectors at the peaks, by Lanczos from the vectors that these come with.
-    phases = symbols.phases(peaks.angles)
+    size = len(symbols.taps) * symbols.shape.numel() * len(symbols.shifts)
+    parts = [_lanczos(symbols, part, steps) for part in peaks.split(max(_ENTRIES_AT_ONCE // size, 1))]
+    if len(parts) == 1:
+        return parts[0]
+    return _Peaks(*(torch.cat([getattr(p, name) for p in parts], 1) for name in ("angles", "vectors", "norms")))
+
+
+def _lanczos(symbols: _Symbols, peaks: _Peaks, steps: int) -> _Peaks:
+    forward, backward = symbols.matrices(peaks.angles)
+    steps = min(steps, peaks.vectors.shape[2])
     new = peaks.vectors
     basis: list[Tensor] = []
     diagonal: list[Tensor] = []
     beside: list[Tensor] = []
-    for _ in range(min(steps, new.shape[1])):
+    for step in range(steps):
         length = _squares(new).sqrt()
         beside.append(length)
-        basis.append(new / length.clamp(min=_TINY)[:, None])
-        image = symbols.images(phases, basis[-1])
-        diagonal.append(_squares(image))
-        # Three terms do, as the steps are few, and errors in the basis do not make values too large.
-        new = symbols.adjoint(phases, image) - diagonal[-1][:, None] * basis[-1]
-        if len(basis) > 1:
-            new = new - length[:, None] * basis[-2]
+        basis.append(new / length.clamp(min=_TINY)[..., None])
+        image = basis[-1][:, :, None] @ forward
+        diagonal.append(_squares(image[:, :, 0]))
+        if step + 1 < steps:
+            # Three terms do, as the steps are few, and errors in the basis do not make values too large.
+            new = (image @ backward)[:, :, 0] - diagonal[-1][..., None] * basis[-1]
+            if step:
+                new = new - length[..., None] * basis[-2]
     projected = torch.diag_embed(torch.stack(diagonal, -1))
-    if len(beside) > 1:
+    if steps > 1:
         projected = projected + torch.diag_embed(torch.stack(beside[1:], -1), offset=-1)
     # Only the lower triangle is read.
     squares, mixing = torch.linalg.eigh(projected)
-    vectors = (torch.stack(basis, -1) * mixing[:, None, ..., -1]).sum(-1)
+    vectors = (torch.stack(basis, 2) * mixing[..., -1:]).sum(2)
     return _Peaks(peaks.angles, vectors, squares[..., -1].clamp(min=0.0).sqrt())
 
 
@@ -195,7 +214,7 @@ def _uphill(symbols: _Symbols, peaks: _Peaks, reach: Tensor) -> _Peaks:
     middle, above, below = heights[..., :1], heights[..., 1 : axes + 1], heights[..., axes + 1 :]
     slope, bend = (above - below) / 2, above + below - 2 * middle
     moves = torch.where(bend < 0, (-slope / bend).clamp(-1, 1), 1.0 - 2.0 * (slope < 0)).nan_to_num(0.0)
-    vectors = many.vectors[:, :, :: len(steps)]
+    vectors = many.vectors[:, :: len(steps)]
     return _Peaks(peaks.angles + moves * reach, vectors, middle[..., 0].sqrt())
 
 
@@ -205,7 +224,7 @@ def _neighbours(symbols: _Symbols, peaks: _Peaks, unit: Tensor, *, on_grid: bool
     steps = (2 * corners - 1) * unit
     if on_grid:
         steps = ((peaks.angles / unit).floor() * unit - peaks.angles)[:, :, None] + corners * unit
-    return _at(symbols, peaks.moved(steps), _STEPS + 1)
+    return _at(symbols, peaks.moved(steps), _CORNER_STEPS)
 
 
 def _distinct(symbols: _Symbols, peaks: _Peaks, size: Sequence[int]) -> tuple[Tensor, _Peaks]:
@@ -219,8 +238,8 @@ def _distinct(symbols: _Symbols, peaks: _Peaks, size: Sequence[int]) -> tuple[Te
     chosen &= norms >= (1 - 4 * sum(1 / n**2 for n in size)) * norms[0]
     chosen[0] = True
     two = chosen.nonzero()[:2, 0]
-    vectors = peaks.vectors[groups[two], :, columns[two]]
-    return groups[two], _Peaks(angles[two, None], vectors[..., None], norms[two, None])
+    vectors = peaks.vectors[groups[two], columns[two]]
+    return groups[two], _Peaks(angles[two, None], vectors[:, None], norms[two, None])
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
@@ -230,10 +249,10 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 def _box_modes(symbols: _Symbols, peaks: _Peaks, unit: Tensor) -> _Peaks:
     # The product of sin(unit (p + 1)) is a sum of waves at the corners, here each with its own singular vector.
     corners = _neighbours(symbols, peaks, unit, on_grid=False)
-    overlap = (corners.vectors.conj() * peaks.vectors).sum(1)
+    overlap = (corners.vectors.conj() * peaks.vectors).sum(2)
     signs = 2 * _lattice([range(2)] * len(unit), unit.device) - 1
     phases = torch.exp(1j * (signs @ unit)) * signs.prod(1)
-    return replace(corners, vectors=corners.vectors * (torch.sgn(overlap) * phases)[:, None])
+    return replace(corners, vectors=corners.vectors * (torch.sgn(overlap) * phases)[..., None])
 
 
 def _waves(symbols: _Symbols, groups: Tensor, peaks: _Peaks, size: Sequence[int]) -> Tensor:
@@ -243,7 +262,7 @@ def _waves(symbols: _Symbols, groups: Tensor, peaks: _Peaks, size: Sequence[int]
         angles = peaks.angles[:, :, None, axis] + symbols.shifts[:, axis]
         factor = torch.exp(1j * (angles[..., None] * torch.arange(n, device=wave.device)))
         wave = (wave[..., None] * factor[:, :, :, None]).flatten(3)
-    vectors = peaks.vectors.unflatten(1, (-1, len(symbols.shifts))).permute(0, 1, 3, 2).flatten(2)
+    vectors = peaks.vectors.unflatten(2, (len(symbols.shifts), -1)).flatten(1, 2).mT
     parts = vectors @ wave.flatten(1, 2)
     waves = parts.new_zeros(len(groups), len(symbols.taps), *parts.shape[1:])
     waves[torch.arange(len(groups), device=groups.device), groups] = parts
@@ -252,12 +271,7 @@ def _waves(symbols: _Symbols, groups: Tensor, peaks: _Peaks, size: Sequence[int]
 
 def _squares(columns: Tensor) -> Tensor:
     # Of the lengths of complex columns; several times as fast as vector_norm along them.
-    return torch.view_as_real(columns).square().sum((-1, 1))
-
-
-def _real(columns: Tensor) -> Tensor:
-    # Of complex columns, the real and imaginary parts as columns of their own.
-    return torch.view_as_real(columns).flatten(-2)
+    return torch.view_as_real(columns).square().sum((-1, -2))
 
 
 def _complex(columns: Tensor) -> Tensor:

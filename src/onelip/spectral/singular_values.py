@@ -15,6 +15,9 @@ from onelip.spectral.plane_waves import plane_waves
 _OVERSAMPLING = 2
 """Directions beside k: clusters at the k-th value converge faster, and one that is missed costs a step, not a value."""
 
+_ADDED = 0.01
+"""Of a random direction to a wave of length 1; a hundredth costs no step."""
+
 _STEPS_KEPT = 5
 _LEAST_ROWS = 48
 """A basis is restarted at so many blocks, but not below so many rows."""
@@ -159,14 +162,18 @@ def _directions(operator: AffineMap, start: Tensor | None, k: int, generator: to
     # Given or likely directions first, then at least one random one, all of the dtype and device of the map.
     n = operator.n_inputs
     given = plane_waves(operator, generator, k) if start is None else checked_start(operator, start)
-    # A wave for one value is near enough that one random direction will do, which is for what the wave misses.
-    count = 1 if k == 1 and start is None and len(given) else max(k + _OVERSAMPLING - len(given), 1)
-    drawn = random_rows(count, n, generator).to(operator.device, operator.dtype)
+    if k == 1 and start is None and len(given):
+        # A wave for one value is near enough that a little of a random direction will do, for what the wave misses.
+        drawn = random_rows(len(given), n, generator).to(operator.device, operator.dtype)
+        return nn.functional.normalize(given.to(drawn)) + _ADDED * drawn
+    drawn = random_rows(max(k + _OVERSAMPLING - len(given), 1), n, generator).to(operator.device, operator.dtype)
     return torch.cat([given.to(drawn), drawn])[:n]
 
 
 def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
     # By how much each of the first k values is estimated to be below the true one.
+    if len(history) < 2:
+        return ritz.residuals[:k]
     squares, residual_sums = ritz.values.square(), ritz.residuals.square().cumsum(0)
     # Entry (i, m): the group of the m + 1 largest values, i among them, against the value after it.
     gaps = (squares[:k, None] - squares[None, 1:]).clamp(min=0.0)
@@ -181,8 +188,6 @@ def _errors(ritz: RitzValues, k: int, history: list[Tensor]) -> Tensor:
 
 def _still_to_come(history: list[Tensor]) -> Tensor:
     # What growth that shrinks geometrically adds up to.
-    if len(history) < 2:
-        return torch.full_like(history[-1], torch.inf)
     if len(history) < 3:
         return _AFTER_TWO * (history[-1] - history[-2]).clamp(min=0.0)
     last, before = history[-1] - history[-2], history[-2] - history[-3]
