@@ -21,6 +21,9 @@ _SAFETY = 64
 _LENGTHS = (1.0, 10.0, 1e4)
 """Of the random points where additivity is tested: kinks near to and far from 0 show."""
 
+_LEAST_DRAWN = 128
+"""Coordinates of these points together, at least."""
+
 _GAINS = (2.0**20, 2.0**40)
 """Factors tried where A x is lost in the rounding of f(0)."""
 
@@ -201,8 +204,10 @@ class AffineMap:
 
     def _check_affine(self) -> None:
         generator = torch.Generator("cpu").manual_seed(0)
-        draw = torch.randn(len(_LENGTHS), self.n_inputs, generator=generator, dtype=torch.float64, device="cpu")
-        points = (draw * draw.new_tensor(_LENGTHS)[:, None]).to(self.device, self.dtype)
+        # Short inputs have few kinks between two points, so they get more of these.
+        lengths = _LENGTHS * math.ceil(_LEAST_DRAWN / (len(_LENGTHS) * self.n_inputs))
+        draw = torch.randn(len(lengths), self.n_inputs, generator=generator, dtype=torch.float64, device="cpu")
+        points = (draw * draw.new_tensor(lengths)[:, None]).to(self.device, self.dtype)
         sums = points[:-1] + points[1:]
         images = self.apply(torch.cat([points, sums]))
         if len(images) != len(points) + len(sums) or images.shape[1] != self.n_outputs:
