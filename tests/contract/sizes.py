@@ -1,4 +1,4 @@
-"""The product of sizes and paddings that every convolution must serve or refuse, and a part that covers all pairs.
+"""The product of sizes and paddings that every convolution must serve or refuse, and a part of it that covers all pairs.
 
 The suite checks the covering part (`test_sizes.py`); `python -m tools.check_sizes` measures the whole product, which
 takes minutes for each method and precision.
