@@ -1,4 +1,4 @@
-"""The product of sizes and paddings that every convolution must serve or refuse, and a part of it that covers all pairs.
+"""The product of sizes that every convolution must serve or refuse, and a small part of it that covers all pairs.
 
 The suite checks the covering part (`test_sizes.py`); `python -m tools.check_sizes` measures the whole product, which
 takes minutes for each method and precision.
@@ -27,8 +27,7 @@ STRIDES = (1, 2, 4)
 DILATIONS = (1, 2)
 GROUPS = (1, 2, 4)
 IMAGES = ((5, 7), (8, 8), (16, 16))
-MODES = ("circular", "zeros")
-AXES = (KERNELS, CHANNELS, CHANNELS, STRIDES, DILATIONS, GROUPS, IMAGES, MODES)
+AXES = (KERNELS, CHANNELS, CHANNELS, STRIDES, DILATIONS, GROUPS, IMAGES)
 KINDS = ("conv2d", "conv_transpose2d")
 
 
@@ -43,29 +42,28 @@ class Sizes:
     dilation: int
     groups: int
     image: tuple[int, int]
-    mode: str = "circular"
 
     @property
     def grouped(self) -> bool:
         """Do the groups divide the channels?"""
         return self.in_channels % self.groups == self.out_channels % self.groups == 0
 
-    def case(self, record: LayerRecord, dtype: torch.dtype) -> Case:
+    def case(self, record: LayerRecord, mode: str, dtype: torch.dtype) -> Case:
         """How to build the layer so that the image keeps its size but for the stride."""
         reach = self.dilation * (self.kernel - 1)
         odd = reach % 2 and self.stride == 1 and record.kind == "conv2d"
-        padding = "same" if odd else min(reach // 2, *self.image) if self.mode == "circular" else reach // 2
+        padding = "same" if odd else min(reach // 2, *self.image) if mode == "circular" else reach // 2
         options = {
             "stride": self.stride,
             "padding": padding,
             "dilation": self.dilation,
             "groups": self.groups,
-            "padding_mode": self.mode,
+            "padding_mode": mode,
         }
         h, w = self.image
         label = (
             f"k{self.kernel}-{self.in_channels}to{self.out_channels}-s{self.stride}-d{self.dilation}-g{self.groups}"
-            f"-{h}x{w}-{self.mode}"
+            f"-{h}x{w}-{mode}"
         )
         arguments = (self.in_channels, self.out_channels, self.kernel)
         return Case(record, label, arguments, options, (self.in_channels, h, w), dtype)
@@ -77,22 +75,18 @@ def product() -> Iterator[Sizes]:
 
 
 @functools.cache
-def covering(seed: int, *, square: bool = False, strides: bool = True, modes: tuple[str, ...] = MODES) -> list[Sizes]:
+def covering(seed: int, *, square: bool = False, strides: bool = True) -> list[Sizes]:
     """A few elements in which every pair of values of two axes occurs that can, found greedily.
 
     Args:
         seed: For another choice.
         square: Only with as many channels out as in?
         strides: With strides too?
-        modes: Padding modes.
     """
     allowed = [
         s
         for s in product()
-        if s.grouped
-        and (s.in_channels == s.out_channels or not square)
-        and (s.stride == 1 or strides)
-        and s.mode in modes
+        if s.grouped and (s.in_channels == s.out_channels or not square) and (s.stride == 1 or strides)
     ]
     draw = random.Random(seed)
     pairs = {s: _pairs(s) for s in allowed}
@@ -109,7 +103,7 @@ def covering(seed: int, *, square: bool = False, strides: bool = True, modes: tu
 
 
 def _pairs(s: Sizes) -> set[tuple[int, object, int, object]]:
-    values = (s.kernel, s.in_channels, s.out_channels, s.stride, s.dilation, s.groups, s.image, s.mode)
+    values = (s.kernel, s.in_channels, s.out_channels, s.stride, s.dilation, s.groups, s.image)
     numbered = list(enumerate(values))
     return {(i, a, j, b) for (i, a), (j, b) in itertools.combinations(numbered, 2)}
 
@@ -142,13 +136,19 @@ def check_sizes(case: Case) -> str:
     return "measured"
 
 
+def _modes(record: LayerRecord) -> tuple[str, ...]:
+    return tuple(mode for mode in ("circular", "zeros") if mode in record.paddings)
+
+
 def cases_of(record: LayerRecord, dtype: torch.dtype, *, whole: bool, seed: int = 0) -> list[Case]:
-    """The cases of one record in the padding modes that it declares: the whole product, or a covering part."""
-    modes = tuple(mode for mode in MODES if mode in record.paddings)
+    """The cases of one record: the whole product, or a covering part for each padding mode."""
+    modes = _modes(record)
     if whole:
-        return [s.case(record, dtype) for s in product() if s.grouped and s.mode in modes]
-    found = covering(seed, modes=modes)
+        return [s.case(record, mode, dtype) for s in product() if s.grouped for mode in modes]
+    found = [s.case(record, mode, dtype) for i, mode in enumerate(modes) for s in covering(len(modes) * seed + i)]
     if record.square or not record.strides:
         # Most of these are refused; the rest is covered as well.
-        found = found + covering(seed, square=record.square, strides=record.strides, modes=modes)
-    return [s.case(record, dtype) for s in found]
+        for i, mode in enumerate(modes):
+            part = covering(len(modes) * seed + i, square=record.square, strides=record.strides)
+            found += [s.case(record, mode, dtype) for s in part]
+    return found

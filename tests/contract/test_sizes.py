@@ -48,13 +48,13 @@ def _pairs(elements: list[sizes.Sizes]) -> set[tuple[tuple[str, object], ...]]:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_frequencies_agree_with_dense_matrix(stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
     record = next(r for r in _RECORDS if (r.kind, r.name) == ("conv2d", "aol"))
-    case = sizes.Sizes(3, 4, 8, stride, 1, 2, (8, 8)).case(record, torch.float64)
+    case = sizes.Sizes(3, 4, 8, stride, 1, 2, (8, 8)).case(record, "circular", torch.float64)
     layer = case.build().eval()
     dense = extremes(layer, case)
     monkeypatch.setattr("tests.contract.operators.DENSE", 0)
     fast = extremes(layer, case)
     np.testing.assert_allclose([fast.largest, fast.smallest], [dense.largest, dense.smallest], atol=1e-7)
-    zeros = sizes.Sizes(3, 4, 8, stride, 1, 2, (8, 8), "zeros").case(record, torch.float64)
+    zeros = sizes.Sizes(3, 4, 8, stride, 1, 2, (8, 8)).case(record, "zeros", torch.float64)
     layer = zeros.build().eval()
     found = extremes(layer, zeros).largest
     monkeypatch.undo()
@@ -64,6 +64,6 @@ def test_frequencies_agree_with_dense_matrix(stride: int, monkeypatch: pytest.Mo
 
 def test_too_long_layer_is_caught() -> None:
     case = sound.case_of(broken_numbers.TooLong)
-    large = sizes.Sizes(3, 4, 4, 1, 1, 1, (16, 16)).case(case.record, torch.float32)
+    large = sizes.Sizes(3, 4, 4, 1, 1, 1, (16, 16)).case(case.record, "circular", torch.float32)
     with pytest.raises(AssertionError, match="true norm"):
         sizes.check_sizes(large)
