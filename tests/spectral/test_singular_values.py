@@ -36,26 +36,16 @@ def why_not(kernel, padding, stride, dilation, mode, size) -> str | None:
     return None
 
 
-def pairs(cases):
-    """All pairs of values of two options that occur."""
-    return {pair for case in cases for pair in itertools.combinations(enumerate(case), 2)}
-
-
 @pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel")
 @pytest.mark.parametrize("mode", ["zeros", "circular", "reflect", "replicate"])
 def test_grid_of_convolutions_against_dense_svd(mode):
-    # A third of the grid, a different one for each mode, that has every pair of values which torch accepts.
-    options = (KERNELS, PADDINGS, STRIDES, DILATIONS, (1, CHANNELS), SIZES)
-    indexed = itertools.product(*(enumerate(values) for values in options))
-    every = [(sum(i for i, _ in case) + len(mode), tuple(value for _, value in case)) for case in indexed]
-    every = [
-        (total, (kernel, padding, stride, dilation, groups, size))
-        for total, (kernel, padding, stride, dilation, groups, size) in every
+    grid = itertools.product(KERNELS, PADDINGS, STRIDES, DILATIONS, (1, CHANNELS), SIZES)
+    cases = [
+        (kernel, padding, stride, dilation, groups, size)
+        for kernel, padding, stride, dilation, groups, size in grid
         if why_not(kernel, padding, stride, dilation, mode, size) is None
     ]
-    cases = [case for total, case in every if total % 3 == 0]
-    assert pairs(cases) == pairs(case for _, case in every)
-    assert len(cases) > 80
+    assert len(cases) > 250
     for done, (kernel, padding, stride, dilation, groups, size) in enumerate(cases):
         torch.manual_seed(done)
         conv = nn.Conv2d(
