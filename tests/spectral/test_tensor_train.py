@@ -103,11 +103,13 @@ def test_decomposed_with_less_its_error_is_that_of_the_values_left_out(ranks):
 
 def test_frames_that_are_nearly_orthonormal_hardly_move():
     layer = TTConv2d(6, 8, 3, ranks=(3, 4))
+    noise = torch.randn_like(layer.first.weight) * 1e-3
     with torch.no_grad():
-        layer.first.weight.add_(torch.randn_like(layer.first.weight) * 1e-3)
+        layer.first.weight.add_(noise)
     before = layer.first.weight.detach().clone()
     assert layer.orthogonalise_()
-    torch.testing.assert_close(layer.first.weight.detach(), before, rtol=0, atol=1e-2)
+    # The first-order bound of a change of the frame in the QR factorisation is sqrt(2) |noise|.
+    assert 0 < (layer.first.weight.detach() - before).norm() <= 1.5 * noise.norm()
 
 
 def test_it_starts_orthonormal_and_prints_its_ranks():

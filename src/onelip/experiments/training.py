@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import Trainer as TrainerSection
+from onelip.experiments.interruption import Interruption
 from onelip.experiments.norm_checks import NormChecks
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.recorder import Recorder
@@ -62,8 +63,10 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
     loaders = _loaders(experiment)
     torch.manual_seed(config.seed)
     with _quiet_lightning():
-        trainer = _trainer(experiment, folder, len(loaders[0]), step)
-        _fit(trainer, task, loaders, None if checkpoint is None else str(checkpoint))
+        interruption = Interruption()
+        trainer = _trainer(experiment, folder, len(loaders[0]), step, interruption)
+        with _signals_as_errors(), interruption.listening():
+            trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
 
 def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
@@ -87,7 +90,9 @@ def _device(accelerator: str) -> str:
     return {"gpu": "cuda"}.get(accelerator, accelerator)
 
 
-def _trainer(experiment: Experiment, folder: RunFolder, n_batches: int, step: int) -> pl.Trainer:
+def _trainer(
+    experiment: Experiment, folder: RunFolder, n_batches: int, step: int, interruption: Interruption
+) -> pl.Trainer:
     config = experiment.config
     n_epochs, n_batches = shortened(config.trainer, n_batches)
     logger = TensorBoardLogger(save_dir=folder.tensorboard, name="", version="", purge_step=step or None)
@@ -100,7 +105,7 @@ def _trainer(experiment: Experiment, folder: RunFolder, n_batches: int, step: in
         gradient_clip_val=config.trainer.gradient_clip,
         log_every_n_steps=min(config.trainer.log_every, n_batches),
         deterministic=True if _device(config.trainer.accelerator) == "cpu" else "warn",
-        callbacks=_callbacks(experiment, folder),
+        callbacks=[interruption, *_callbacks(experiment, folder)],
         logger=logger,
         default_root_dir=folder.path,
         num_sanity_val_steps=0,
@@ -136,14 +141,15 @@ def shortened(section: TrainerSection, n_batches: int) -> tuple[int, int]:
 
 
 # Lightning ends the whole process on Ctrl-C and answers SIGTERM with exit code 0.
-def _fit(trainer: pl.Trainer, task: Classification, loaders: tuple[Any, Any], checkpoint: str | None) -> None:
-    handler = signal.getsignal(signal.SIGINT)
+@contextmanager
+def _signals_as_errors() -> Iterator[None]:
     try:
-        trainer.fit(task, *loaders, ckpt_path=checkpoint, weights_only=True)
+        yield
     except SIGTERMException as error:
         raise StoppedError(signal.SIGTERM) from error
+    except KeyboardInterrupt as error:
+        raise StoppedError(signal.SIGINT) from error
     except SystemExit as error:
-        signal.signal(signal.SIGINT, handler)
         if isinstance(error.__context__, KeyboardInterrupt):
             raise StoppedError(signal.SIGINT) from error
         raise
