@@ -60,9 +60,8 @@ def check_assignment_registers_nothing(case: Case) -> None:
     kept = {n: id(p) for n, p in layer.named_parameters()}
     bias = None if layer.bias is None else layer.bias.detach().clone()
     outputs(layer.eval(), case.input())
-    # The second and third are weights of the set, which iterative methods find again in fewer steps.
-    for convert in (_generic, nn.Parameter, Tensor.double):
-        layer.weight = convert(layer.weight.detach().clone())
+    for value in (_generic(layer.weight), nn.Parameter(_generic(layer.weight)), _generic(layer.weight).double()):
+        layer.weight = value
         assert {n: id(p) for n, p in layer.named_parameters()} == kept, "assignment replaces or adds a parameter"
         assert layer.weight.dtype == case.dtype, "assignment changes the dtype"
     assert bias is None or torch.equal(bias, layer.bias), "assignment changes the bias"
