@@ -13,7 +13,7 @@ from onelip import data, layers, losses, models
 from onelip.layers import LayerRecord
 
 SHAPE = (1, 8, 8)
-STEPS, IMAGES, BATCH = 24, 512, 128
+STEPS, IMAGES, BATCH = 50, 512, 128
 LARGEST = 1.0001
 
 
