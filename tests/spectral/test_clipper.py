@@ -249,6 +249,18 @@ def test_the_state_of_another_network_is_refused():
         other.load_state_dict(clipper.state_dict())
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_training_that_diverged_is_told_and_nothing_is_changed(bad):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+    with torch.no_grad():
+        model[0].weight.mul_(10)
+        model[1].weight[0, 0, 0, 0] = bad
+    kept = model[0].weight.detach().clone()
+    with pytest.raises(ValueError, match="'1' has NaN or infinite weights"):
+        SpectralClipper(model, 1.0, (3, 9, 9), period=1).step()
+    assert torch.equal(model[0].weight, kept)
+
+
 def test_it_is_a_training_method_by_name():
     model, _ = made()
     method = training_method("fastclip", model, SHAPE, 0.5, batch_norm="joint", period=2)

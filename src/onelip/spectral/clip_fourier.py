@@ -73,7 +73,24 @@ class Symbol:
         return torch.einsum("gfois,tfs->goit", parts, self.waves.conj()).real
 
 
-def symbol_of(conv: _ConvNd, input_shape: tuple[int, ...], *, most: int | None = _POINTS_PER_TAP) -> Symbol:
+@dataclass(frozen=True)
+class Grid:
+    """What the symbol of a convolution depends on, besides its kernel.
+
+    Attributes:
+        points: Positions on each circle.
+        size: Taps of the kernel per axis.
+        stride: Per axis.
+        dilation: Per axis.
+    """
+
+    points: tuple[int, ...]
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def grid_of(conv: _ConvNd, input_shape: tuple[int, ...], *, most: int | None = _POINTS_PER_TAP) -> Grid:
     """Choose the grid for a convolution at an input shape.
 
     Args:
@@ -82,38 +99,59 @@ def symbol_of(conv: _ConvNd, input_shape: tuple[int, ...], *, most: int | None =
         most: Frequencies per axis at most, for each position that the kernel spans; None for all.
 
     Returns:
-        Its symbol.
+        The grid.
     """
     size, stride, dilation = conv.kernel_size, conv.stride, conv.dilation
     image = input_shape[-len(size) :]
     if isinstance(conv, TRANSPOSED):
         image = tuple(n * s for n, s in zip(image, stride, strict=True))
-    grid = []
+    points_per_axis = []
     for n, k, s, d in zip(image, size, stride, dilation, strict=True):
         span = d * (k - 1) + 1
         points = n if conv.padding_mode == "circular" and n % s == 0 else n + span - 1
         if most is not None:
             points = min(points, most * span)
-        grid.append(-(-points // s) * s)
-    weight = conv.weight
-    return _symbol(grid, size, stride, dilation, weight)
+        points_per_axis.append(-(-points // s) * s)
+    return Grid(tuple(points_per_axis), size, stride, dilation)
 
 
-def _symbol(
-    grid: list[int], size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], like: Tensor
-) -> Symbol:
-    coarse = [n // s for n, s in zip(grid, stride, strict=True)]
+def symbol_of(conv: _ConvNd, input_shape: tuple[int, ...], *, most: int | None = _POINTS_PER_TAP) -> Symbol:
+    """Make the symbol of a convolution at an input shape, on the grid that `grid_of` chooses.
+
+    Args:
+        conv: A convolution or a transposed one.
+        input_shape: Shape of one input, without the batch.
+        most: See `grid_of`.
+
+    Returns:
+        Its symbol.
+    """
+    return symbol_on(grid_of(conv, input_shape, most=most), conv.weight)
+
+
+def symbol_on(grid: Grid, like: Tensor) -> Symbol:
+    """Make the symbol of convolutions on a grid.
+
+    Args:
+        grid: The grid.
+        like: Its device, and its precision if it is float64, are those of the symbol.
+
+    Returns:
+        The symbol.
+    """
+    coarse = [n // s for n, s in zip(grid.points, grid.stride, strict=True)]
     kept, counts = [], []
     for q in itertools.product(*map(range, coarse)):
         mirrored = tuple(-a % m for a, m in zip(q, coarse, strict=True))
         if q <= mirrored:
             kept.append(q)
             counts.append(1 if q == mirrored else 2)
-    aliases = list(itertools.product(*map(range, stride)))
-    taps = torch.tensor(list(itertools.product(*map(range, size))), dtype=torch.float64) * torch.tensor(dilation)
+    aliases = list(itertools.product(*map(range, grid.stride)))
+    steps = torch.tensor(list(itertools.product(*map(range, grid.size))), dtype=torch.float64)
+    taps = steps * torch.tensor(grid.dilation)
     offsets = torch.tensor(aliases, dtype=torch.float64) * torch.tensor(coarse)
     points = torch.tensor(kept, dtype=torch.float64)[:, None] + offsets
-    waves_per_axis = 2 * math.pi * points / torch.tensor(grid, dtype=torch.float64)
+    waves_per_axis = 2 * math.pi * points / torch.tensor(grid.points, dtype=torch.float64)
     angles = torch.einsum("td,fsd->tfs", taps, waves_per_axis)
     number = torch.tensor(counts, dtype=torch.float64)
     scale = (number / len(aliases)).sqrt()[:, None]

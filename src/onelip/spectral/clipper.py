@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from onelip.spectral.affine_map import AffineMap
 from onelip.spectral.clip_batch_norm import batch_norm_norm, clip_batch_norm_
 from onelip.spectral.parts import NORMS, Part, affine_parts
 from onelip.spectral.published_clip import published_clip_
-from onelip.spectral.symbol_clip import SymbolClip, has_symbol
+from onelip.spectral.symbol_clip import SymbolClip, clip_together_, has_symbol
 from onelip.spectral.top_value import searched_norm
 from onelip.spectral.warm_clip import WarmClipped, warm_clip_
 from onelip.spectral.weighted_map import clippable_weights
@@ -134,6 +134,9 @@ class SpectralClipper:
 
         Returns:
             The norm of each part after clipping, by name, if it was time.
+
+        Raises:
+            ValueError: If it was time and a weight is NaN or infinite.
         """
         self._count += 1
         if self._count > self._delay and self._count % self._period == 0:
@@ -149,6 +152,9 @@ class SpectralClipper:
 
         Returns:
             The norm of each part, by name, as measured: from below.
+
+        Raises:
+            ValueError: If a weight is NaN or infinite; then none is changed.
         """
         if not self.settled:
             if self._structure != _structure(self._model):
@@ -226,12 +232,22 @@ class SpectralClipper:
 
     def _clip_all(self) -> None:
         waiting = self._named_parts()
+        _check_finite(waiting)
         for _ in range(_MOST_PASSES):
-            moved = {id(w) for name, part in waiting.items() if self._clip(name, part) for w in _weights(part)}
+            moved = {id(weight) for name in self._clip_parts(waiting) for weight in _weights(waiting[name])}
             # A part of its own is done; where weights are shared, clipping one part may have raised another.
             waiting = {name: part for name, part in waiting.items() if self._shares(part) and moved & _ids(part)}
             if not waiting or self.event == "published":
                 break
+
+    def _clip_parts(self, parts: Mapping[str, Part]) -> list[str]:
+        # Clip parts, those that share no weight together; which were above?
+        together = [name for name, part in parts.items() if name in self._symbols and not self._shares(part)]
+        moved = self._clip_symbols(together)
+        for name, part in parts.items():
+            if name not in together and self._clip(name, part):
+                moved.append(name)
+        return moved
 
     def _shares(self, part: Part) -> bool:
         return sum(bool(_ids(part) & _ids(other)) for other in self._parts) > 1
@@ -244,18 +260,22 @@ class SpectralClipper:
             self._norms[name] = batch_norm_norm(part.module)
             return before > self._max_norm
         if name in self._symbols:
-            return self._clip_symbol(name, self._symbols[name])
+            return bool(self._clip_symbols([name]))
         done = self._clipped(part, self._vectors.get(name))
         self._vectors[name] = done.right
         self._norms[name] = done.after
         return done.n_rounds > 0
 
-    def _clip_symbol(self, name: str, clip: SymbolClip) -> bool:
-        done = clip.clip_(self._max_norm, self._tol)
-        if clip.vectors is not None and clip.ratio is not None:
-            self._vectors[name], self._ratios[name] = clip.vectors, clip.ratio
-        self._norms[name] = done.norm
-        return done.moved
+    def _clip_symbols(self, names: Sequence[str]) -> list[str]:
+        clips = [self._symbols[name] for name in names]
+        moved = []
+        for name, clip, done in zip(names, clips, clip_together_(clips, self._max_norm, self._tol), strict=True):
+            if clip.vectors is not None and clip.ratio is not None:
+                self._vectors[name], self._ratios[name] = clip.vectors, clip.ratio
+            self._norms[name] = done.norm
+            if done.moved:
+                moved.append(name)
+        return moved
 
     def _clipped(self, part: Part, start: Tensor | None) -> WarmClipped:
         if self.event == "published":
@@ -276,6 +296,12 @@ def _check_choices(batch_norm: str, event: str) -> None:
     ):
         if value not in allowed:
             raise ValueError(f"{name}={value!r} in SpectralClipper must be one of {', '.join(map(repr, allowed))}")
+
+
+def _check_finite(parts: Mapping[str, Part]) -> None:
+    for name, part in parts.items():
+        if not all(bool(weight.isfinite().all()) for weight in _weights(part)):
+            raise ValueError(f"{name!r} has NaN or infinite weights, so it cannot be clipped; the training diverged")
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

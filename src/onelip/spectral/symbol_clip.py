@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from onelip.spectral.clip_fourier import Symbol, symbol_of
-from onelip.spectral.low_rank_projection import project_kernel
+from onelip.spectral.clip_fourier import Symbol, grid_of, symbol_on
+from onelip.spectral.low_rank_projection import Projected
 from onelip.spectral.parts import TRANSPOSED
-from onelip.spectral.quick_norm import quick_norm
+from onelip.spectral.side_by_side import Measurement, Projection, Request, answers_to
 
 _POINTS_PER_TAP = 4
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
-
-_STEPS = 18
-"""Of the search for the norm, which then is some thousandths too low."""
 
 _CLOSE = 0.96
 """A norm that comes out below this share of the bound is a layer clipped too much."""
@@ -27,6 +25,8 @@ _UNKNOWN, _UNCERTAIN = 2.0, 1.15
 """The norm is not below the bound if the symbol's is above it by so much: the border takes less."""
 
 _MOST_TRIES = 4
+
+_Steps = Generator[Request, Any, "SymbolClipped"]
 
 
 def has_symbol(layer: nn.Module, input_shape: tuple[int, ...]) -> bool:
@@ -84,6 +84,7 @@ class SymbolClip:
     ) -> None:
         self._layer = layer
         self._input_shape = input_shape
+        self._grid = grid_of(layer, input_shape, most=_POINTS_PER_TAP) if isinstance(layer, _ConvNd) else None
         self._symbol: Symbol | None = None
         self.ratio = ratio
         self.vectors = vectors
@@ -99,29 +100,43 @@ class SymbolClip:
         Returns:
             The norm after.
         """
-        first = self._kernel()
-        symbol = self._of(first)
-        if not self.measures:
-            done = project_kernel(first, symbol, max_norm, tol=tol / 2)
-            if done.n_steps:
-                self._write_(done.kernel)
-            return SymbolClipped(done.after, done.n_steps > 0)
-        return self._clip_measured_(first, symbol, max_norm, tol)
+        return clip_together_([self], max_norm, tol)[0]
 
-    def _clip_measured_(self, first: Tensor, symbol: Symbol, max_norm: float, tol: float) -> SymbolClipped:
+    def steps(self, max_norm: float, tol: float) -> _Steps:
+        """Clip the layer, leaving what is expensive to whoever runs this.
+
+        Args:
+            max_norm: Positive.
+            tol: Relative excess that is let be.
+
+        Yields:
+            What is to be computed; the answer is to be sent.
+
+        Returns:
+            The norm after.
+        """
+        first = self._kernel()
+        if self.measures:
+            return (yield from self._measured_steps(first, max_norm, tol))
+        done: Projected = yield self._projection(first, max_norm, tol / 2)
+        if done.n_steps:
+            self._write_(done.kernel)
+        return SymbolClipped(done.after, done.n_steps > 0)
+
+    def _measured_steps(self, first: Tensor, max_norm: float, tol: float) -> _Steps:
         kernel, moved, measured = first, False, 0.0
         limit = max_norm * (1 + tol / 2)
         for attempt in range(_MOST_TRIES):
-            done = project_kernel(kernel, symbol, max_norm * (self.ratio or 1.0), tol=tol / 4)
+            done: Projected = yield self._projection(kernel, max_norm * (self.ratio or 1.0), tol / 4)
             doubt = _UNKNOWN if self.ratio is None else _UNCERTAIN * self.ratio
             if not moved and done.n_steps and done.before <= doubt * max_norm:
-                measured = self.measured()
+                measured = yield from self._measure()
                 if measured <= limit:
                     return SymbolClipped(measured, False)
             if done.n_steps:
                 self._write_(done.kernel)
                 moved = True
-            measured = self.measured()
+            measured = yield from self._measure()
             self.ratio = max(done.after / measured, 1.0) if measured else None
             kernel = done.kernel
             if measured > limit:
@@ -132,24 +147,15 @@ class SymbolClip:
         self._write_(kernel * (max_norm / measured))
         return SymbolClipped(max_norm, True)
 
-    def measured(self) -> float:
-        """Measure the norm of the layer from the vector of the last time.
+    def _measure(self) -> Generator[Request, Any, float]:
+        norm, self.vectors = yield Measurement(cast(_ConvNd, self._layer), self._input_shape, self.vectors)
+        return cast(float, norm)
 
-        Returns:
-            An estimate from below.
-        """
-        norm, self.vectors = quick_norm(self._layer, self._input_shape, self.vectors, _STEPS)
-        return norm
-
-    def _of(self, kernel: Tensor) -> Symbol:
-        if self._symbol is None or self._symbol.counts.device != kernel.device:
-            self._symbol = (
-                _dense()
-                if isinstance(self._layer, nn.Linear)
-                else symbol_of(cast(_ConvNd, self._layer), self._input_shape, most=_POINTS_PER_TAP)
-            )
-            self._symbol = Symbol(self._symbol.waves.to(kernel.device), self._symbol.counts.to(kernel.device))
-        return self._symbol
+    def _projection(self, kernel: Tensor, max_norm: float, tol: float) -> Projection:
+        symbol = self._symbol
+        if symbol is None or symbol.counts.device != kernel.device:
+            self._symbol = symbol = _dense(kernel) if self._grid is None else symbol_on(self._grid, kernel)
+        return Projection(kernel, self._grid, symbol, max_norm, tol)
 
     def _kernel(self) -> Tensor:
         weight = cast(Tensor, self._layer.weight).detach()
@@ -164,8 +170,34 @@ class SymbolClip:
             weight.copy_(kernel.reshape(weight.shape))
 
 
-def _dense() -> Symbol:
-    return Symbol(torch.ones(1, 1, 1, dtype=torch.complex64), torch.ones(1))
+def clip_together_(clips: Sequence[SymbolClip], max_norm: float, tol: float) -> list[SymbolClipped]:
+    """Clip layers of which no two share their weight; what they need at the same time is computed together.
+
+    Args:
+        clips: Of the layers.
+        max_norm: Positive.
+        tol: Relative excess that is let be.
+
+    Returns:
+        The norm of each after.
+    """
+    going = {i: clip.steps(max_norm, tol) for i, clip in enumerate(clips)}
+    answers: dict[int, Any] = dict.fromkeys(going)
+    done: dict[int, SymbolClipped] = {}
+    while going:
+        requests: dict[int, Request] = {}
+        for i, answer in answers.items():
+            try:
+                requests[i] = going[i].send(answer)
+            except StopIteration as end:
+                done[i] = end.value
+                del going[i]
+        answers = answers_to(requests)
+    return [done[i] for i in range(len(clips))]
+
+
+def _dense(like: Tensor) -> Symbol:
+    return Symbol(torch.ones(1, 1, 1, dtype=torch.complex64, device=like.device), torch.ones(1, device=like.device))
 
 
 # Are there so few positions that zeros around them lower the norm much, and that the symbol has no other frequencies?
