@@ -88,6 +88,14 @@ def test_several_kernels_side_by_side_are_as_each_alone(case):
         assert (done.kernel - alone.kernel).norm() <= 0.05 * (alone.kernel - given).norm()
 
 
+def test_a_kernel_just_below_is_measured_as_it_is_while_another_moves():
+    kernel, symbol = CASES["square"]
+    just_below = kernel / float(tops(kernel, symbol).max()) * 1.004
+    together = project_kernels([kernel, just_below], symbol, [0.5, 1.0], tol=5e-3)
+    assert together[1].kernel is just_below
+    assert together[1].after == pytest.approx(1.004, rel=1e-5)
+
+
 def test_kernels_of_other_shapes_are_filled_up():
     kernel, symbol = CASES["wide"]
     smaller = [kernel[:, :9], kernel[:, :, :3], kernel[:, :1, :1]]

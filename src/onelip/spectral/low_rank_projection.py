@@ -171,7 +171,7 @@ def _moved(at: Tensor, point: Tensor, fall: Tensor, going: list[_Run], nexts: li
     moves = [following is _Next.MOVE for following in nexts]
     momenta = [run.momentum() if move else 0.0 for run, move in zip(going, moves, strict=True)]
     new = at - fall
-    if len(set(momenta)) == 1:
+    if all(moves) and len(set(momenta)) == 1:
         return torch.add(new, new - point, alpha=momenta[0]), new
     after = new + at.new_tensor(momenta).view(-1, 1, 1, 1, 1) * (new - point)
     mask = torch.tensor(moves, device=at.device).view(-1, 1, 1, 1, 1)
