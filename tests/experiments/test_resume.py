@@ -46,7 +46,8 @@ def numbers(runs: Path) -> dict:
     for reading in ("created", "train_seconds"):
         del results[reading]
     certificate = json.loads(folder.certificate_file.read_text())
-    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in read_metrics(folder)]
+    clock = ("seconds", "minutes")
+    rows = [{key: value for key, value in row.items() if key not in clock} for row in read_metrics(folder)]
     attack = json.loads(folder.attack_file.read_text())
     return {"results": results, "metrics": rows, "attack": attack, "radii": certificate["radii"]}
 

@@ -5,7 +5,7 @@ from tests.tasks.toy import ToyBatches, linear_model, toy_trainer
 from torch.nn.functional import cross_entropy
 
 from onelip.experiments.training_progress import TrainingProgress
-from onelip.tasks import Classification, sgd
+from onelip.tasks import Classification, TrainingClock, sgd
 
 # Raised by Lightning 2.6 itself on torch 2.13.
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarni
 
 def test_training_writes_about_ten_lines_where_there_is_no_terminal(tmp_path, capsys):
     task = Classification(linear_model(), cross_entropy, optimizer=sgd())
-    toy_trainer(tmp_path, 25, TrainingProgress()).fit(task, ToyBatches(), ToyBatches())
+    toy_trainer(tmp_path, 25, TrainingProgress(TrainingClock())).fit(task, ToyBatches(), ToyBatches())
     output, errors = capsys.readouterr()
     lines = [line for line in errors.splitlines() if line.startswith("epoch")]
     assert output == ""
@@ -26,5 +26,5 @@ def test_training_writes_about_ten_lines_where_there_is_no_terminal(tmp_path, ca
 
 def test_a_network_without_a_constant_has_no_certified_share(tmp_path, capsys):
     task = Classification(linear_model(), cross_entropy, optimizer=sgd(), radius=None)
-    toy_trainer(tmp_path, 1, TrainingProgress()).fit(task, ToyBatches(), ToyBatches())
+    toy_trainer(tmp_path, 1, TrainingProgress(TrainingClock())).fit(task, ToyBatches(), ToyBatches())
     assert "certified" not in capsys.readouterr().err

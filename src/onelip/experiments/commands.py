@@ -16,13 +16,15 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.files import write_json_atomically
 from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
 from onelip.experiments.preparation import prepare
+from onelip.experiments.recorder import read_metrics
 from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
-from onelip.tasks import NonFiniteLossError
+from onelip.tasks import NonFiniteError
 
 
 def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
@@ -43,6 +45,7 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     if folder is None:
         folder = create_run_folder(config)
     say(f"run folder: {folder.path}")
+    _recall_failure(folder)
     with _resumable(folder):
         training.train(experiment, folder, resume=resume)
         if config.certify is None:
@@ -131,10 +134,23 @@ def _resumable(folder: RunFolder) -> Iterator[None]:
         _stopped(folder, signal.SIGINT)
     except training.StoppedError as error:
         _stopped(folder, error.number)
-    except NonFiniteLossError as error:
-        checkpoint = folder.last_checkpoint
-        kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
-        raise CommandFailedError(f"{error}; {kept}", 1) from None
+    except NonFiniteError as error:
+        write_json_atomically(folder.failure_file, {"message": str(error)})
+        raise CommandFailedError(f"{error}; {_kept(folder)}", 1) from None
+    folder.failure_file.unlink(missing_ok=True)
+
+
+def _kept(folder: RunFolder) -> str:
+    if not folder.last_checkpoint.exists():
+        return "there is no checkpoint yet"
+    return f"the last good checkpoint, of epoch {len(read_metrics(folder))}, is {folder.last_checkpoint}"
+
+
+# A resumed training takes the same steps, so whoever resumes without a change of the code should know.
+def _recall_failure(folder: RunFolder) -> None:
+    if folder.failure_file.exists():
+        message = evaluation.read_json(folder.failure_file)["message"]
+        say(f"the run stopped since {message}; {_kept(folder)}, from which the same steps are taken again")
 
 
 def _stopped(folder: RunFolder, number: int) -> NoReturn:

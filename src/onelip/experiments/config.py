@@ -183,17 +183,41 @@ class Clipping(Section):
 class Trainer(Section):
     """How the training runs; `threads` null means as many as torch chooses, and is recorded in the run.
 
+    `max_epochs` is 10 unless `max_minutes` is given, which trains for that time instead, validations not counted.
     `max_steps` shortens a training: it takes no more epochs than hold that many steps, and as many steps in each.
+    `accumulate` batches make one step. Validated is after every `validate_every` epochs, and at the end.
+    `channels_last` is how images lie in memory while training.
     """
 
-    max_epochs: PositiveInt = 10
+    max_epochs: PositiveInt | None = None
     max_steps: PositiveInt | None = None
+    max_minutes: PositiveFloat | None = None
+    accumulate: PositiveInt = 1
+    validate_every: PositiveInt = 1
     precision: Literal[32, 64, "bf16-mixed"] = 32
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     gradient_clip: PositiveFloat | None = None
     compile: bool = False
+    channels_last: bool = False
     threads: PositiveInt | None = None
     log_every: PositiveInt = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("max_epochs") is None and values.get("max_minutes") is None:
+            return {**values, "max_epochs": 10}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("max_epochs", "max_steps"):
+            if self.max_minutes is not None and getattr(self, key) is not None:
+                raise ValueError(
+                    f"trainer.max_minutes={self.max_minutes:g} and trainer.{key}={getattr(self, key)} both say when the "
+                    f"training ends; set one of them to null"
+                )
+        return self
 
 
 class Certify(Section):
@@ -202,7 +226,8 @@ class Certify(Section):
     The best is that of the highest certified accuracy at `selection_radius` on the validation images, which is in l2
     whatever the norm. `norm` is that of the certificate; `semantics` what it is about: the function in real arithmetic,
     or whatever a float64 evaluation of it computes. `relaxation` names a method of `onelip.certify.relaxed_margins`
-    that certifies at the same radii, beside the constant.
+    that certifies at the same radii, beside the constant. With `mirror_average`, what is validated, certified and
+    attacked is the average of the trained network over each image and its mirror image.
     """
 
     radii: Radii = (0.25, 0.5, 0.75, 1.0)
@@ -212,6 +237,7 @@ class Certify(Section):
     semantics: Literal["real", "executed-float64"] = "real"
     max_samples: PositiveInt | None = None
     relaxation: Relaxation | None = None
+    mirror_average: bool = False
 
 
 class CarliniWagner(Section):
@@ -256,6 +282,7 @@ class ExperimentConfig(Section):
     data: Annotated[Data, BeforeValidator(_from_name)] = Data()
     model: Annotated[NamedPart, BeforeValidator(_from_name)]
     layer: str = "aoc"
+    layer_options: dict[str, Any] = {}
     linear: str | None = None
     activation: str = "maxmin"
     loss: Annotated[NamedPart, BeforeValidator(_from_name)]

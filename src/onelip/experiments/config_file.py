@@ -89,6 +89,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         # Another data set keeps the batch size; another optimiser has options of its own.
         set_by_name(tree, path, value)
         return
+    if path == "layer" and value != tree.get("layer"):
+        tree.pop("layer_options", None)
     node = tree
     for key in keys[:-1]:
         node[key] = as_mapping(key, node.get(key))

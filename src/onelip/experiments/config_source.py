@@ -102,8 +102,11 @@ def merge_trees(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
         A new tree.
     """
     merged = dict(base)
+    if changes.get("layer", base.get("layer")) != base.get("layer"):
+        # Those of another method.
+        merged.pop("layer_options", None)
     for key, value in changes.items():
-        merged[key] = _merged(key, base.get(key), value)
+        merged[key] = _merged(key, merged.get(key), value)
     return merged
 
 

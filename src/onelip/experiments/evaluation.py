@@ -30,7 +30,7 @@ from onelip.experiments.preparation import Experiment
 from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
-from onelip.layers import to_plain
+from onelip.layers import MirrorAverage, to_plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Certified:
     """A certificate with what it is about.
 
     Attributes:
-        network: The certified network, made of plain modules.
+        network: The certified network, made of plain modules; the average over mirror images, where asked for.
         samples: The certified test images.
         certificate: Their radii and the proved constant.
         epoch: The epoch whose weights are certified, counted from 0.
@@ -327,7 +327,10 @@ def plain_network(model: nn.Module) -> nn.Module:
 def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData, int]:
     epoch = load_best_weights(experiment.model, folder)
     samples = evenly(experiment.data.test, certify_options(experiment.config).max_samples)
-    return plain_network(experiment.model.cpu()), samples, epoch
+    network = plain_network(experiment.model.cpu())
+    if certify_options(experiment.config).mirror_average:
+        network = MirrorAverage(network).eval()
+    return network, samples, epoch
 
 
 # By the answers, since another machine may round the plain weights differently.

@@ -15,6 +15,7 @@ from onelip.experiments.config import Clipping
 from onelip.experiments.files import write_text_atomically
 from onelip.experiments.run_folder import RunFolder
 from onelip.spectral import LayerSpectrum, spectrum
+from onelip.tasks import AfterStep
 
 NORM_COLUMNS = ("step", "part", "kind", "input_shape", "value")
 
@@ -22,7 +23,7 @@ TOLERANCE = 1e-4
 """Error of a measured norm, relative to it."""
 
 
-class NormChecks(pl.Callback):
+class NormChecks(AfterStep):
     """Measure the parts that a method bounds, and append one row for each to `norms.csv`.
 
     The measurement shares no state with the method: the largest singular value of each part, as it is run in eval mode,
@@ -36,18 +37,18 @@ class NormChecks(pl.Callback):
     """
 
     def __init__(self, folder: RunFolder, input_shape: tuple[int, ...], options: Clipping) -> None:
+        super().__init__()
         self._folder = folder
         self._input_shape = input_shape
         self._options = options
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
         keep_steps(self._folder, trainer.global_step)
 
     @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         every = self._options.check_every
         if every is not None and trainer.global_step % every == 0:
             self._check(trainer, pl_module)

@@ -94,6 +94,7 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         activation=config.activation,
         mean=images.train.channel_mean() if config.data.normalize != "none" else None,
         std=images.train.channel_std() if config.data.normalize == "standardize" else None,
+        layer_options=config.layer_options,
         **config.model.options,
     )
 
@@ -124,7 +125,12 @@ def _check_names(config: ExperimentConfig) -> None:
         if clipping.method not in spectral.available():
             raise ValueError(unknown_name("clipping.method", clipping.method, spectral.available()))
         _check_options("clipping", clipping.options, spectral.available()[clipping.method].factory)
+    for name in config.model.options:
+        if name in inspect.signature(models.build).parameters:
+            raise ValueError(f"model.{name} is not an option of a model; the configuration has keys of its own for that")
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
+    if config.layer in layers.available("conv2d"):
+        _check_options("layer_options", config.layer_options, layers.record("conv2d", config.layer).factory)
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 
 

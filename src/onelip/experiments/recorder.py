@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from onelip.experiments.files import atomic_path, remove_partial_files, write_text_atomically
 from onelip.experiments.run_folder import RunFolder
-from onelip.tasks import Classification
+from onelip.tasks import Classification, TrainingClock
 
 COLUMNS = (
     "epoch",
@@ -26,13 +26,15 @@ COLUMNS = (
     "val_certified_accuracy",
     "learning_rate",
     "seconds",
+    "minutes",
 )
 
 
 class Recorder(Checkpoint):
     """Write the metrics and checkpoints of a `Classification`, so that a killed run can continue exactly.
 
-    After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
+    After each epoch one row goes into `metrics.csv`, whose `seconds` are those of the epoch with its validation and
+    whose `minutes` those spent on training since the beginning; columns that were not measured stay empty. Then `last.ckpt` is replaced; it holds the state of torch's random
     generators too. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
     validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
     further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy. Rows
@@ -41,11 +43,15 @@ class Recorder(Checkpoint):
     Args:
         folder: The run's folder.
         weights: "last" makes every epoch the best one so far: for validation splits too small to choose by.
+        clock: The trainer's; None leaves the minutes empty.
     """
 
-    def __init__(self, folder: RunFolder, weights: Literal["best", "last"] = "best") -> None:
+    def __init__(
+        self, folder: RunFolder, weights: Literal["best", "last"] = "best", clock: TrainingClock | None = None
+    ) -> None:
         self._folder = folder
         self._weights = weights
+        self._clock = clock
         self._best: tuple[float, ...] | None = None
         self._random: dict[str, Any] | None = None
         self._epoch_start = 0.0
@@ -86,7 +92,10 @@ class Recorder(Checkpoint):
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         seconds = round(time.perf_counter() - self._epoch_start, 3)
-        self._append({"epoch": trainer.current_epoch, "seconds": seconds, **_task(pl_module).metrics})
+        row = {"epoch": trainer.current_epoch, "seconds": seconds, **_task(pl_module).metrics}
+        if self._clock is not None:
+            row["minutes"] = round(self._clock.seconds / 60.0, 5)
+        self._append(row)
         with atomic_path(self._folder.last_checkpoint) as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)
 

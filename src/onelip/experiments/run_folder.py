@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "checkpoints" / "best.ckpt"
 
     @property
+    def failure_file(self) -> Path:
+        """Why the training stopped, if its numbers were no longer finite."""
+        return self.path / "failure.json"
+
+    @property
     def certificate_file(self) -> Path:
         """The certificate, beside the weights and architecture that it is about."""
         return self.path / "certificate.json"

@@ -23,7 +23,15 @@ from onelip.experiments.preparation import Experiment
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.training_progress import TrainingProgress
-from onelip.tasks import OPTIMIZERS, SCHEDULES, Classification, Retract, TrainingMethodCallback
+from onelip.tasks import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Classification,
+    Retract,
+    TrainingClock,
+    TrainingMethodCallback,
+    ValidationInterval,
+)
 
 _PRECISIONS: dict[int | str, Any] = {32: "32-true", 64: "64-true", "bf16-mixed": "bf16-mixed"}
 
@@ -46,12 +54,33 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
 
     Raises:
         StoppedError: If a signal stopped it; the folder can be resumed.
-        NonFiniteLossError: If the loss became NaN or infinite.
+        NonFiniteError: If the loss, a gradient or a parameter became NaN or infinite.
     """
     config = experiment.config
+    clock = TrainingClock(config.trainer.max_minutes)
     checkpoint = folder.last_checkpoint if resume and folder.last_checkpoint.exists() else None
-    step = 0 if checkpoint is None else read_checkpoint(folder.last_checkpoint)["global_step"]
-    task = Classification(
+    step = 0
+    if checkpoint is not None:
+        saved = read_checkpoint(checkpoint)
+        step = saved["global_step"]
+        # Runs of earlier versions have no clock.
+        clock.load_state_dict(saved["callbacks"].get(clock.state_key, clock.state_dict()))
+    if clock.progress == 1.0:
+        return
+    task = _task(experiment, clock)
+    loaders = _loaders(experiment)
+    torch.manual_seed(config.seed)
+    with _quiet_lightning():
+        interruption = Interruption()
+        callbacks = [interruption, *_callbacks(experiment, folder, clock)]
+        trainer = _trainer(experiment, folder, len(loaders[0]), step, callbacks)
+        with _signals_as_errors(), interruption.listening():
+            trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
+
+
+def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
+    config = experiment.config
+    return Classification(
         experiment.model,
         experiment.loss,
         optimizer=OPTIMIZERS[config.optimizer.name](**config.optimizer.model_dump(exclude={"name"})),
@@ -59,14 +88,10 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
         radius=None if config.certify is None else config.certify.selection_radius,
         compile=config.trainer.compile,
         penalty=None if experiment.method is None else experiment.method.penalty,
+        clock=clock,
+        mirror_average=config.certify is not None and config.certify.mirror_average,
+        channels_last=config.trainer.channels_last,
     )
-    loaders = _loaders(experiment)
-    torch.manual_seed(config.seed)
-    with _quiet_lightning():
-        interruption = Interruption()
-        trainer = _trainer(experiment, folder, len(loaders[0]), step, interruption)
-        with _signals_as_errors(), interruption.listening():
-            trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
 
 def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
@@ -91,21 +116,23 @@ def _device(accelerator: str) -> str:
 
 
 def _trainer(
-    experiment: Experiment, folder: RunFolder, n_batches: int, step: int, interruption: Interruption
+    experiment: Experiment, folder: RunFolder, n_batches: int, step: int, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     config = experiment.config
     n_epochs, n_batches = shortened(config.trainer, n_batches)
+    n_steps = -(-n_batches // config.trainer.accumulate)
     logger = TensorBoardLogger(save_dir=folder.tensorboard, name="", version="", purge_step=step or None)
     return pl.Trainer(
         max_epochs=n_epochs,
         limit_train_batches=n_batches,
+        accumulate_grad_batches=config.trainer.accumulate,
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=_PRECISIONS[config.trainer.precision],
         gradient_clip_val=config.trainer.gradient_clip,
-        log_every_n_steps=min(config.trainer.log_every, n_batches),
+        log_every_n_steps=min(config.trainer.log_every, n_steps),
         deterministic=True if _device(config.trainer.accelerator) == "cpu" else "warn",
-        callbacks=[interruption, *_callbacks(experiment, folder)],
+        callbacks=callbacks,
         logger=logger,
         default_root_dir=folder.path,
         num_sanity_val_steps=0,
@@ -114,14 +141,16 @@ def _trainer(
     )
 
 
-def _callbacks(experiment: Experiment, folder: RunFolder) -> list[pl.Callback]:
+def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) -> list[pl.Callback]:
     config = experiment.config
-    callbacks: list[pl.Callback] = [Retract(), TrainingProgress()]
+    callbacks: list[pl.Callback] = [Retract(), TrainingProgress(clock)]
     if experiment.method is not None:
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:
         callbacks.append(NormChecks(folder, experiment.data.input_shape, config.clipping))
-    return [*callbacks, Recorder(folder, "best" if config.certify is None else config.certify.weights)]
+    # What they do is training, whose time the clock measures.
+    callbacks += [clock, ValidationInterval(config.trainer.validate_every)]
+    return [*callbacks, Recorder(folder, "best" if config.certify is None else config.certify.weights, clock)]
 
 
 def shortened(section: TrainerSection, n_batches: int) -> tuple[int, int]:
@@ -129,15 +158,19 @@ def shortened(section: TrainerSection, n_batches: int) -> tuple[int, int]:
 
     Args:
         section: `max_steps` null leaves the training as it is.
-        n_batches: Batches of a whole epoch.
+        n_batches: Batches of a whole epoch, of which `accumulate` make a step.
 
     Returns:
-        Number of epochs, and of batches in each: all epochs are cut alike, so that each ends in a validation.
+        Number of epochs, -1 for as many as its time has room for, and of batches in each: all epochs are cut alike, so
+        that each ends in a validation.
     """
+    if section.max_epochs is None:
+        return -1, n_batches
     if section.max_steps is None:
         return section.max_epochs, n_batches
-    n_epochs = min(section.max_epochs, -(-section.max_steps // n_batches))
-    return n_epochs, min(n_batches, section.max_steps // n_epochs)
+    n_steps = -(-n_batches // section.accumulate)
+    n_epochs = min(section.max_epochs, -(-section.max_steps // n_steps))
+    return n_epochs, min(n_batches, section.max_steps // n_epochs * section.accumulate)
 
 
 # Lightning ends the whole process on Ctrl-C and answers SIGTERM with exit code 0.

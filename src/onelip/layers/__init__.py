@@ -50,6 +50,7 @@ from onelip.layers.lot import LOTConv2d, LOTLinear
 from onelip.layers.lprelu import LPReLU
 from onelip.layers.maxmin import MaxMin, MaxMinReLU
 from onelip.layers.maxout import Maxout
+from onelip.layers.mirror_average import MirrorAverage
 from onelip.layers.n_activation import NActivation
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
@@ -178,6 +179,7 @@ __all__ = [
     "MaxMin",
     "MaxMinReLU",
     "Maxout",
+    "MirrorAverage",
     "NActivation",
     "NewtonSchulzLinear",
     "NonexpansiveConv2d",

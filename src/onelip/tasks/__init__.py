@@ -1,7 +1,9 @@
 """What is trained: one Lightning module for each task, usable with any Lightning trainer."""
 
-from onelip.tasks.callbacks import Retract
-from onelip.tasks.classification import Classification, NonFiniteLossError
+from onelip.tasks.callbacks import AfterStep, Retract
+from onelip.tasks.classification import Classification
+from onelip.tasks.clock import TrainingClock
+from onelip.tasks.finite import NonFiniteError, NonFiniteLossError
 from onelip.tasks.optimizers import (
     OPTIMIZERS,
     OptimizerFactory,
@@ -14,17 +16,22 @@ from onelip.tasks.optimizers import (
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
+from onelip.tasks.validation_interval import ValidationInterval
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "AfterStep",
     "Classification",
+    "NonFiniteError",
     "NonFiniteLossError",
     "OptimizerFactory",
     "Retract",
     "Schedule",
     "SpectralClip",
+    "TrainingClock",
     "TrainingMethodCallback",
+    "ValidationInterval",
     "adam",
     "adamw",
     "constant",

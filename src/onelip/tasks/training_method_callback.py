@@ -10,14 +10,15 @@ from lightning.pytorch.trainer.states import TrainerFn
 from typing_extensions import override
 
 from onelip.spectral import SpectralClipper, TrainingMethod
+from onelip.tasks.callbacks import AfterStep
 
 
-class MethodCallback(pl.Callback):
+class MethodCallback(AfterStep):
     """What `TrainingMethodCallback` does, for a method that may be made after the callback, and after its state."""
 
     def __init__(self, method: TrainingMethod | None) -> None:
+        super().__init__()
         self.method = method
-        self._steps_seen: int | None = None
         self._state: dict[str, Any] = {}
 
     def begin(self, method: TrainingMethod) -> None:
@@ -31,17 +32,9 @@ class MethodCallback(pl.Callback):
             method.load_state_dict(self._state)
 
     @override
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._steps_seen = trainer.global_step
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.method is None or trainer.global_step == self._steps_seen:
-            return
-        self._steps_seen = trainer.global_step
-        _log(trainer, self.method.step())
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.method is not None:
+            _log(trainer, self.method.step())
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,0 +1,80 @@
+"""The time that a training has taken, and its end after a given time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
+from onelip.tasks.callbacks import AfterStep
+
+
+class TrainingClock(AfterStep):
+    """Measure the time that a Lightning trainer spends on training, and end the training after `max_minutes`.
+
+    Validations and what is done at the end of an epoch do not count, so that how often one looks does not change what
+    is learned. The time is part of each checkpoint, and a resumed training goes on counting from there. At the end of
+    the time the training stops after the step that is under way, and is validated. Put it after the callbacks whose
+    work is to count.
+
+    Args:
+        max_minutes: Positive; None for a training that ends otherwise.
+        now: Tells the time in seconds.
+
+    Raises:
+        ValueError: `max_minutes` is not positive and finite.
+    """
+
+    def __init__(self, max_minutes: float | None = None, *, now: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__()
+        if max_minutes is not None and not 0.0 < max_minutes < math.inf:
+            raise ValueError(f"max_minutes={max_minutes} in TrainingClock must be positive and finite, or None")
+        self.max_minutes = max_minutes
+        self._now = now
+        self._before = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on training so far, over all parts of a run that was resumed."""
+        return self._before + (0.0 if self._since is None else self._now() - self._since)
+
+    @property
+    def progress(self) -> float | None:
+        """The part of the time that is over, in [0, 1]; None without a limit."""
+        return None if self.max_minutes is None else min(self.seconds / (60.0 * self.max_minutes), 1.0)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = float(state_dict["seconds"])
+
+    @override
+    def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.progress == 1.0:
+            trainer.should_stop = True
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start()
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        self._since = self._now()
+
+    def _stop(self) -> None:
+        self._before, self._since = self.seconds, None
