@@ -49,7 +49,9 @@ def fit(folder, task, *callbacks, resume=False):
 
 
 def without_seconds(folder):
-    return [{key: value for key, value in row.items() if key not in ("seconds", "minutes")} for row in read_metrics(folder)]
+    return [
+        {key: value for key, value in row.items() if key not in ("seconds", "minutes")} for row in read_metrics(folder)
+    ]
 
 
 @pytest.fixture(params=[sgd, schedule_free_adamw], ids=["sgd", "schedule-free"])

@@ -1,9 +1,11 @@
 """A toy problem that a linear classifier learns in a few steps."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 
@@ -37,10 +39,12 @@ def linear_model() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 2))
 
 
-def toy_trainer(folder: Path, max_epochs: int, *callbacks: pl.Callback) -> pl.Trainer:
+def toy_trainer(
+    folder: Path, max_epochs: int, *callbacks: pl.Callback, accumulate: int = 1, **options: Any
+) -> pl.Trainer:
     """A trainer that is silent and writes nothing by itself."""
     return pl.Trainer(
-        max_epochs=max_epochs, accelerator="cpu", devices=1, callbacks=list(callbacks), logger=False,
+        max_epochs=max_epochs, accumulate_grad_batches=accumulate, **options, accelerator="cpu", devices=1, callbacks=list(callbacks), logger=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        enable_checkpointing=bool(callbacks), default_root_dir=folder,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks), default_root_dir=folder,
     )  # fmt: skip

@@ -127,7 +127,9 @@ def _check_names(config: ExperimentConfig) -> None:
         _check_options("clipping", clipping.options, spectral.available()[clipping.method].factory)
     for name in config.model.options:
         if name in inspect.signature(models.build).parameters:
-            raise ValueError(f"model.{name} is not an option of a model; the configuration has keys of its own for that")
+            raise ValueError(
+                f"model.{name} is not an option of a model; the configuration has keys of its own for that"
+            )
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
     if config.layer in layers.available("conv2d"):
         _check_options("layer_options", config.layer_options, layers.record("conv2d", config.layer).factory)

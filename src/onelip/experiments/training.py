@@ -148,7 +148,7 @@ def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) 
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:
         callbacks.append(NormChecks(folder, experiment.data.input_shape, config.clipping))
-    # What they do is training, whose time the clock measures.
+    # What they do after a step is training, whose time the clock measures.
     callbacks += [clock, ValidationInterval(config.trainer.validate_every)]
     return [*callbacks, Recorder(folder, "best" if config.certify is None else config.certify.weights, clock)]
 

@@ -66,15 +66,27 @@ class TrainingClock(AfterStep):
         self._start()
 
     @override
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # After a validation in the middle of an epoch.
+        self._start()
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if trainer.is_last_batch or trainer.should_stop:
+            self._stop()
+
+    @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
 
-    @override
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
-
     def _start(self) -> None:
-        self._since = self._now()
+        if self._since is None:
+            self._since = self._now()
 
     def _stop(self) -> None:
         self._before, self._since = self.seconds, None
