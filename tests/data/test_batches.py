@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onelip.data import Augment, Batches, ImageData
+from onelip.data import Augment, Batches, Generated, ImageData, RandAugment
 
 ALL_CHANGES = Augment(crop=2, flip=True, rotate=10.0, scale=0.1, translate=0.1)
 
@@ -120,6 +120,113 @@ def test_the_data_and_its_batches_do_not_share_memory():
         y.zero_()
     assert torch.equal(data.images, before)
     assert data.labels.tolist() == list(range(23))
+
+
+def test_batches_stay_what_they_were():
+    batches = Batches(numbered(), 5, shuffle=True, augment=Augment(crop=2, flip=True), seed=3)
+    batches.set_epoch(2)
+    pixels, labels = batches.batch(1)
+    # Trainings are resumed, and numbers were published, with this order and these shifts.
+    assert labels.tolist() == [17, 21, 15, 14, 13]
+    assert (pixels[:, 0] > 0).flatten(1).sum(1).tolist() == [15, 16, 12, 24, 12]
+
+
+def pool(n=31):
+    data = numbered(n)
+    return ImageData(255 - data.images, 1000 + data.labels, 255.0)
+
+
+def mixed(batch_size=8, ratio=3.0, size=31, **options):
+    return Batches(numbered(), batch_size, shuffle=True, generated=Generated(pool(size), ratio=ratio), **options)
+
+
+def read(batches, epochs=1):
+    for epoch in range(epochs):
+        batches.set_epoch(epoch)
+        yield from batches
+
+
+@pytest.mark.parametrize(("size", "ratio", "n_real"), [(8, 3.0, 2), (12, 1.0, 6), (9, 0.5, 6)])
+def test_generated_images_fill_each_batch_at_their_ratio(size, ratio, n_real):
+    batches = mixed(size, ratio)
+    real = []
+    for number, (x, y) in enumerate(batches):
+        last = number == len(batches) - 1
+        expected = len(numbered()) - number * n_real if last else n_real
+        assert (y < 1000).tolist() == [True] * expected + [False] * int(expected * (size - n_real) / n_real + 0.5)
+        assert torch.equal((255 * x[:, 0, 0, 0]).round().long(), torch.where(y < 1000, y, 1255 - y))
+        real += y[:expected].tolist()
+    assert sorted(real) == list(range(23))
+    assert len(batches) == -(-23 // n_real)
+
+
+@pytest.mark.parametrize("size", [7, 31, 200])
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_the_pool_is_gone_through_once_before_any_image_returns(size, drop_last):
+    taken = torch.cat([y[y >= 1000] for _, y in read(mixed(size=size, drop_last=drop_last), epochs=6)]).tolist()
+    for first in range(0, len(taken) - size + 1, size):
+        assert sorted(taken[first : first + size]) == list(range(1000, 1000 + size))
+    assert len(taken) == 6 * (66 if drop_last else 69)
+    if size == 200:
+        # Each epoch has a part of the pool of its own.
+        assert len(set(taken[:200])) == 200
+
+
+def test_mixed_batches_restart_at_any_epoch_and_batch():
+    options = {"augment": Augment(crop=2, flip=True), "seed": 1}
+    whole = list(read(mixed(**options), epochs=4))
+    resumed = mixed(**options)
+    resumed.set_epoch(3)
+    for first in (0, 5, 11):
+        assert same(list(resumed.from_batch(first)), whole[36 + first :])
+    assert same([resumed.batch(7)], [whole[43]])
+
+
+def test_the_real_images_of_mixed_batches_are_those_without_the_pool():
+    options = {"shuffle": True, "augment": ALL_CHANGES, "seed": 2}
+    alone = list(Batches(numbered(), 2, **options))
+    both = list(Batches(numbered(), 8, generated=Generated(pool()), **options))
+    assert same([(x[: len(y)], y) for (x, _), (_, y) in zip(both, alone, strict=True)], alone)
+
+
+def test_generated_images_may_have_changes_of_their_own():
+    only_pool = Generated(pool(), augment=Augment(crop=2))
+    moved = list(Batches(numbered(), 8, shuffle=True, generated=only_pool))
+    for x, y in moved:
+        assert torch.equal(x[y < 1000], numbered().pixels(y[y < 1000]))
+    assert any(bool((x[y >= 1000] == 0).any()) for x, y in moved)
+    same_as_real = mixed(augment=Augment(crop=2))
+    assert any(bool((x[y >= 1000] == 0).any()) for x, y in same_as_real)
+
+
+def test_the_mean_colour_is_that_of_the_real_images_in_either_unit():
+    real = numbered(dtype=torch.float32)
+    batches = Batches(real, 8, shuffle=True, augment=Augment(crop=3, fill="mean"), generated=Generated(pool()))
+    mean = real.channel_mean()[0]
+    for x, y in batches:
+        for images, tolerance in ((x[y < 1000], 1e-6), (x[y >= 1000], 0.5 / 255 + 1e-6)):
+            for image in images[:, 0]:
+                values = image.unique()
+                # The image's own value, and that of what a crop uncovers.
+                assert len(values) <= 2
+                assert len(values) == 1 or float((values - mean).abs().min()) <= tolerance
+
+
+def test_every_change_is_made_in_mixed_batches():
+    data = ImageData(torch.randint(0, 256, (9, 3, 8, 8)).to(torch.uint8), torch.zeros(9, dtype=torch.int64), 255.0)
+    augment = Augment(crop=1, cutout=3, rand_augment=RandAugment(probability=0.5))
+    pictures = list(Batches(data, 8, shuffle=True, augment=augment, generated=Generated(data)))
+    assert all(x.shape[1:] == (3, 8, 8) and 0 <= float(x.min()) <= float(x.max()) <= 1 for x, _ in pictures)
+
+
+def test_a_pool_that_does_not_fit_is_refused():
+    other = ImageData(torch.zeros(3, 1, 6, 5), torch.zeros(3, dtype=torch.int64), 1.0)
+    with pytest.raises(ValueError, match=r"shape \(1, 6, 5\) in Batches; the real ones have shape \(2, 6, 5\)"):
+        Batches(numbered(), 8, shuffle=True, generated=Generated(other))
+    with pytest.raises(ValueError, match="batch_size=2 leaves no room"):
+        mixed(2, 9.0)
+    with pytest.raises(ValueError, match="batch_size=96 leaves no batch of 23 images"):
+        mixed(96, drop_last=True)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +9,9 @@ import numpy as np
 import torch
 
 from onelip.data.images import DataError, DataSet, ImageData
+from onelip.data.npz import UNREADABLE
 from onelip.data.registry import Progress, register_dataset
 
-# What zipfile, zlib and numpy raise on files with wrong bytes; a wrong shape in a header can exhaust the memory.
-_UNREADABLE = (
-    OSError, ValueError, EOFError, TypeError, AttributeError, KeyError, RuntimeError, OverflowError, MemoryError,
-    struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -66,7 +59,7 @@ def _read(path: Path, progress: Progress | None) -> dict[str, Any]:
                     progress(n_read, len(keys))
     except DataError:
         raise
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as a .npz file of plain arrays; write it anew with numpy.savez"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,33 @@ def folder(dir: Path | None, progress: Progress | None = None) -> DataSet:
         if progress is not None:
             progress(n_read, len(files))
     return _assemble(dir, classes, files, pixels)
+
+
+def read_classes(dir: Path, classes: Sequence[str]) -> ImageData:
+    """Read the image files in DIR/CLASS/ of known classes.
+
+    Args:
+        dir: The folder of the classes.
+        classes: Their names; each must have a folder with images, and no folder another name.
+
+    Returns:
+        The images with their labels, bytes with scale 255.
+
+    Raises:
+        DataError: The folders are not those of the classes, or a file is broken or differs in size.
+    """
+    found = _class_names(dir)
+    for name in sorted(set(found) ^ set(classes)):
+        kind = "is not a class of" if name in found else "is missing; it is a class of"
+        raise DataError(f"{dir / name} {kind} the data, whose classes are {', '.join(classes[:10])}")
+    files = [(path, label) for label, c in enumerate(classes) for path in _image_files(dir / c, required=True)]
+    pixels = [_read(path) for path, _ in files]
+    for (path, _), image in zip(files, pixels, strict=True):
+        if image.shape[:2] != pixels[0].shape[:2]:
+            raise DataError(f"{_differs(path, image, files[0][0], pixels[0])}; make all images the same size")
+    colour = any(image.ndim == 3 for image in pixels)
+    images = np.stack([_channels(image, colour) for image in pixels])
+    return ImageData(torch.from_numpy(images), torch.tensor([label for _, label in files]), 255.0)
 
 
 def _assemble(
