@@ -36,7 +36,7 @@ def test_the_head_is_the_last_dense_layer_with_what_rearranges_its_output():
     network = new_network()
     body, head = split_head(network)
     assert list(body.network._modules) == ["conv", "act", "flatten"]
-    assert list(head[0]) == [network.network.dense, network.network.keep]
+    assert list(head.network) == [network.network.dense, network.network.keep]
     for headless in (new_network(head=False), nn.Sequential(nn.Flatten()), nn.Linear(2, 2)):
         whole, nothing = split_head(headless)
         assert whole is headless

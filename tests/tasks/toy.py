@@ -44,7 +44,8 @@ def toy_trainer(
 ) -> pl.Trainer:
     """A trainer that is silent and writes nothing by itself."""
     return pl.Trainer(
-        max_epochs=max_epochs, accumulate_grad_batches=accumulate, **options, accelerator="cpu", devices=1, callbacks=list(callbacks), logger=False,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks), default_root_dir=folder,
+        max_epochs=max_epochs, accumulate_grad_batches=accumulate, accelerator="cpu", devices=1,
+        callbacks=list(callbacks), logger=False, enable_progress_bar=False, enable_model_summary=False,
+        num_sanity_val_steps=0, enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        default_root_dir=folder, **options,
     )  # fmt: skip

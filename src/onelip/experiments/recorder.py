@@ -33,12 +33,12 @@ COLUMNS = (
 class Recorder(Checkpoint):
     """Write the metrics and checkpoints of a `Classification`, so that a killed run can continue exactly.
 
-    After each epoch one row goes into `metrics.csv`, whose `seconds` are those of the epoch with its validation and
-    whose `minutes` those spent on training since the beginning; columns that were not measured stay empty. Then `last.ckpt` is replaced; it holds the state of torch's random
-    generators too. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
+    After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
+    generators too. In a row, `seconds` are those of the epoch with its validation and `minutes` those spent on training
+    since the beginning; columns that were not measured stay empty. Rows that a killed run wrote after its last
+    checkpoint are cut. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
     validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
-    further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy. Rows
-    that a killed run wrote after its last checkpoint are cut.
+    further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy.
 
     Args:
         folder: The run's folder.

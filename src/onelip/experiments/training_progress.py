@@ -32,7 +32,8 @@ class TrainingProgress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._lines = int(_PLAIN_LINES * self._done(trainer))
         self._bar.start()
-        self._task = self._bar.add_task("training", total=1.0, completed=self._done(trainer), status="")
+        self._task = self._bar.add_task("training", total=1.0, status="")
+        self._bar.update(self._task, completed=self._done(trainer))
 
     @override
     def on_train_batch_end(

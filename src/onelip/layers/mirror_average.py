@@ -16,10 +16,10 @@ _AFTER_HEAD = (ChannelKeep, nn.Flatten, nn.Identity)
 class MirrorAverage(nn.Module):
     """Evaluate a network as `(f(x) + f(m x)) / 2`, where m turns images left to right.
 
-    m permutes the pixels, an isometry, so the constant of the average is at most that of f, and the average certifies
-    what f on either image alone does not. If f is an `nn.Sequential` that ends with a dense layer, features are averaged
-    before it, which for a linear layer is the same function; the pairs of its rows then enter the radii as they do
-    for f. It shares f's modules, and costs two evaluations of f.
+    m permutes the pixels, an isometry, so the constant of the average is at most that of f; what differs between the
+    two images averages out. If f is an `nn.Sequential` that ends with a dense layer, features are averaged before it, which
+    is the same function as the layer is affine, and the pairs of its rows enter the radii as they do for f. The modules
+    are f's own; it costs two evaluations of f.
 
     Args:
         network: f, a map of `(B, C, H, W)` images.
@@ -51,14 +51,18 @@ def split_head(network: nn.Module) -> tuple[nn.Module, nn.Module]:
     """
     if type(network) is not nn.Sequential:
         return network, nn.Identity()
-    names = list(network._modules)
-    last = next((i for i in reversed(range(len(names))) if not isinstance(network[i], _AFTER_HEAD)), None)
+    parts = list(network._modules.items())
+    last = next((i for i in reversed(range(len(parts))) if not isinstance(parts[i][1], _AFTER_HEAD)), None)
     if last is None:
         return network, nn.Identity()
-    if isinstance(network[last], (nn.Linear, ExplicitLinear)):
-        return network[:last], network[last:]
-    body, head = split_head(network[last])
+    name, module = parts[last]
+    if isinstance(module, (nn.Linear, ExplicitLinear)):
+        return _chain(parts[:last]), _chain(parts[last:])
+    body, head = split_head(module)
     if isinstance(head, nn.Identity):
         return network, head
-    before = OrderedDict(zip(names[:last], network[:last], strict=True))
-    return nn.Sequential(before | {names[last]: body}), nn.Sequential(head, *network[last + 1 :])
+    return _chain([*parts[:last], (name, body)]), _chain([(name, head), *parts[last + 1 :]])
+
+
+def _chain(parts: list[tuple[str, nn.Module]]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(parts))
