@@ -54,6 +54,10 @@ from onelip.layers.mirror_average import MirrorAverage
 from onelip.layers.n_activation import NActivation
 from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
+
+# Verbs on whole models.
+from onelip.layers.on_manifold import on_manifold_
+from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.ossn import OSSNConv2d, OSSNLinear
 from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
 from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
@@ -187,6 +191,7 @@ __all__ = [
     "Normalize",
     "OSSNConv2d",
     "OSSNLinear",
+    "OrthogonalBlock",
     "ParsevalConv2d",
     "ParsevalLinear",
     "PeriodicSpectrumConv2d",
@@ -233,6 +238,7 @@ __all__ = [
     "distribute_constant",
     "linear",
     "normalization",
+    "on_manifold_",
     "pool",
     "project_",
     "record",

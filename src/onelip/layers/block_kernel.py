@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit_weight import ExplicitWeight
+from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.linalg import unknown_name
 from onelip.linalg.block_convolution import compose_factors, factor_axes, fit_factors
@@ -261,11 +262,21 @@ class BlockKernel(ExplicitWeight):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        orthogonalise, plan = projection(type(self).__name__, self.orthogonaliser), self._plan
-        matrix = orthogonalise(raw[0]).matrix[:, : plan.matrix_shape[1], : plan.matrix_shape[2]]
+        orthogonalise = projection(type(self).__name__, self.orthogonaliser)
+        return self.compose(*(orthogonalise(r).matrix for r in raw[:2]), *raw[2:])
+
+    @override
+    def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
+        parameters = [self.raw_weight, *([] if self.raw_frames is None else [self.raw_frames])]
+        return tuple(OrthogonalBlock(p, (prod(p.shape[:-2]), *p.shape[-2:])) for p in parameters)
+
+    @override
+    def compose(self, *raw: Tensor) -> Tensor:
+        plan = self._plan
+        matrix = raw[0][:, : plan.matrix_shape[1], : plan.matrix_shape[2]]
         if not plan.axes:
             return plan.kernel(matrix, None)
-        frames = orthogonalise(raw[1]).matrix[..., : plan.frames_shape[3]]
+        frames = raw[1][..., : plan.frames_shape[3]]
         if plan.ranks != "free":
             return plan.kernel(matrix, frames)
         angles = raw[2][..., None, :]

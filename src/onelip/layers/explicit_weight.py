@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from typing_extensions import override
 
 from onelip.layers.cache import TensorCache
 from onelip.layers.constrained import ConstrainedModule
+from onelip.layers.orthogonal_block import OrthogonalBlock, is_trusted, trust_if_orthogonal
 from onelip.linalg import full_precision
 
 
@@ -21,8 +23,9 @@ class ExplicitWeight(ConstrainedModule):
     In training the weight is built anew at every access, in the parameters' precision but at least float32. In eval
     it is built once in float64, rounded once to the parameters' precision and kept until a parameter changes. A
     subclass registers its parameters, names them in `raw_names` and implements `constrain` and `right_inverse`.
-    `layer.weight = w` projects `w` onto the set as closely as the method allows. The bias starts like torch's, or at
-    zero if a subclass sets `bias_starts_at_zero`.
+    `layer.weight = w` projects `w` onto the set as closely as the method allows. After `on_manifold_`, raw parameters
+    that an optimiser keeps orthogonal are used in training as they are (`compose`). The bias starts like torch's, or
+    at zero if a subclass sets `bias_starts_at_zero`.
 
     1-D convolutions are 2-D ones of height 1 to `constrain`, `right_inverse` and `_weight_shape`; they set `unit_axis`,
     the axis of size 1 that `weight` lacks.
@@ -36,6 +39,7 @@ class ExplicitWeight(ConstrainedModule):
     def __init__(self) -> None:
         super().__init__()
         self._cache = TensorCache()
+        self.on_manifold = False
 
     @abstractmethod
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -68,8 +72,8 @@ class ExplicitWeight(ConstrainedModule):
     def weight(self) -> Tensor:
         """The constrained weight: differentiable in training, kept in eval."""
         if self.training:
-            return self._build(at_least=torch.float32)
-        return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+            return self._build(self.compose if self._stays_on_manifold() else self.constrain, at_least=torch.float32)
+        return self._cache.get(self.raw, lambda: self._build(self.constrain, at_least=torch.float64))
 
     @weight.setter
     def weight(self, value: Tensor) -> None:
@@ -97,10 +101,37 @@ class ExplicitWeight(ConstrainedModule):
 
     @override
     def retract_(self) -> None:
+        if self._stays_on_manifold():
+            return
         with torch.no_grad(), full_precision():
             for parameter, raw in zip(self.raw, self.retraction(*self.raw), strict=True):
                 if raw is not parameter:
                     parameter.copy_(raw)
+        if self.on_manifold:
+            for block in self.orthogonal_blocks():
+                trust_if_orthogonal(block)
+
+    def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
+        """List the raw parameters that `constrain` does nothing to but orthogonalise, before it composes the weight.
+
+        Returns:
+            Those parameters, each seen as a batch of matrices; none if the method does more.
+        """
+        return ()
+
+    def compose(self, *raw: Tensor) -> Tensor:
+        """Build the weight from raw parameters whose orthogonal blocks are orthogonal already.
+
+        Args:
+            *raw: As in `constrain`.
+
+        Returns:
+            The weight, as `constrain` gives it.
+        """
+        return self.constrain(*raw)
+
+    def _stays_on_manifold(self) -> bool:
+        return self.on_manifold and all(is_trusted(block.parameter) for block in self.orthogonal_blocks())
 
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
         """Raw parameters on the constraint set that give the same weight; by default the given ones.
@@ -120,13 +151,13 @@ class ExplicitWeight(ConstrainedModule):
             The weight, in the parameters' precision.
         """
         with torch.no_grad():
-            return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+            return self._cache.get(self.raw, lambda: self._build(self.constrain, at_least=torch.float64))
 
-    def _build(self, *, at_least: torch.dtype) -> Tensor:
+    def _build(self, make: Callable[..., Tensor], *, at_least: torch.dtype) -> Tensor:
         stored = self.raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
-            weight = self.constrain(*(raw.to(wide) for raw in self.raw))
+            weight = make(*(raw.to(wide) for raw in self.raw))
         return weight.to(stored) if self.unit_axis is None else weight.to(stored).squeeze(self.unit_axis)
 
     @abstractmethod

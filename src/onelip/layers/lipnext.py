@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import checked_pair
 from onelip.layers.explicit import ExplicitConv2d
+from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.positional_code import PositionalCode2d
 from onelip.layers.projection import RETRACTED, Projection, orthogonal_parameter, projection
 from onelip.layers.registry import register
@@ -129,8 +130,16 @@ class LipNeXtConv2d(ExplicitConv2d):
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        matrix, *rotation = (orthogonalise(r).matrix for r in raw)
+        return self.compose(*(orthogonalise(r).matrix for r in raw))
+
+    @override
+    def compose(self, *raw: Tensor) -> Tensor:
+        matrix, *rotation = raw
         return self._plan.kernel(matrix, rotation[0] if rotation else None)
+
+    @override
+    def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
+        return tuple(OrthogonalBlock(raw, tuple(raw.shape)) for raw in self.raw if isinstance(raw, nn.Parameter))
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.layers.explicit import ExplicitLinear
+from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.projection import RETRACTED, orthogonal_parameter
 from onelip.linalg.polar import polar_factor
 
@@ -60,6 +61,14 @@ class OrthogonalLinear(ExplicitLinear):
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
         return self.orthogonalise(raw[0])
+
+    @override
+    def compose(self, *raw: Tensor) -> Tensor:
+        return raw[0]
+
+    @override
+    def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
+        return (OrthogonalBlock(self.raw_weight, (1, *self.raw_weight.shape)),)
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:

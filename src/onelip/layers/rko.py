@@ -15,6 +15,7 @@ from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
 from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.near_isometry import orthogonal_kernel
+from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.projection import RETRACTED, Projection, projection
 from onelip.layers.registry import register
 from onelip.linalg.polar import polar_factor
@@ -80,7 +81,15 @@ class _RKO(ExplicitWeight):
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
         orthogonalise = projection(type(self).__name__, self.orthogonaliser)
-        return orthogonalise(self._matrices(raw[0])).matrix.reshape(raw[0].shape) * self._scale
+        return self.compose(orthogonalise(self._matrices(raw[0])).matrix.reshape(raw[0].shape))
+
+    @override
+    def compose(self, *raw: Tensor) -> Tensor:
+        return raw[0] * self._scale
+
+    @override
+    def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
+        return (OrthogonalBlock(self.raw_weight, tuple(self._matrices(self.raw_weight.detach()).shape)),)
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:

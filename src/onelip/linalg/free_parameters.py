@@ -105,10 +105,19 @@ def _cayley(x: Tensor, run: Run) -> Orthogonalised:
 def _exponential(x: Tensor, run: Run) -> Orthogonalised:
     p, q = x.shape[-2:]
     square = torch.nn.functional.pad(_limited(x), (0, p - q))
-    return polish(_matrix_exponential((square - square.mH) / 2, run.adaptive)[:, :, :q], run)
+    return polish(matrix_exponential((square - square.mH) / 2, run.adaptive)[:, :, :q], run)
 
 
-def _matrix_exponential(a: Tensor, adaptive: bool) -> Tensor:
+def matrix_exponential(a: Tensor, adaptive: bool = True) -> Tensor:
+    """Exponentiate skew matrices, by scaling and squaring of a Taylor polynomial of degree 16.
+
+    Args:
+        a: `(batch, n, n)`, Frobenius norms at most 1e5 unless `adaptive`.
+        adaptive: May the number of doublings depend on the numbers?
+
+    Returns:
+        exp(a), same shape.
+    """
     norm = torch.linalg.matrix_norm(a.detach())
     halvings = torch.log2(norm.clamp(min=0.5)).add(1).ceil()
     doublings = int(halvings.max()) if adaptive else math.ceil(math.log2(_LARGEST)) + 1

@@ -1,0 +1,122 @@
+"""Orthogonal parameters of one size as one batch, with their optimiser state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onelip.layers.orthogonal_block import OrthogonalBlock
+
+
+class BlockBatch:
+    """Parameters whose matrices have one size, stacked to `(batch, p, q)` with p >= q.
+
+    The state of each parameter holds views of the batch's, so that saving it needs nothing else. States found are taken
+    over.
+
+    Args:
+        blocks: At least one, of the same m, n, precision and device.
+        states: The optimiser's, by parameter.
+
+    Attributes:
+        parameters: The parameters.
+        state: `exp_avg` and `exp_avg_sq`, stacked, and `step`.
+    """
+
+    def __init__(self, blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> None:
+        self.parameters = [block.parameter for block in blocks]
+        self._shapes = [block.shape for block in blocks]
+        self._wide = blocks[0].shape[1] < blocks[0].shape[2]
+        self._states = [states[p] for p in self.parameters]
+        first = self._states[0]
+        self.state: dict[str, Any] = {"step": first.get("step", torch.zeros((), dtype=torch.float32))}
+        sizes, p, q = [shape[0] for shape in self._shapes], max(blocks[0].shape[1:]), min(blocks[0].shape[1:])
+        for name in ("exp_avg", "exp_avg_sq"):
+            pieces = [
+                s[name] if name in s else torch.zeros(size, p, q, dtype=parameter.dtype, device=parameter.device)
+                for s, size, parameter in zip(self._states, sizes, self.parameters, strict=True)
+            ]
+            self.state[name] = torch.cat(pieces)
+            for s, view in zip(self._states, self.state[name].split(sizes), strict=True):
+                s[name] = view
+        for s in self._states:
+            s["step"] = self.state["step"]
+            s.setdefault("interval", 1)
+            s.setdefault("wait", 1)
+        self._views: list[Tensor] = [s["exp_avg"] for s in self._states]
+
+    def holds(self, blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> bool:
+        """Say whether these are the batch's parameters, and their states its own.
+
+        Args:
+            blocks: Parameters.
+            states: The optimiser's.
+
+        Returns:
+            False if a state was loaded since, or another parameter has a gradient.
+        """
+        if len(blocks) != len(self.parameters):
+            return False
+        mine = zip(blocks, self.parameters, self._views, strict=True)
+        return all(block.parameter is p and states[p].get("exp_avg") is view for block, p, view in mine)
+
+    def matrices(self) -> Tensor:
+        """Stack the parameters.
+
+        Returns:
+            `(batch, p, q)`; shares memory with a single parameter.
+        """
+        return self._stacked([p.detach() for p in self.parameters])
+
+    def gradients(self) -> Tensor:
+        """Stack the gradients.
+
+        Returns:
+            `(batch, p, q)`; shares memory with that of a single parameter.
+        """
+        return self._stacked([p.grad for p in self.parameters if p.grad is not None])
+
+    def write_(self, matrices: Tensor) -> None:
+        """Put matrices into the parameters.
+
+        Args:
+            matrices: `(batch, p, q)`.
+        """
+        pieces = (matrices.mT if self._wide else matrices).split([shape[0] for shape in self._shapes])
+        for parameter, piece in zip(self.parameters, pieces, strict=True):
+            parameter.copy_(piece.reshape(parameter.shape))
+
+    def due(self) -> bool:
+        """Count a step.
+
+        Returns:
+            Is it time for drift control?
+        """
+        wait = min(s["wait"] for s in self._states) - 1
+        for s in self._states:
+            s["wait"] = wait
+        return wait <= 0
+
+    def plan(self, drift: float, tolerance: float, every: int) -> None:
+        """Choose when the next drift control comes.
+
+        Args:
+            drift: What this one found.
+            tolerance: What is let be.
+            every: Largest number of steps.
+        """
+        interval = min(s["interval"] for s in self._states)
+        if not drift <= tolerance:
+            interval = max(1, interval // 2)
+        elif drift < tolerance / 4:
+            interval = min(every, 2 * interval)
+        for s in self._states:
+            s["interval"] = s["wait"] = interval
+
+    def _stacked(self, tensors: list[Tensor]) -> Tensor:
+        pieces = [t.reshape(shape) for t, shape in zip(tensors, self._shapes, strict=True)]
+        whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        return whole.mT if self._wide else whole

@@ -1,0 +1,213 @@
+"""Adam on orthogonal matrices that stay orthogonal, so that layers need no constraint code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Self, get_args
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from onelip.layers import on_manifold_
+from onelip.layers.orthogonal_block import OrthogonalBlock, is_trusted, trust, trust_if_orthogonal
+from onelip.linalg import full_precision, polar_express
+from onelip.linalg.manifold_steps import (
+    exponential_step,
+    geodesic_step,
+    nearer_orthogonal,
+    skew_gradient,
+    tangent_projection,
+)
+from onelip.linalg.polar import polar_factor
+from onelip.optim.adamw_step import adamw_step_
+from onelip.optim.block_batch import BlockBatch
+from onelip.optim.block_groups import block_groups
+from onelip.optim.checks import check_betas, check_choice, check_count, check_positive
+
+Retraction = Literal["polar", "exponential"]
+Momentum = Literal["adam", "muon"]
+
+_LOOSE = 1e-2
+"""Residual at which the direction of "muon" counts as orthogonal."""
+
+
+class ManifoldAdam(torch.optim.Optimizer):
+    """Adam with moments in the tangent space of the orthogonal matrices; AdamW for all other parameters.
+
+    For square X with gradient G, A = (X^T G - G^T X) / 2; Adam's running means of A and of its squares give a skew step
+    S = -lr m / (sqrt(v) + eps), and X <- X exp(S). Semi-orthogonal X take the projection of the gradient onto the
+    tangent space in place of A, and project the step too. Matrices of one size are stepped in one batch.
+
+    "polar" replaces the exponential by X + X S and leaves it to the drift control to return to the manifold, by Bjorck
+    steps X (3 I - X^T X) / 2. Control comes at least every `every` steps and after every step while the drift
+    ||X^T X - I||_F / sqrt(n) that it measures exceeds `tolerance`: the interval halves if the drift was above it and
+    doubles if it was below a quarter. "exponential" follows the geodesic by Taylor polynomials, with the same control.
+
+    Parameters changed by anyone else, as by a loaded state or `Lookahead`, are projected before the next step.
+
+    Args:
+        params: Parameters or groups of them; a group with a key "shapes", `(batch, m, n)` for each of its parameters,
+            is one of orthogonal matrices. `for_model` makes them.
+        lr: Learning rate; in a group of its own, of that group.
+        betas: Decay of the running means of the gradient and of its square.
+        eps: What is added to the root of the mean square.
+        weight_decay: Decoupled decay of the other parameters per step, times the learning rate.
+        retraction: "polar" or "exponential".
+        momentum: "adam", or "muon" for the polar factor of the running mean (with Nesterov's correction) as direction.
+        every: Largest number of steps from one drift control to the next.
+        tolerance: Drift that is let be.
+        double: Step in float64 whatever the parameters' precision?
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Cost: for an (n, n) matrix 2 products and 2 / `every` more with "polar", 3 to 5 with "exponential".
+    Paper: Hu, Hu and Fredrikson 2026, arXiv:2601.18513 (LipNeXt); Becigneul and Ganea 2018, arXiv:1810.00760.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        retraction: Retraction = "polar",
+        momentum: Momentum = "adam",
+        every: int = 8,
+        tolerance: float = 1e-2,
+        double: bool = False,
+    ) -> None:
+        owner = type(self).__name__
+        check_positive(owner, lr=lr, eps=eps, tolerance=tolerance)
+        check_positive(owner, zero=True, weight_decay=weight_decay)
+        check_betas(owner, betas)
+        check_count(owner, every=every)
+        check_choice(owner, "retraction", retraction, get_args(Retraction))
+        check_choice(owner, "momentum", momentum, get_args(Momentum))
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "retraction": retraction,
+            "momentum": momentum,
+            "every": every,
+            "tolerance": tolerance,
+            "double": double,
+        }
+        super().__init__(params, defaults)
+
+    @classmethod
+    def for_model(cls, model: nn.Module, lr: float = 1e-3, **options: Any) -> Self:
+        """Switch a model's layers by `on_manifold_` and make the optimiser of all its parameters.
+
+        Args:
+            model: Changed in place; its function stays the same.
+            lr: Learning rate.
+            **options: Those of the class.
+
+        Returns:
+            The optimiser, with the orthogonal matrices in its first group and all other parameters in its last.
+        """
+        return cls(block_groups(model, on_manifold_(model)), lr, **options)
+
+    @override
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if "shapes" in group:
+                with full_precision():
+                    for batch in self._batches(group):
+                        _step_(batch, group)
+            else:
+                chosen = [p for p in group["params"] if p.grad is not None]
+                adamw_step_(chosen, [p.grad for p in chosen], [self.state[p] for p in chosen], group)
+        return loss
+
+    @torch.no_grad()
+    def settle_(self) -> None:
+        """Project the orthogonal matrices that someone else has changed."""
+        for group in self.param_groups:
+            for parameter, shape in zip(group["params"], group.get("shapes", ()), strict=False):
+                if not is_trusted(parameter):
+                    parameter.copy_(_projected(parameter.reshape(shape)).reshape(parameter.shape))
+                    trust(parameter)
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._kept_batches.clear()
+        # The weights that the state belongs to were within the tolerance, and are so if they were loaded with it.
+        for group in self.param_groups:
+            for parameter, shape in zip(group["params"], group.get("shapes", ()), strict=False):
+                trust_if_orthogonal(OrthogonalBlock(parameter, shape), 4 * group["tolerance"])
+
+    @property
+    def _kept_batches(self) -> dict[Any, BlockBatch]:
+        # Made anew by a copy, which has tensors of its own in `state`.
+        kept: dict[Any, BlockBatch] = self.__dict__.setdefault("_batches_by_key", {})
+        return kept
+
+    def _batches(self, group: dict[str, Any]) -> list[BlockBatch]:
+        members: dict[Any, list[OrthogonalBlock]] = {}
+        for parameter, shape in zip(group["params"], group["shapes"], strict=True):
+            if parameter.grad is not None:
+                block = OrthogonalBlock(parameter, tuple(shape))
+                steps = float(self.state[parameter].get("step", 0.0))
+                key = (id(group), *block.shape[1:], parameter.dtype, parameter.device, steps)
+                members.setdefault(key, []).append(block)
+        found = []
+        for (*key, _), blocks in members.items():
+            kept = self._kept_batches.get(tuple(key))
+            if kept is None or not kept.holds(blocks, self.state):
+                kept = BlockBatch(blocks, self.state)
+                self._kept_batches[tuple(key)] = kept
+            found.append(kept)
+        return found
+
+
+def _step_(batch: BlockBatch, group: dict[str, Any]) -> None:
+    x, gradient = batch.matrices(), batch.gradients()
+    if not all(map(is_trusted, batch.parameters)):
+        x = _projected(x)
+    work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
+    x, gradient = x.to(work), gradient.to(work)
+    square = x.shape[-2] == x.shape[-1]
+    tangent = skew_gradient(x, gradient) if square else tangent_projection(x, gradient)
+    step = _direction(tangent.to(batch.state["exp_avg"].dtype), batch.state, group).to(work)
+    if not square:
+        step = tangent_projection(x, step)
+    if group["retraction"] == "exponential":
+        y = exponential_step(x, step) if square else geodesic_step(x, step)
+    else:
+        y = torch.baddbmm(x, x, step) if square else x + step
+    if batch.due():
+        y, drift = nearer_orthogonal(y, group["tolerance"])
+        batch.plan(drift, group["tolerance"], group["every"])
+    batch.write_(y)
+    for parameter in batch.parameters:
+        trust(parameter)
+
+
+def _direction(tangent: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    if group["momentum"] == "muon":
+        mean, beta = state["exp_avg"], group["betas"][0]
+        state["step"] += 1
+        mean.mul_(beta).add_(tangent)
+        # An odd polynomial of a skew matrix is skew.
+        return -group["lr"] * polar_express(tangent + beta * mean, tol=_LOOSE).matrix
+    # Adam's update of zeros is the step.
+    step = torch.zeros_like(tangent)
+    adamw_step_([step], [tangent], [state], {**group, "weight_decay": 0.0})
+    return step
+
+
+def _projected(matrices: Tensor) -> Tensor:
+    return polar_factor(matrices.double()).to(matrices.dtype)
