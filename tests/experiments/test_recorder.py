@@ -1,5 +1,8 @@
 """Metrics and checkpoints: what is selected, what a resumed run repeats to the last bit."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -9,7 +12,15 @@ from torch.nn.functional import cross_entropy
 
 from onelip.experiments import RunFolder
 from onelip.experiments.recorder import COLUMNS, Recorder, keep_epochs, read_metrics
-from onelip.tasks import Classification, Retract, one_cycle, schedule_free_adamw, sgd
+from onelip.tasks import (
+    Classification,
+    Retract,
+    TrainingClock,
+    ValidationInterval,
+    one_cycle,
+    schedule_free_adamw,
+    sgd,
+)
 
 # Raised by Lightning 2.6 itself on torch 2.13.
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
@@ -33,53 +44,111 @@ def new_folder(path):
     return RunFolder(path)
 
 
-def new_task(optimizer):
+class Remembering(nn.Module):
+    """A loss whose value depends on the progress and on the batches before."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.progress = 0.0
+
+    def set_progress(self, progress):
+        self.progress = progress
+
+    def forward(self, logits, labels):
+        loss = cross_entropy((1.0 + self.progress) * logits, labels)
+        if self.training:
+            self.mean.lerp_(loss.detach(), 0.5)
+        return loss * (1.0 + self.mean)
+
+
+class Ticks(pl.Callback):
+    """A second passes in each batch."""
+
+    time = 0.0
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.time += 1.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a training is done."""
+
+    optimizer: Callable = sgd
+    loss: Callable = lambda: cross_entropy
+    minutes: float | None = None
+    accumulate: int = 1
+    validate_every: int = 1
+
+
+VARIANTS = {
+    "sgd": Variant(),
+    "schedule-free": Variant(schedule_free_adamw),
+    "accumulate": Variant(accumulate=3, validate_every=2),
+    "loss": Variant(loss=Remembering),
+    "time": Variant(loss=Remembering, minutes=14 / 60, validate_every=2),
+}
+"""All of 14 to 16 batches in four epochs."""
+
+
+def new_task(variant, clock=None):
     torch.manual_seed(3)
     # Dropout draws from torch's generator, whose state must be restored too.
     model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
-    schedule = None if optimizer is schedule_free_adamw else one_cycle()
-    return Classification(model, cross_entropy, optimizer=optimizer(lr=0.1), schedule=schedule, radius=0.1)
+    schedule = None if variant.optimizer is schedule_free_adamw else one_cycle()
+    optimizer = variant.optimizer(lr=0.1)
+    return Classification(model, variant.loss(), optimizer=optimizer, schedule=schedule, radius=0.1, clock=clock)
 
 
-def fit(folder, task, *callbacks, resume=False):
-    torch.manual_seed(4)
-    trainer = toy_trainer(folder.path, N_EPOCHS, Retract(), *callbacks, Recorder(folder))
+def fit(folder, variant, *callbacks, resume=False, disturb=False):
+    ticks = Ticks()
+    clock = TrainingClock(variant.minutes, now=lambda: ticks.time)
+    task = new_task(variant, clock)
+    if disturb:
+        with torch.no_grad():
+            task.model[0].weight.zero_()
+        torch.rand(7)
+    else:
+        torch.manual_seed(4)
+    interval = ValidationInterval(variant.validate_every)
+    n_epochs = N_EPOCHS if variant.minutes is None else -1
+    recorder = Recorder(folder, clock=clock)
+    after = [Retract(), *callbacks, ticks, clock, interval, recorder]
+    trainer = toy_trainer(folder.path, n_epochs, *after, accumulate=variant.accumulate)
     checkpoint = str(folder.last_checkpoint) if resume else None
     trainer.fit(task, ToyBatches(), ToyBatches(), ckpt_path=checkpoint, weights_only=True)
+    return task
 
 
 def without_seconds(folder):
-    return [
-        {key: value for key, value in row.items() if key not in ("seconds", "minutes")} for row in read_metrics(folder)
-    ]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_metrics(folder)]
 
 
-@pytest.fixture(params=[sgd, schedule_free_adamw], ids=["sgd", "schedule-free"])
-def optimizer(request):
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
+def variant(request):
     return request.param
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(optimizer, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(variant, tmp_path):
     whole, stopped = new_folder(tmp_path / "whole"), new_folder(tmp_path / "stopped")
-    fit(whole, new_task(optimizer))
+    fit(whole, variant)
     with pytest.raises(SystemError, match="killed"):
-        fit(stopped, new_task(optimizer), Stop(2))
+        fit(stopped, variant, Stop(2))
     assert len(read_metrics(stopped)) == 2
-    resumed = new_task(optimizer)
-    with torch.no_grad():
-        resumed.model[0].weight.zero_()
-    torch.rand(7)
-    fit(stopped, resumed, resume=True)
+    fit(stopped, variant, resume=True, disturb=True)
     assert without_seconds(stopped) == without_seconds(whole)
+    assert len(read_metrics(whole)) == N_EPOCHS
     for name in ("last_checkpoint", "best_checkpoint"):
         first, second = (torch.load(getattr(f, name), weights_only=True) for f in (whole, stopped))
         assert first["epoch"] == second["epoch"]
         assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in first["state_dict"])
 
 
-def test_the_best_checkpoint_holds_the_evaluation_weights_of_the_best_epoch(optimizer, tmp_path):
-    folder, task = new_folder(tmp_path), new_task(optimizer)
-    fit(folder, task)
+@pytest.mark.parametrize("name", ["sgd", "schedule-free"])
+def test_the_best_checkpoint_holds_the_evaluation_weights_of_the_best_epoch(name, tmp_path):
+    folder = new_folder(tmp_path)
+    task = fit(folder, VARIANTS[name])
     rows = read_metrics(folder)
     best = max(rows, key=lambda row: (row["val_certified_accuracy"], row["val_accuracy"], row["epoch"]))
     checkpoint = torch.load(folder.best_checkpoint, weights_only=True)
@@ -94,7 +163,8 @@ def test_without_certified_accuracies_the_best_epoch_is_the_most_accurate_one(tm
     folder = new_folder(tmp_path)
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
-    fit(folder, Classification(model, cross_entropy, optimizer=sgd(lr=2.0), schedule=one_cycle(), radius=None))
+    task = Classification(model, cross_entropy, optimizer=sgd(lr=2.0), schedule=one_cycle(), radius=None)
+    toy_trainer(tmp_path, N_EPOCHS, Recorder(folder)).fit(task, ToyBatches(), ToyBatches())
     rows = read_metrics(folder)
     assert all("val_certified_accuracy" not in row for row in rows)
     best = max(rows, key=lambda row: (row["val_accuracy"], row["epoch"]))
@@ -102,7 +172,7 @@ def test_without_certified_accuracies_the_best_epoch_is_the_most_accurate_one(tm
 
 
 def test_the_last_weights_are_kept_on_demand(tmp_path):
-    folder, task = new_folder(tmp_path), new_task(sgd)
+    folder, task = new_folder(tmp_path), new_task(Variant())
     torch.manual_seed(4)
     trainer = toy_trainer(tmp_path, N_EPOCHS, Recorder(folder, "last"))
     trainer.fit(task, ToyBatches(), ToyBatches())
@@ -113,9 +183,19 @@ def test_the_last_weights_are_kept_on_demand(tmp_path):
 
 def test_metrics_have_one_row_for_each_epoch_in_the_documented_columns(tmp_path):
     folder = new_folder(tmp_path)
-    fit(folder, new_task(sgd))
+    fit(folder, Variant())
     assert folder.metrics_file.read_text().splitlines()[0] == ",".join(COLUMNS)
-    assert [row["epoch"] for row in read_metrics(folder)] == list(range(N_EPOCHS))
+    rows = read_metrics(folder)
+    assert [row["epoch"] for row in rows] == list(range(N_EPOCHS))
+    # Four batches of a second in each.
+    assert [row["minutes"] for row in rows] == pytest.approx([4 / 60, 8 / 60, 12 / 60, 16 / 60], abs=1e-5)
+
+
+def test_epochs_without_validation_leave_its_columns_empty(tmp_path):
+    folder = new_folder(tmp_path)
+    fit(folder, Variant(validate_every=3))
+    assert ["val_accuracy" in row for row in read_metrics(folder)] == [False, False, True, True]
+    assert all("train_loss" in row for row in read_metrics(folder))
 
 
 def test_rows_after_the_checkpoint_and_half_rows_are_cut(tmp_path):
@@ -131,6 +211,6 @@ def test_rows_after_the_checkpoint_and_half_rows_are_cut(tmp_path):
 def test_no_partial_file_is_left(tmp_path):
     folder = new_folder(tmp_path)
     (tmp_path / "checkpoints" / ".last.ckpt.partial-orphan").touch()
-    fit(folder, new_task(sgd))
+    fit(folder, Variant())
     names = sorted(p.name for p in tmp_path.rglob("*") if p.is_file())
     assert names == ["best.ckpt", "last.ckpt", "metrics.csv"]

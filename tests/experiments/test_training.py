@@ -9,7 +9,7 @@ from torch import nn
 
 from onelip.experiments import create_run_folder, load_config
 from onelip.experiments.checkpoints import read_checkpoint
-from onelip.experiments.config import Step
+from onelip.experiments.config_optimizer import Step
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.training import StoppedError, shortened, train

@@ -3,161 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from onelip.attacks import AttackName
 from onelip.certify import Relaxation
-
-Part = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0)]
-
-
-# Papers give radii in the form "36/255".
-def _from_fraction(value: Any) -> Any:
-    if isinstance(value, str) and value.count("/") == 1:
-        try:
-            return float(Fraction(value.replace(" ", "")))
-        except (ValueError, ZeroDivisionError):
-            return value
-    return value
-
-
-# `sgd` stands for `{name: sgd}`.
-def _from_name(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+from onelip.experiments.config_data import Data
+from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
+from onelip.experiments.config_section import NamedPart, NonNegativeFloat, Radii, Radius, Section, from_name
+from onelip.experiments.config_trainer import Trainer
 
 
 def _from_method(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
-
-
-Radius = Annotated[float, BeforeValidator(_from_fraction), Field(gt=0.0)]
-Radii = Annotated[tuple[Radius, ...], Field(strict=False, min_length=1)]
-Milestone = Annotated[Part, BeforeValidator(_from_fraction)]
-Betas = Annotated[tuple[Part, Part], Field(strict=False)]
-
-
-class Section(BaseModel):
-    """A mapping with known keys and strict types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class NamedPart(BaseModel):
-    """A registered part by name; the other keys are its options and are checked against its signature."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The part's own options."""
-        return dict(self.model_extra or {})
-
-
-class Augment(Section):
-    """Random changes to training images, see `onelip.data.Augment`."""
-
-    crop: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
-    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    scale: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
-    translate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    fill: Literal["zeros", "mean"] = "zeros"
-
-
-class Data(Section):
-    """The images; `validation` is the part of the training images that is held out to select weights.
-
-    `normalize` is done by the network's first layer: nothing, subtract the "mean" pixel of the training images, or
-    "standardize" by their mean and standard deviation; attacks and radii are in pixel units in any case.
-    """
-
-    name: str = "digits"
-    dir: str | None = None
-    batch_size: PositiveInt = 128
-    eval_batch_size: PositiveInt = 512
-    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    normalize: Literal["none", "mean", "standardize"] = "mean"
-    augment: Augment = Augment()
-
-
-class AdamW(Section):
-    """AdamW."""
-
-    name: Literal["adamw"]
-    lr: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.0
-    betas: Betas = (0.9, 0.999)
-
-
-class ScheduleFreeAdamW(Section):
-    """AdamW with averaged iterates in place of a schedule."""
-
-    name: Literal["schedule-free-adamw"]
-    lr: PositiveFloat = 2.5e-3
-    weight_decay: NonNegativeFloat = 0.0
-    betas: Betas = (0.9, 0.999)
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-
-
-class Adam(Section):
-    """Adam with coupled decay."""
-
-    name: Literal["adam"]
-    lr: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.0
-    betas: Betas = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-
-
-class SGD(Section):
-    """Stochastic gradient descent."""
-
-    name: Literal["sgd"]
-    lr: PositiveFloat = 0.1
-    weight_decay: NonNegativeFloat = 0.0
-    momentum: Part = 0.9
-    nesterov: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.nesterov and self.momentum == 0.0:
-            raise ValueError("optimizer.nesterov=True needs a positive optimizer.momentum")
-        return self
-
-
-class Constant(Section):
-    """The same learning rate throughout."""
-
-    name: Literal["constant"]
-
-
-class Cosine(Section):
-    """From the full rate to `end` times it."""
-
-    name: Literal["cosine"]
-    end: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-
-
-class OneCycle(Section):
-    """From `start` times the rate up to it during the part `warmup`, then down to `end` times it."""
-
-    name: Literal["one-cycle"]
-    warmup: Part = 0.3
-    start: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
-    end: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
-
-
-class Step(Section):
-    """Times `factor` after each of the parts `milestones` of the training, such as 1/3."""
-
-    name: Literal["step"]
-    milestones: Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
-    factor: PositiveFloat = 0.1
 
 
 class Clipping(Section):
@@ -178,46 +37,6 @@ class Clipping(Section):
     def options(self) -> dict[str, Any]:
         """The method's own options."""
         return dict(self.model_extra or {})
-
-
-class Trainer(Section):
-    """How the training runs; `threads` null means as many as torch chooses, and is recorded in the run.
-
-    `max_epochs` is 10 unless `max_minutes` is given, which trains for that time instead, validations not counted.
-    `max_steps` shortens a training: it takes no more epochs than hold that many steps, and as many steps in each.
-    `accumulate` batches make one step. Validated is after every `validate_every` epochs, and at the end.
-    `channels_last` is how images lie in memory while training.
-    """
-
-    max_epochs: PositiveInt | None = None
-    max_steps: PositiveInt | None = None
-    max_minutes: PositiveFloat | None = None
-    accumulate: PositiveInt = 1
-    validate_every: PositiveInt = 1
-    precision: Literal[32, 64, "bf16-mixed"] = 32
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    gradient_clip: PositiveFloat | None = None
-    compile: bool = False
-    channels_last: bool = False
-    threads: PositiveInt | None = None
-    log_every: PositiveInt = 10
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and values.get("max_epochs") is None and values.get("max_minutes") is None:
-            return {**values, "max_epochs": 10}
-        return values
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for key in ("max_epochs", "max_steps"):
-            if self.max_minutes is not None and getattr(self, key) is not None:
-                raise ValueError(
-                    f"trainer.max_minutes={self.max_minutes:g} and trainer.{key}={getattr(self, key)} both say when the "
-                    f"training ends; set one of them to null"
-                )
-        return self
 
 
 class Certify(Section):
@@ -279,19 +98,15 @@ class ExperimentConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    data: Annotated[Data, BeforeValidator(_from_name)] = Data()
-    model: Annotated[NamedPart, BeforeValidator(_from_name)]
+    data: Annotated[Data, BeforeValidator(from_name)] = Data()
+    model: Annotated[NamedPart, BeforeValidator(from_name)]
     layer: str = "aoc"
-    layer_options: dict[str, Any] = {}
+    layer_options: dict[str, Any] = Field(default_factory=dict)
     linear: str | None = None
     activation: str = "maxmin"
-    loss: Annotated[NamedPart, BeforeValidator(_from_name)]
-    optimizer: Annotated[
-        Annotated[Adam | AdamW | ScheduleFreeAdamW | SGD, Field(discriminator="name")], BeforeValidator(_from_name)
-    ] = AdamW(name="adamw")
-    schedule: Annotated[
-        Annotated[Constant | Cosine | OneCycle | Step, Field(discriminator="name")], BeforeValidator(_from_name)
-    ] = Constant(name="constant")
+    loss: Annotated[NamedPart, BeforeValidator(from_name)]
+    optimizer: Annotated[Optimizer, BeforeValidator(from_name)] = AdamW(name="adamw")
+    schedule: Annotated[Schedule, BeforeValidator(from_name)] = Constant(name="constant")
     trainer: Trainer = Trainer()
     clipping: Annotated[Clipping | None, BeforeValidator(_from_method)] = None
     certify: Certify | None = Certify()

@@ -11,7 +11,7 @@ from torch import nn
 
 from onelip import data, layers, losses, models, spectral
 from onelip.bounds import lipschitz_bound
-from onelip.data import DataSet, ImageData
+from onelip.data import DataSet, Generated, ImageData, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
@@ -33,6 +33,7 @@ class Experiment:
         model: The network, with fresh weights.
         loss: The loss.
         method: What keeps the norms of the network small, or None.
+        generated: Generated images to mix in, or None.
     """
 
     config: ExperimentConfig
@@ -42,6 +43,7 @@ class Experiment:
     model: nn.Module
     loss: nn.Module
     method: TrainingMethod | None = None
+    generated: Generated | None = None
 
 
 def prepare(config: ExperimentConfig) -> Experiment:
@@ -61,6 +63,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         loss = losses.build(config.loss.name, **config.loss.options)
         with work_bar(f"loading {config.data.name}") as progress:
             images = data.load(config.data.name, config.data.dir, progress=progress)
+        generated = _load_generated(config, images)
         train, validation = data.split(images.train, config.data.validation, config.seed)
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
@@ -71,7 +74,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
             # Layers without a constant in this norm are named now instead of after the training.
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
         method = _build_method(config, model, images)
-    return Experiment(config, images, train, validation, model, loss, method)
+    return Experiment(config, images, train, validation, model, loss, method, generated)
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
@@ -97,6 +100,16 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         layer_options=config.layer_options,
         **config.model.options,
     )
+
+
+def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:
+    section = config.data.generated
+    if section is None:
+        return None
+    augment = None if section.augment is None else section.augment.build()
+    pool = Generated(load_generated(section.path, images), section.ratio, augment)
+    pool.real_images(config.data.batch_size)
+    return pool
 
 
 def _build_method(config: ExperimentConfig, model: nn.Module, images: DataSet) -> TrainingMethod | None:

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
-from onelip.experiments.config import Trainer as TrainerSection
+from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.norm_checks import NormChecks
 from onelip.experiments.preparation import Experiment
@@ -101,9 +101,10 @@ def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
             experiment.train,
             section.batch_size,
             shuffle=True,
-            augment=data.Augment(**section.augment.model_dump()),
+            augment=section.augment.build(),
             seed=experiment.config.seed,
             device=device,
+            generated=experiment.generated,
         ),
         data.Batches(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
     )

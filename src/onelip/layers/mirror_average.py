@@ -17,8 +17,8 @@ class MirrorAverage(nn.Module):
     """Evaluate a network as `(f(x) + f(m x)) / 2`, where m turns images left to right.
 
     m permutes the pixels, an isometry, so the constant of the average is at most that of f; what differs between the
-    two images averages out. If f is an `nn.Sequential` that ends with a dense layer, features are averaged before it, which
-    is the same function as the layer is affine, and the pairs of its rows enter the radii as they do for f. The modules
+    two images averages out. If f is an `nn.Sequential` that ends with a dense layer, features are averaged before it:
+    the same function, as the layer is affine, and the pairs of its rows enter the radii as they do for f. The modules
     are f's own; it costs two evaluations of f.
 
     Args:

@@ -1,0 +1,99 @@
+"""The section `data` of a configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from onelip import data
+from onelip.experiments.config_section import NonNegativeFloat, Section
+
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
+
+
+class ResizedCrop(Section):
+    """A random part of the image, stretched to its size, see `onelip.data.ResizedCrop`."""
+
+    scale: Annotated[tuple[Share, Share], Field(strict=False)] = (0.08, 1.0)
+    ratio: PositiveRange = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        data.ResizedCrop(scale=self.scale, ratio=self.ratio)
+        return self
+
+
+class ColorJitter(Section):
+    """Changes of brightness, contrast, saturation and hue, see `onelip.data.ColorJitter`."""
+
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    saturation: NonNegativeFloat = 0.0
+    hue: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+
+
+class RandAugment(Section):
+    """Operations drawn for each image, see `onelip.data.RandAugment`."""
+
+    num_ops: PositiveInt = 2
+    magnitude: Annotated[int, Field(ge=0)] = 9
+    num_magnitude_bins: Annotated[int, Field(ge=2)] = 31
+    probability: Share = 1.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        data.RandAugment(**self.model_dump())
+        return self
+
+
+class Augment(Section):
+    """Random changes to training images, see `onelip.data.Augment`."""
+
+    crop: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    scale: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
+    translate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    fill: Literal["zeros", "mean"] = "zeros"
+    cutout: Annotated[int, Field(ge=0)] = 0
+    resized_crop: ResizedCrop | None = None
+    color_jitter: ColorJitter | None = None
+    rand_augment: RandAugment | None = None
+
+    def build(self) -> data.Augment:
+        """Make the changes that this section describes.
+
+        Returns:
+            The changes.
+        """
+        return data.Augment.from_options(self.model_dump())
+
+
+class Generated(Section):
+    """A pool of generated images, `ratio` of which are mixed in for each real one, see `onelip.data.load_generated`.
+
+    `path` is a .npz file or a folder; `augment` null means that of the real images.
+    """
+
+    path: str
+    ratio: PositiveFloat = 3.0
+    augment: Augment | None = None
+
+
+class Data(Section):
+    """The images; `validation` is the part of the training images that is held out to select weights.
+
+    `normalize` is done by the network's first layer: nothing, subtract the "mean" pixel of the training images, or
+    "standardize" by their mean and standard deviation; attacks and radii are in pixel units in any case.
+    """
+
+    name: str = "digits"
+    dir: str | None = None
+    batch_size: PositiveInt = 128
+    eval_batch_size: PositiveInt = 512
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    normalize: Literal["none", "mean", "standardize"] = "mean"
+    augment: Augment = Augment()
+    generated: Generated | None = None
