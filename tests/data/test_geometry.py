@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from onelip.data.geometry import move_to_nearest, shift_and_mirror, warp
+from onelip.data.geometry import choose, move_to_nearest, shift_and_mirror, warp
 
 # Bilinear weights are computed in float32 from coordinates of size about 1.
 TOLERANCE = 1e-5
@@ -102,7 +102,7 @@ def affine(n):
     return np.tile(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), (n, 1, 1))
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("coloured", [True, False])
 def test_an_affine_map_by_whole_pixels_is_a_shift(shape, coloured, dtype):
@@ -120,7 +120,7 @@ def test_an_affine_map_takes_the_nearest_pixel_as_scipy_and_pillow_do():
     n, height, width = 12, 11, 14
     images = torch.randint(1, 256, (n, 1, height, width)).to(torch.uint8)
     maps = affine(n) + 0.3 * rng().standard_normal((n, 2, 3)) * np.array([1, 1, 4])
-    moved = move_to_nearest(images, maps)[:, 0].numpy()
+    moved = move_to_nearest(images.float(), maps)[:, 0].numpy()
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     for k in range(n):
         points = np.einsum("ij,jyx->iyx", maps[k], np.stack([x, y, np.ones_like(x)]))
@@ -142,3 +142,8 @@ def test_a_quarter_turn_to_the_nearest_pixel_permutes_pixels():
     images = torch.rand(2, 3, 8, 8)
     maps = np.tile(np.array([[0.0, -1.0, 8.0], [1.0, 0.0, 0.0]]), (2, 1, 1))
     assert torch.equal(move_to_nearest(images, maps), torch.rot90(images, 1, (2, 3)))
+
+
+def test_choosing_is_exact():
+    images, others, mask = torch.rand(5, 3, 4, 4), torch.rand(3, 1, 1), torch.rand(5, 1, 4, 4) < 0.5
+    assert torch.equal(choose(mask, images, others), torch.where(mask, images, others))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from onelip.data.geometry import choose
 
 # Shares of red, green and blue in the luma of ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)
@@ -68,9 +69,10 @@ def sharpness(images: Tensor, factor: Tensor) -> Tensor:
     """
     if min(images.shape[2:]) < 3:
         return images.clone()
+    columns = images[..., :-2] + images[..., 1:-1] + images[..., 2:]
+    nine = columns[:, :, :-2] + columns[:, :, 1:-1] + columns[:, :, 2:]
     smooth = images.clone()
-    inner = images[:, :, 1:-1, 1:-1]
-    smooth[:, :, 1:-1, 1:-1] = (9 * functional.avg_pool2d(images, 3, stride=1) + 4 * inner) / 13
+    smooth[:, :, 1:-1, 1:-1] = torch.add(nine, images[:, :, 1:-1, 1:-1], alpha=4).div_(13)
     return _blend(smooth, images, factor)
 
 
@@ -121,7 +123,7 @@ def solarize(images: Tensor, threshold: float) -> Tensor:
     Returns:
         `(B, C, H, W)` in [0, 1].
     """
-    return torch.where(_levels(images) >= threshold, 1 - images, images)
+    return choose(_levels(images) < threshold, images, 1 - images)
 
 
 def autocontrast(images: Tensor) -> Tensor:
@@ -135,7 +137,8 @@ def autocontrast(images: Tensor) -> Tensor:
     """
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     width = high - low
-    return torch.where(width > 0, (images - low) / torch.where(width > 0, width, 1.0), images)
+    constant = width == 0
+    return choose(constant, images, (images - low) / torch.where(constant, 1.0, width))
 
 
 def equalize(images: Tensor) -> Tensor:
@@ -158,7 +161,7 @@ def equalize(images: Tensor) -> Tensor:
     below = counts.cumsum(dim=2) - counts
     table = ((step // 2 + below) // step.clamp(min=1)).clamp_(max=255)
     flat = table.gather(2, values).view(images.shape)
-    return torch.where((step > 0)[..., None], flat.to(images.dtype) / 255, images)
+    return choose((step == 0)[..., None], images, flat.to(images.dtype).div_(255))
 
 
 def luma(images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onelip.data.geometry import Integers
+from onelip.data.geometry import Integers, choose
 
 
 def cutout(images: Tensor, rows: Integers, columns: Integers, side: int, *, colour: Tensor | None = None) -> Tensor:
@@ -30,10 +30,9 @@ def cutout(images: Tensor, rows: Integers, columns: Integers, side: int, *, colo
     """
     height, width = images.shape[2:]
     covered = _covered(rows, side, height)[:, :, None] & _covered(columns, side, width)[:, None, :]
-    mask = torch.from_numpy(covered)[:, None].to(images.device)
-    if colour is None:
-        return images.masked_fill(mask, 0.0)
-    return torch.where(mask, colour.view(1, -1, 1, 1), images)
+    kept = torch.from_numpy(~covered)[:, None].to(images.device)
+    paint = images.new_zeros(images.shape[1]) if colour is None else colour
+    return choose(kept, images, paint.view(1, -1, 1, 1))
 
 
 def _covered(centres: Integers, side: int, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -87,7 +87,7 @@ def move_to_nearest(images: Tensor, inverse: Floats, *, colour: Tensor | None = 
     and down from the corner of the image: a shift by whole pixels is exact.
 
     Args:
-        images: `(B, C, H, W)` of any dtype.
+        images: `(B, C, H, W)`, floating point.
         inverse: `(B, 2, 3)`, from points of the output to points of the input.
         colour: `(C,)` colour of pixels from outside, of the dtype of the images; black by default.
 
@@ -102,5 +102,19 @@ def move_to_nearest(images: Tensor, inverse: Floats, *, colour: Tensor | None = 
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     index = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).view(n, 1, -1)
     moved = images.flatten(2).gather(2, index.expand(-1, channels, -1)).view(images.shape)
-    ground = images.new_zeros(1, channels, 1, 1) if colour is None else colour.view(1, -1, 1, 1)
-    return torch.where(inside[:, None], moved, ground)
+    ground = images.new_zeros(channels) if colour is None else colour
+    return choose(inside[:, None], moved, ground.view(1, -1, 1, 1))
+
+
+def choose(mask: Tensor, images: Tensor, others: Tensor) -> Tensor:
+    """Take pixels where a mask is True and others elsewhere, exactly: several times faster than `torch.where`.
+
+    Args:
+        mask: Booleans, to be broadcast to the shape of the images.
+        images: `(B, C, H, W)`, floating point and finite.
+        others: Of the same dtype, finite, to be broadcast as well.
+
+    Returns:
+        `(B, C, H, W)`, a new tensor.
+    """
+    return torch.lerp(others.expand_as(images), images, mask.to(images))
