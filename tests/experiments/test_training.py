@@ -1,6 +1,7 @@
 """Trainings that are stopped, and trainings that diverge."""
 
 import dataclasses
+import itertools
 import signal
 
 import pytest
@@ -10,10 +11,11 @@ from torch import nn
 from onelip.experiments import create_run_folder, load_config
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config_optimizer import Step
+from onelip.experiments.config_trainer import Trainer
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.training import StoppedError, shortened, train
-from onelip.tasks import NonFiniteLossError
+from onelip.tasks import NonFiniteLossError, TrainingClock
 
 
 @pytest.fixture
@@ -73,14 +75,57 @@ def test_the_clip_of_the_gradient_reaches_the_optimizer(experiment, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("max_steps", "expected"),
-    [(None, (3, 11)), (1000, (3, 11)), (33, (3, 11)), (20, (2, 10)), (11, (1, 11)), (1, (1, 1))],
-)
-def test_a_training_is_cut_to_epochs_that_are_alike(max_steps, expected, experiment):
-    section = experiment.config.trainer.model_copy(update={"max_steps": max_steps})
+    ("max_steps", "accumulate", "expected"),
+    [
+        (None, 1, (3, 11)), (1000, 1, (3, 11)), (33, 1, (3, 11)), (20, 1, (2, 10)), (11, 1, (1, 11)), (1, 1, (1, 1)),
+        (None, 4, (3, 11)), (9, 4, (3, 11)), (8, 4, (3, 8)), (3, 4, (1, 11)), (1, 4, (1, 4)),
+    ],
+)  # fmt: skip
+def test_a_training_is_cut_to_epochs_that_are_alike(max_steps, accumulate, expected, experiment):
+    section = experiment.config.trainer.model_copy(update={"max_steps": max_steps, "accumulate": accumulate})
     n_epochs, n_batches = shortened(section, 11)
     assert (n_epochs, n_batches) == expected
-    assert max_steps is None or n_epochs * n_batches <= max_steps
+    assert max_steps is None or n_epochs * -(-n_batches // accumulate) <= max_steps
+
+
+def test_a_training_by_time_ends_with_it_and_is_not_resumed(experiment, monkeypatch):
+    seconds = itertools.count()
+    clocks = []
+
+    def clock(minutes):
+        clocks.append(TrainingClock(minutes, now=lambda: float(next(seconds))))
+        return clocks[-1]
+
+    monkeypatch.setattr("onelip.experiments.training.TrainingClock", clock)
+    trainer = Trainer(max_minutes=2.0, threads=1, validate_every=2, accumulate=2)
+    config = experiment.config.model_copy(update={"trainer": trainer})
+    folder = create_run_folder(config)
+    train(dataclasses.replace(experiment, config=config), folder)
+    rows = read_metrics(folder)
+    assert rows[-1]["minutes"] >= 2.0 > rows[-2]["minutes"] > 0
+    assert "val_accuracy" in rows[-1]
+    assert folder.best_checkpoint.exists()
+    before = folder.last_checkpoint.stat().st_mtime_ns
+    train(dataclasses.replace(experiment, config=config), folder, resume=True)
+    assert clocks[-1].progress == 1.0
+    assert folder.last_checkpoint.stat().st_mtime_ns == before
+
+
+def test_the_options_of_the_trainer_reach_the_task(experiment, monkeypatch):
+    seen = {}
+
+    def note(*_, **options):
+        seen.update(options)
+        raise StoppedError(0)
+
+    monkeypatch.setattr("onelip.experiments.training.Classification", note)
+    for channels_last, mirror in ((False, False), (True, True)):
+        trainer = experiment.config.trainer.model_copy(update={"channels_last": channels_last})
+        certify = experiment.config.certify.model_copy(update={"mirror_average": mirror})
+        config = experiment.config.model_copy(update={"trainer": trainer, "certify": certify})
+        with pytest.raises(StoppedError):
+            train(dataclasses.replace(experiment, config=config), create_run_folder(config))
+        assert (seen["channels_last"], seen["mirror_average"]) == (channels_last, mirror)
 
 
 def test_a_shortened_training_takes_its_steps_and_ends_its_schedule(experiment):
