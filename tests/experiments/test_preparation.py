@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from onelip.experiments import UserError, load_config
+from onelip.experiments.config_file import dump_config
 from onelip.experiments.preparation import Experiment, build_model, prepare
 
 
@@ -50,6 +51,8 @@ def test_pixels_are_standardised_if_asked_for(experiment):
         ("model=convnet-xs", r"\(1, 8, 8\)"),
         ("model.widths=3", "widths=3"),
         ("loss.margin=wide", "loss.margin='wide' has the wrong type"),
+        ("loss={name: multi-margin, p: {start: 1, end: 2}}", "loss.p={'start': 1, 'end': 2} has the wrong type"),
+        ("loss={name: emma, radius: {start: 1}}", "the ramp of radius in EMMA has no end"),
         ("model.depth=3", "depth=3 is not an option of model 'mlp'"),
         ("linear=aocc", "linear layer 'aocc' is unknown"),
     ],
@@ -57,6 +60,18 @@ def test_pixels_are_standardised_if_asked_for(experiment):
 def test_what_does_not_fit_together_is_refused(override, sentence):
     with pytest.raises(UserError, match=sentence):
         prepare(load_config("digits", ["trainer.threads=1", override]))
+
+
+def test_an_option_of_the_loss_may_be_a_ramp(tmp_path):
+    config = load_config(
+        "digits", ["trainer.threads=1", "loss={name: emma, radius: {start: 0.1, end: 0.4, until: 0.5}}"]
+    )
+    loss = prepare(config).loss
+    loss.set_progress(0.25)
+    assert loss.radius == pytest.approx(0.25)
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(str(path)) == config
 
 
 def test_layers_without_a_constant_in_the_norm_are_named_before_the_training():

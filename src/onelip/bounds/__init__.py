@@ -7,6 +7,7 @@ from onelip.bounds.network import lipschitz_bound
 from onelip.bounds.network_bound import LayerBound, NetworkBound
 from onelip.bounds.registry import register_bound
 from onelip.bounds.tracing import trace
+from onelip.bounds.training_constants import training_constants
 
 __all__ = [
     "LayerBound",
@@ -15,4 +16,5 @@ __all__ = [
     "lipschitz_bound",
     "register_bound",
     "trace",
+    "training_constants",
 ]

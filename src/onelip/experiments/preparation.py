@@ -149,10 +149,13 @@ def _check_names(config: ExperimentConfig) -> None:
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 
 
-# Types follow the defaults; names and ranges are checked by the parts themselves.
+# Types follow the defaults; names, ranges and the mappings of ramps are checked by the parts themselves.
 def _check_options(section: str, options: dict[str, Any], factory: Any) -> None:
     defaults = {name: p.default for name, p in inspect.signature(factory).parameters.items()}
+    scheduled = getattr(factory, "scheduled", ())
     for name, value in options.items():
+        if name in scheduled and isinstance(value, dict):
+            continue
         default = defaults.get(name)
         kinds = _OPTION_TYPES.get(type(default))
         if kinds is not None and type(value) not in kinds:

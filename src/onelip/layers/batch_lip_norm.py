@@ -119,6 +119,14 @@ class BatchLipNorm(BatchStatistics):
         factor = divide_up(1.0, below) if below > 0 else math.inf
         return Bound(min(self.constant, factor), True, "largest variance")
 
+    def norm_estimate(self) -> Tensor:
+        """Compute the constant for training, from the running variances.
+
+        Returns:
+            The factor of all channels, a scalar that is not rounded up; no gradient passes through it.
+        """
+        return (self.running_var.max() + self.eps).clamp_min(self.constant**-2).rsqrt()
+
     @override
     def to_plain(self) -> nn.Module:
         divisor = max(sqrt_up(add_up(self._largest_variance(), self.eps)), divide_up(1.0, self.constant))

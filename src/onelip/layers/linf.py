@@ -13,6 +13,7 @@ from onelip.layers.projection import orthogonal_parameter
 from onelip.layers.registry import register
 from onelip.linalg import Bound
 from onelip.linalg.l1_ball import l1_norm_bound, project_onto_l1_ball
+from onelip.linalg.operator_norm import operator_norm
 
 _PAPER = "Anil, Lucas and Grosse 2019, arXiv:1811.05381"
 
@@ -120,6 +121,15 @@ class LInfConv2d(_LInf, ExplicitConv2d):
         )
         self._prepare(near_isometry(self.arguments, self._weight_shape(), device=device, dtype=dtype))
 
+    def norm_estimate(self) -> Tensor:
+        """Bound the norm in l2, which may exceed 1, for training.
+
+        Returns:
+            A scalar by Gram iteration, differentiable and not rounded up.
+        """
+        a = self.arguments
+        return operator_norm(self.weight, stride=a.stride, dilation=a.dilation, groups=a.groups).amax()
+
 
 @register(
     kind="linear",
@@ -161,3 +171,11 @@ class LInfLinear(_LInf, ExplicitLinear):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self._prepare(orthogonal_parameter(out_features, in_features, device=device, dtype=dtype))
+
+    def norm_estimate(self) -> Tensor:
+        """Bound the norm in l2, which may exceed 1, for training.
+
+        Returns:
+            A scalar by Gram iteration, differentiable and not rounded up.
+        """
+        return operator_norm(self.weight[:, :, None, None])[0]

@@ -73,6 +73,14 @@ class Normalize(ConstrainedModule):
         exact = Fraction(quotient) * Fraction(smallest) >= 1
         return Bound(quotient if exact else up(quotient), True, "smallest deviation")
 
+    def norm_estimate(self) -> Tensor:
+        """Compute the constant for training.
+
+        Returns:
+            1 / min(std), a scalar that is not rounded up.
+        """
+        return 1 / self.std.min()
+
     @override
     def to_plain(self) -> nn.Module:
         return plain_copy(self)

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -66,6 +67,14 @@ class Scale(ConstrainedModule):
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
         return Bound(abs(self.factor), True, "exact")
+
+    def norm_estimate(self) -> Tensor:
+        """Give the constant for training.
+
+        Returns:
+            |factor|, a scalar on the CPU.
+        """
+        return torch.tensor(abs(self.factor))
 
     @override
     def to_plain(self) -> nn.Module:

@@ -10,6 +10,7 @@ from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.projection import random_orthogonal
 from onelip.layers.registry import register
 from onelip.linalg import Bound, matrix_norm_bound
+from onelip.linalg.operator_norm import operator_norm
 
 _NOT_SHORT = "each output is 1-Lipschitz by itself; the norm of all together may reach sqrt(out), and is proved as such"
 
@@ -67,6 +68,14 @@ class UnitNormLinear(ExplicitLinear):
             One bound for each output.
         """
         return tuple(matrix_norm_bound(row[None]) for row in self.eval_weight())
+
+    def norm_estimate(self) -> Tensor:
+        """Bound the norm of the whole weight, for training where this is not the last layer.
+
+        Returns:
+            A scalar by Gram iteration, differentiable and not rounded up.
+        """
+        return operator_norm(self.weight[:, :, None, None])[0]
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:

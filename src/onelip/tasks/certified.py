@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onelip.bounds import NetworkBound, lipschitz_bound
-from onelip.layers import ChannelKeep, ExplicitLinear
+from onelip.bounds.dense_head import dense_head
 from onelip.metrics import certified_radius
 
 
@@ -68,15 +68,9 @@ def linear_head(model: nn.Module, bound: NetworkBound) -> tuple[float, Tensor] |
     """
     if not isinstance(model, nn.Sequential):
         return None
-    keep: int | None = None
     modules = dict(model.named_modules())
-    for index in reversed(range(len(bound.layers))):
-        module = modules.get(bound.layers[index].name)
-        if isinstance(module, ChannelKeep) and keep is None:
-            keep = module.out_channels
-        elif isinstance(module, nn.Linear | ExplicitLinear):
-            constant = bound.layers[index - 1].cumulative.value if index else 1.0
-            return constant, module.weight.detach()[:keep]
-        elif not isinstance(module, nn.Flatten | nn.Identity):
-            return None
-    return None
+    head = dense_head([modules.get(layer.name) for layer in bound.layers])
+    if head is None:
+        return None
+    constant = bound.layers[head.index - 1].cumulative.value if head.index else 1.0
+    return constant, head.rows().detach()
