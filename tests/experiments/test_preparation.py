@@ -50,6 +50,7 @@ def test_pixels_are_standardised_if_asked_for(experiment):
         ("model=convnet-xs", r"\(1, 8, 8\)"),
         ("model.widths=3", "widths=3"),
         ("loss.margin=wide", "loss.margin='wide' has the wrong type"),
+        ("data.options={size: 3}", "size=3 is not an option of data set 'digits'; its options: none"),
         ("model.depth=3", "depth=3 is not an option of model 'mlp'"),
         ("linear=aocc", "linear layer 'aocc' is unknown"),
     ],

@@ -11,7 +11,7 @@ from torch import nn
 
 from onelip import data, layers, losses, models, spectral
 from onelip.bounds import lipschitz_bound
-from onelip.data import DataSet, ImageData
+from onelip.data import DataSet, Images
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
@@ -37,8 +37,8 @@ class Experiment:
 
     config: ExperimentConfig
     data: DataSet
-    train: ImageData
-    validation: ImageData
+    train: Images
+    validation: Images
     model: nn.Module
     loss: nn.Module
     method: TrainingMethod | None = None
@@ -60,7 +60,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         _check_names(config)
         loss = losses.build(config.loss.name, **config.loss.options)
         with work_bar(f"loading {config.data.name}") as progress:
-            images = data.load(config.data.name, config.data.dir, progress=progress)
+            images = data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
         train, validation = data.split(images.train, config.data.validation, config.seed)
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
@@ -124,6 +124,7 @@ def _check_names(config: ExperimentConfig) -> None:
         if clipping.method not in spectral.available():
             raise ValueError(unknown_name("clipping.method", clipping.method, spectral.available()))
         _check_options("clipping", clipping.options, spectral.available()[clipping.method].factory)
+    _check_options("data.options", config.data.options, data.available()[config.data.name].loader)
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 

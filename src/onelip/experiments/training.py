@@ -69,10 +69,10 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
             trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
 
-def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
+def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence]:
     section, device = experiment.config.data, _device(experiment.config.trainer.accelerator)
     return (
-        data.Batches(
+        data.batches_of(
             experiment.train,
             section.batch_size,
             shuffle=True,
@@ -80,7 +80,7 @@ def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
             seed=experiment.config.seed,
             device=device,
         ),
-        data.Batches(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
+        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
     )
 
 
