@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onelip import data
-from onelip.data import DataError, cifar10
+from onelip.data import DataError, cifar10, cifar_files
 
 N = 20
 FILES = (*cifar10.TRAIN_FILES, cifar10.TEST_FILE)
@@ -95,7 +95,7 @@ def test_without_a_folder_the_archive_is_fetched_verified_and_kept(folder, tmp_p
         calls.append((url, sha256))
         destination.write_bytes(archive.read_bytes())
 
-    monkeypatch.setattr(cifar10, "download", fetch)
+    monkeypatch.setattr(cifar_files, "download", fetch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first, second = data.load("cifar10"), data.load("cifar10")
     assert calls == [(cifar10.URL, cifar10.SHA256)]

@@ -4,12 +4,13 @@ import hashlib
 import io
 import tarfile
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from onelip.data import DataError
-from onelip.data.download import cache_folder, download, extract
+from onelip.data.download import cache_folder, download, extract, extract_zip
 
 CONTENT = bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -133,6 +134,42 @@ def test_a_folder_that_exists_already_is_left_as_it_is(tmp_path):
     (tmp_path / "out" / "mine").touch()
     extract(archive, ["in/one"], tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def zip_with(path, *names):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, f"content of {name}" * 100)
+    return path
+
+
+def test_a_folder_of_a_zip_archive_is_extracted_and_nothing_else(tmp_path):
+    archive = zip_with(
+        tmp_path / "a.zip", "in/one", "in/deep/two", "out/three", "../evil", "in/../../../worse", "/root"
+    )
+    extract_zip(archive, "in", tmp_path / "new" / "home")
+    written = [p for p in (tmp_path / "new").rglob("*") if p.is_file()]
+    assert sorted(p.name for p in written) == ["one", "two", "worse"]
+    assert all(p.is_relative_to(tmp_path / "new" / "home") for p in written)
+    assert (tmp_path / "new" / "home" / "deep" / "two").read_text() == "content of in/deep/two" * 100
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "new"]
+
+
+def test_a_broken_or_other_zip_archive_is_refused(tmp_path):
+    archive = zip_with(tmp_path / "a.zip", "other/one")
+    with pytest.raises(DataError, match="has no folder in; it is not the expected archive"):
+        extract_zip(archive, "in", tmp_path / "home")
+    archive.write_bytes(archive.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"a\.zip cannot be read as a zip archive"):
+        extract_zip(archive, "in", tmp_path / "home")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_folder_that_exists_already_is_not_replaced_from_a_zip(tmp_path):
+    (tmp_path / "home").mkdir()
+    extract_zip(zip_with(tmp_path / "a.zip", "in/one"), "in", tmp_path / "home")
+    assert list((tmp_path / "home").iterdir()) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "home"]
 
 
 def test_the_cache_follows_the_desktop_standard(monkeypatch, tmp_path):

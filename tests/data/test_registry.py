@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 from tests.data.idx import write_idx
+from tests.data.pictures import write_classes
 
 from onelip import data
-from onelip.data import cifar10, mnist
+from onelip.data import cifar10, cifar100, imagenet, mnist, tiny_imagenet
 
 
 def _cifar10(home, monkeypatch):
@@ -16,6 +17,35 @@ def _cifar10(home, monkeypatch):
     record[:, 0] = np.arange(10)
     for name in (*cifar10.TRAIN_FILES, cifar10.TEST_FILE):
         record.tofile(home / name)
+    return home
+
+
+def _cifar100(home, monkeypatch):
+    for name, file in (("N_TRAIN", cifar100.TRAIN_FILE), ("N_TEST", cifar100.TEST_FILE)):
+        monkeypatch.setattr(cifar100, name, 10)
+        np.random.default_rng(0).integers(0, 100, (10, 3074), dtype=np.uint8).tofile(home / file)
+    return home
+
+
+def _tiny_imagenet(home, monkeypatch):
+    for name, value in (("N_CLASSES", 2), ("N_TRAIN", 4), ("N_VALIDATION", 1)):
+        monkeypatch.setattr(tiny_imagenet, name, value)
+    write_classes(home / "train", ("n1", "n2"), 1, inner="images", size=(64, 64))
+    for name in ("n1", "n2"):
+        Image.new("RGB", (64, 64)).save(home / "train" / name / "images" / f"{name}_0.JPEG")
+        Image.new("RGB", (64, 64), (9, 8, 7)).save(home / "train" / name / "images" / f"{name}_1.JPEG")
+    (home / "val" / "images").mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(home / "val" / "images" / "val_0.JPEG")
+    (home / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn2\t0\t0\t1\t1\n")
+    (home / "wnids.txt").write_text("n1\nn2\n")
+    return home
+
+
+def _class_folders(home, monkeypatch):
+    for name, value in (("N_CLASSES", 2), ("N_TRAIN", 4), ("N_VALIDATION", 2)):
+        monkeypatch.setattr(imagenet, name, value)
+    write_classes(home / "train", ("ant", "bee"), 2)
+    write_classes(home / "val", ("ant", "bee"), 1)
     return home
 
 
@@ -42,6 +72,10 @@ def _mnist(home, monkeypatch):
 
 LOCATIONS = {
     "cifar10": _cifar10,
+    "cifar100": _cifar100,
+    "tiny-imagenet": _tiny_imagenet,
+    "imagenet": _class_folders,
+    "folder-stream": _class_folders,
     "folder": _folder,
     "arrays": _arrays,
     "digits": lambda home, monkeypatch: None,
@@ -59,13 +93,13 @@ def test_every_data_set_keeps_the_contract(name, tmp_path, monkeypatch):
     assert loaded.source
     assert seen[-1][0] == seen[-1][1]
     for part in (loaded.train, loaded.test):
-        assert part.images.shape[1:] == loaded.input_shape
+        assert part.shape == loaded.input_shape
         pixels = part.pixels()
         assert pixels.dtype == torch.float32
         assert 0.0 <= float(pixels.min()) <= float(pixels.max()) <= 1.0
         assert set(part.labels.tolist()) <= set(range(loaded.n_classes))
     again = data.load(name, str(location) if location else None)
-    assert torch.equal(again.train.images, loaded.train.images)
+    assert torch.equal(again.train.pixels(), loaded.train.pixels())
 
 
 def test_records_say_what_a_list_needs():
@@ -74,12 +108,25 @@ def test_records_say_what_a_list_needs():
     assert {name: record.dir for name, record in records.items()} == {
         "arrays": "required",
         "cifar10": "optional",
+        "cifar100": "optional",
         "digits": "unused",
         "fashion-mnist": "optional",
         "folder": "required",
+        "folder-stream": "required",
+        "imagenet": "required",
         "mnist": "optional",
+        "tiny-imagenet": "optional",
     }
     assert all(record.summary.endswith(".") for record in records.values())
+    assert records["imagenet"].options == ("size", "resize", "threads")
+    assert records["cifar10"].options == ()
+
+
+def test_an_option_of_another_data_set_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="size=32 is not an option of data set 'cifar10'; its options: none"):
+        data.load("cifar10", tmp_path, size=32)
+    with pytest.raises(ValueError, match="crop=3 is not an option of data set 'imagenet'; its options: size, resize"):
+        data.load("imagenet", tmp_path, crop=3)
 
 
 @pytest.mark.parametrize(

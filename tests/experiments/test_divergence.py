@@ -61,15 +61,15 @@ def test_the_command_names_the_checkpoint_and_a_resumed_run_recalls_the_failure(
     assert failed.value.exit_code == 1
     capsys.readouterr()
 
-    class Continued(Exception):
+    class ContinuedError(Exception):
         pass
 
     def stop(*_, **options):
         assert options == {"resume": True}
-        raise Continued
+        raise ContinuedError
 
     monkeypatch.setattr(commands.training, "train", stop)
-    with pytest.raises(Continued):
+    with pytest.raises(ContinuedError):
         commands.train(str(folder.path), [], resume=True)
     output = capsys.readouterr().out
     assert "the run stopped since the loss is nan in epoch 1, batch 4" in output

@@ -53,6 +53,7 @@ def test_pixels_are_standardised_if_asked_for(experiment):
         ("loss.margin=wide", "loss.margin='wide' has the wrong type"),
         ("loss={name: multi-margin, p: {start: 1, end: 2}}", "loss.p={'start': 1, 'end': 2} has the wrong type"),
         ("loss={name: emma, radius: {start: 1}}", "the ramp of radius in EMMA has no end"),
+        ("data.options={size: 3}", "size=3 is not an option of data set 'digits'; its options: none"),
         ("model.depth=3", "depth=3 is not an option of model 'mlp'"),
         ("linear=aocc", "linear layer 'aocc' is unknown"),
     ],

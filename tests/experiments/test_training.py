@@ -1,17 +1,20 @@
 """Trainings that are stopped, and trainings that diverge."""
 
+import copy
 import dataclasses
 import itertools
 import signal
 
 import pytest
 import torch
+from tests.data.pictures import write_noise
 from torch import nn
 
 from onelip.experiments import create_run_folder, load_config
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config_optimizer import Step
 from onelip.experiments.config_trainer import Trainer
+from onelip.experiments.evaluation import evenly
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.training import StoppedError, shortened, train
@@ -22,6 +25,25 @@ from onelip.tasks import NonFiniteLossError, TrainingClock
 def experiment(tmp_path) -> Experiment:
     small = ["trainer.threads=1", "trainer.max_epochs=3", "model.widths=[16]", "layer=plain"]
     return prepare(load_config("digits", [f"runs_dir={tmp_path}", *small]))
+
+
+def test_images_on_disk_train_as_those_in_memory_do(tmp_path):
+    for part, n in (("train", 6), ("val", 2)):
+        for name in ("ant", "bee", "cow"):
+            for i in range(n):
+                write_noise(tmp_path / part / name / f"{i}.png", (9 + i, 12 - i), seed=i + 10 * ord(name[0]))
+    streamed = "data.options={size: 8, resize: 8, threads: 2}"
+    changes = ["data.name=folder-stream", f"data.dir={tmp_path}", streamed, "data.batch_size=4", "data.validation=0.3"]
+    small = ["trainer.threads=1", "trainer.max_epochs=2", "model.widths=[16]", "layer=plain", f"runs_dir={tmp_path}"]
+    from_disk = prepare(load_config("digits", [*changes, *small]))
+    weights = copy.deepcopy(from_disk.model)
+    parts = {"train": from_disk.train.in_memory(), "validation": from_disk.validation.in_memory()}
+    from_memory = dataclasses.replace(from_disk, model=weights, **parts)
+    for experiment in (from_disk, from_memory):
+        train(experiment, create_run_folder(experiment.config))
+    after, expected = from_disk.model.state_dict(), from_memory.model.state_dict()
+    assert all(torch.equal(after[name], expected[name]) for name in expected)
+    assert evenly(from_disk.data.test, 2).images.shape == (2, 3, 8, 8)
 
 
 class SignalAt(nn.Module):

@@ -1,19 +1,21 @@
-"""Data sets by name, in memory, and batches of them that resume exactly.
+"""Data sets by name, in memory or streamed from disk, and batches of them that resume exactly.
 
 A data set is one file with one decorated loader, imported here.
 """
 
 # Data sets: each registers its loader when it is imported.
-from onelip.data import arrays, cifar10, digits, folder, mnist
+from onelip.data import arrays, cifar10, cifar100, digits, folder, folder_stream, imagenet, mnist, tiny_imagenet
 
 # From a data set to batches: random changes, generated images.
 from onelip.data.augment import Augment
+from onelip.data.batch_sequence import BatchSequence
 from onelip.data.batches import Batches
+from onelip.data.batches_of import batches_of
 from onelip.data.color_jitter import ColorJitter
 from onelip.data.generated import Generated, load_generated
 
 # What a data set is.
-from onelip.data.images import DataError, DataSet, ImageData
+from onelip.data.images import DataError, DataSet, ImageData, Images
 
 # Parts of Augment, here and below.
 from onelip.data.rand_augment import RandAugment
@@ -22,9 +24,12 @@ from onelip.data.rand_augment import RandAugment
 from onelip.data.registry import DataSetRecord, Progress, available, load, register_dataset
 from onelip.data.resized_crop import ResizedCrop
 from onelip.data.split import split
+from onelip.data.streamed import StreamedImages
+from onelip.data.streamed_batches import StreamedBatches
 
 __all__ = [
     "Augment",
+    "BatchSequence",
     "Batches",
     "ColorJitter",
     "DataError",
@@ -32,17 +37,25 @@ __all__ = [
     "DataSetRecord",
     "Generated",
     "ImageData",
+    "Images",
     "Progress",
     "RandAugment",
     "ResizedCrop",
+    "StreamedBatches",
+    "StreamedImages",
     "arrays",
     "available",
+    "batches_of",
     "cifar10",
+    "cifar100",
     "digits",
     "folder",
+    "folder_stream",
+    "imagenet",
     "load",
     "load_generated",
     "mnist",
     "register_dataset",
     "split",
+    "tiny_imagenet",
 ]

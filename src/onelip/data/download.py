@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,6 +108,34 @@ def extract(archive: Path, members: Sequence[str], destination: Path) -> None:
             beside.rename(destination)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive} cannot be read as a tar archive; remove it and try again") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def extract_zip(archive: Path, folder: str, destination: Path) -> None:
+    """Extract a folder of a zip archive; it appears whole or not at all.
+
+    Only regular files are written, and none outside of the folder: `zipfile` leaves out what leads upwards.
+
+    Args:
+        archive: A zip file.
+        folder: Name of the folder in it.
+        destination: What the folder becomes; left as it is if another process made it meanwhile.
+
+    Raises:
+        DataError: The archive is broken or lacks the folder.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(beside, [name for name in opened.namelist() if name.startswith(f"{folder}/")])  # noqa: S202
+        if not (beside / folder).is_dir():
+            raise DataError(f"{archive} has no folder {folder}; it is not the expected archive")
+        if not destination.exists():
+            (beside / folder).rename(destination)
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} cannot be read as a zip archive; remove it and try again") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from onelip.data.image_files import SUFFIXES, folders_of, images_of, read_image
 from onelip.data.images import DataError, DataSet, ImageData
 from onelip.data.registry import Progress, register_dataset
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-_GREY_MODES = ("1", "L", "LA", "La")
-_COLOUR_MODES = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+_NEEDS = "data set 'folder' needs train/CLASS/ and test/CLASS/ with image files"
+_NEEDS_CLASSES = "it needs one folder of image files per class"
 
 
 @register_dataset("folder", dir="required")
@@ -36,19 +36,19 @@ def folder(dir: Path | None, progress: Progress | None = None) -> DataSet:
     """
     if dir is None or not dir.is_dir():
         raise DataError(f"dir={str(dir)!r} is not a folder; data set 'folder' needs one that holds train/ and test/")
-    classes = _class_names(dir / "train")
-    strange = sorted(set(_class_names(dir / "test")) - set(classes))
+    classes = folders_of(dir / "train", _NEEDS)
+    strange = sorted(set(folders_of(dir / "test", _NEEDS)) - set(classes))
     if strange:
         raise DataError(f"{dir / 'test' / strange[0]} is a class that {dir / 'train'} does not have; add it there")
     files = [
-        (part, path, label)
+        (part, dir / part / name / file, label)
         for part in ("train", "test")
         for label, name in enumerate(classes)
-        for path in _image_files(dir / part / name, required=part == "train")
+        for file in images_of(dir / part / name, required=part == "train")
     ]
     pixels = []
     for n_read, (_, path, _) in enumerate(files, start=1):
-        pixels.append(_read(path))
+        pixels.append(read_image(path))
         if pixels[-1].shape[:2] != pixels[0].shape[:2]:
             raise DataError(f"{_differs(path, pixels[-1], files[0][1], pixels[0])}; make all images the same size")
         if progress is not None:
@@ -69,12 +69,12 @@ def read_classes(dir: Path, classes: Sequence[str]) -> ImageData:
     Raises:
         DataError: The folders are not those of the classes, or a file is broken or differs in size.
     """
-    found = _class_names(dir)
+    found = folders_of(dir, _NEEDS_CLASSES)
     for name in sorted(set(found) ^ set(classes)):
         kind = "is not a class of" if name in found else "is missing; it is a class of"
         raise DataError(f"{dir / name} {kind} the data, whose classes are {', '.join(classes[:10])}")
-    files = [(path, label) for label, c in enumerate(classes) for path in _image_files(dir / c, required=True)]
-    pixels = [_read(path) for path, _ in files]
+    files = [(dir / c / file, label) for label, c in enumerate(classes) for file in images_of(dir / c)]
+    pixels = [read_image(path) for path, _ in files]
     for (path, _), image in zip(files, pixels, strict=True):
         if image.shape[:2] != pixels[0].shape[:2]:
             raise DataError(f"{_differs(path, image, files[0][0], pixels[0])}; make all images the same size")
@@ -91,44 +91,10 @@ def _assemble(
     for part in ("train", "test"):
         chosen = [i for i, (owner, _, _) in enumerate(files) if owner == part]
         if not chosen:
-            raise DataError(f"{dir / part} holds no image; it needs files ending in {', '.join(_SUFFIXES)}")
+            raise DataError(f"{dir / part} holds no image; it needs files ending in {', '.join(SUFFIXES)}")
         images = np.stack([_channels(pixels[i], colour) for i in chosen])
         parts[part] = ImageData(torch.from_numpy(images), torch.tensor([files[i][2] for i in chosen]), 255.0)
     return DataSet("folder", parts["train"], parts["test"], classes, str(dir))
-
-
-def _class_names(part: Path) -> tuple[str, ...]:
-    if not part.is_dir():
-        raise DataError(f"{part} is missing; data set 'folder' needs train/CLASS/ and test/CLASS/ with image files")
-    names = tuple(sorted(path.name for path in part.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    if not names:
-        raise DataError(f"{part} has no folder; it needs one folder of image files per class")
-    return names
-
-
-def _image_files(of_class: Path, *, required: bool) -> list[Path]:
-    found = sorted(path for path in of_class.glob("*") if path.suffix.lower() in _SUFFIXES and path.name[0] != ".")
-    if required and not found:
-        raise DataError(f"{of_class} holds no image; it needs files ending in {', '.join(_SUFFIXES)}")
-    return found
-
-
-# (H, W) of a grey image or (H, W, 3) of a coloured one, uint8.
-def _read(path: Path) -> np.ndarray[Any, Any]:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise DataError("data set 'folder' needs Pillow to read images; pip install pillow") from error
-    try:
-        with Image.open(path) as image:
-            if image.mode in _GREY_MODES:
-                return np.array(image.convert("L"))
-            if image.mode in _COLOUR_MODES:
-                return np.array(image.convert("RGB"))
-            mode = image.mode
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image; replace or remove it") from error
-    raise DataError(f"{path} has pixel mode {mode}, more than 8 bits a channel; convert it to 8 bits")
 
 
 def _channels(image: np.ndarray[Any, Any], colour: bool) -> np.ndarray[Any, Any]:

@@ -1,8 +1,9 @@
-"""Labelled images in memory, and the data set that two such parts make."""
+"""Labelled images, in memory or not, and the data set that two such parts make."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -25,6 +26,39 @@ def to_pixels(stored: Tensor, scale: float) -> Tensor:
     if not stored.is_floating_point():
         return stored.to(torch.float32).div_(scale)
     return stored / scale
+
+
+class Images(Protocol):
+    """Labelled images of one shape, wherever they are kept: in memory (`ImageData`) or on disk (`StreamedImages`)."""
+
+    @property
+    def labels(self) -> Tensor:
+        """`(N,)` int64 class indices, >= 0."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)` of one image."""
+
+    @property
+    def scale(self) -> float:
+        """The stored value of a pixel of 1."""
+
+    def __len__(self) -> int: ...
+
+    def pixels(self, index: Tensor | slice = ...) -> Tensor:
+        """Return images as `(B, C, H, W)` float32 in [0, 1]; all by default."""
+
+    def subset(self, index: Tensor | slice) -> Self:
+        """Keep some of the images, in the order of `index`."""
+
+    def in_memory(self) -> ImageData:
+        """Read all images."""
+
+    def channel_mean(self) -> tuple[float, ...]:
+        """Return the mean pixel of each channel."""
+
+    def channel_std(self) -> tuple[float, ...]:
+        """Return the standard deviation of each channel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +91,12 @@ class ImageData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)` of one image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
     def pixels(self, index: Tensor | slice = slice(None)) -> Tensor:
         """Return images in pixel units.
 
@@ -78,6 +118,14 @@ class ImageData:
             Those images with their labels, in the order of `index`.
         """
         return ImageData(self.images[index], self.labels[index], self.scale)
+
+    def in_memory(self) -> ImageData:
+        """Return the images as they are, in memory already.
+
+        Returns:
+            Itself.
+        """
+        return self
 
     def to(self, device: str | torch.device) -> ImageData:
         """Move the images and labels to a device.
@@ -124,8 +172,8 @@ class DataSet:
     """
 
     name: str
-    train: ImageData
-    test: ImageData
+    train: Images
+    test: Images
     classes: tuple[str, ...]
     source: str
 
@@ -139,18 +187,16 @@ class DataSet:
                     f"the {part} labels of {self.name} range from {low} to {high}; "
                     f"with {len(self.classes)} classes they must lie in 0..{len(self.classes) - 1}"
                 )
-        if self.train.images.shape[1:] != self.test.images.shape[1:] or self.train.scale != self.test.scale:
+        if self.train.shape != self.test.shape or self.train.scale != self.test.scale:
             raise DataError(
-                f"{self.name} has training images of shape {tuple(self.train.images.shape[1:])} and scale "
-                f"{self.train.scale:g}, test images of shape {tuple(self.test.images.shape[1:])} and scale "
-                f"{self.test.scale:g}; both must agree"
+                f"{self.name} has training images of shape {self.train.shape} and scale {self.train.scale:g}, "
+                f"test images of shape {self.test.shape} and scale {self.test.scale:g}; both must agree"
             )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """`(C, H, W)` of one image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.shape
 
     @property
     def n_classes(self) -> int:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from onelip.data.images import DataSet
-from onelip.linalg import unknown_name
+from onelip.registry import Registry
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called as `progress(done, total)` during long work, in bytes or files; `total` is None while unknown."""
 
-Loader: TypeAlias = Callable[[Path | None, Progress | None], DataSet]
+Location: TypeAlias = Literal["unused", "optional", "required"]
+
+Loader: TypeAlias = Callable[..., DataSet]
+"""Called as `loader(dir, progress, **options)`."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +25,27 @@ class DataSetRecord:
 
     Attributes:
         name: The name users type.
-        loader: Called with (dir, progress).
+        loader: Called with (dir, progress) and its options.
         dir: Whether the location is "unused" (packed in the package), "optional" (else downloaded) or "required".
         summary: One line for lists.
+        options: Names of the loader's keyword arguments that users may set.
     """
 
     name: str
     loader: Loader
-    dir: Literal["unused", "optional", "required"]
+    dir: Location
     summary: str
+    options: tuple[str, ...] = ()
 
 
-_RECORDS: dict[str, DataSetRecord] = {}
+_REGISTRY: Registry[DataSet] = Registry("data set", supplied=("dir", "progress"))
+_LOCATIONS: dict[str, Location] = {}
 
 
-def register_dataset(name: str, *, dir: Literal["unused", "optional", "required"]) -> Callable[[Loader], Loader]:
+def register_dataset(name: str, *, dir: Location) -> Callable[[Loader], Loader]:
     """Register a loader of a data set; its docstring's first line becomes the summary.
+
+    Arguments of the loader after (dir, progress) are options that users may set.
 
     Args:
         name: The name users type.
@@ -47,15 +54,12 @@ def register_dataset(name: str, *, dir: Literal["unused", "optional", "required"
     Returns:
         A decorator that leaves the loader as it is.
     """
+    enter = _REGISTRY.register(name)
 
     def register(loader: Loader) -> Loader:
-        if name in _RECORDS:
-            raise ValueError(f"data set {name!r} is registered already; choose another name")
-        summary = (inspect.getdoc(loader) or "").partition("\n")[0]
-        if not summary:
-            raise ValueError(f"the loader of data set {name!r} has no docstring; its first line is the summary")
-        _RECORDS[name] = DataSetRecord(name, loader, dir, summary)
-        return loader
+        entered = enter(loader)
+        _LOCATIONS[name] = dir
+        return entered
 
     return register
 
@@ -66,32 +70,37 @@ def available() -> dict[str, DataSetRecord]:
     Returns:
         Record by name, sorted by name.
     """
-    return dict(sorted(_RECORDS.items()))
+    return {name: _record(name, {}) for name in _REGISTRY.available()}
 
 
-def load(name: str, dir: str | Path | None = None, progress: Progress | None = None) -> DataSet:
-    """Load a data set into memory.
+def load(name: str, dir: str | Path | None = None, progress: Progress | None = None, **options: Any) -> DataSet:
+    """Load a data set into memory, or find its files if it is one that is streamed from disk.
 
     Args:
         name: A name from `available()`.
         dir: Where its files are; which file or folder is said by the data set's loader. Without it, a data set that
             has a public home is downloaded once, verified and kept in the user's cache folder.
         progress: Called as `progress(done, total)` while files are fetched or read.
+        **options: Keyword arguments of the data set's loader, such as `size` of those that are streamed.
 
     Returns:
         The data set, on the CPU.
 
     Raises:
-        ValueError: The name is unknown, or `dir` is missing or makes no difference.
+        ValueError: The name or an option is unknown, an option is out of range, or `dir` is missing or makes no
+            difference.
         DataError: The files are missing, broken or not what they should be, or the download failed.
     """
-    if name not in _RECORDS:
-        raise ValueError(unknown_name("data set", name, _RECORDS))
-    record = _RECORDS[name]
+    record = _record(name, options)
     if record.dir == "unused" and dir is not None:
         raise ValueError(
             f"dir={str(dir)!r} has no effect on data set {name!r}, which is packed in onelip; leave it out"
         )
     if record.dir == "required" and dir is None:
         raise ValueError(f"dir=None for data set {name!r}; say where its files are")
-    return record.loader(None if dir is None else Path(dir).expanduser(), progress)
+    return record.loader(None if dir is None else Path(dir).expanduser(), progress, **options)
+
+
+def _record(name: str, options: dict[str, Any]) -> DataSetRecord:
+    part = _REGISTRY.part(name, options)
+    return DataSetRecord(name, part.factory, _LOCATIONS[name], part.summary, part.options)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 
-from onelip.data.images import ImageData
+from onelip.data.images import Images
+
+AnyImages = TypeVar("AnyImages", bound=Images)
 
 
-def split(train: ImageData, fraction: float, seed: int) -> tuple[ImageData, ImageData]:
+def split(train: AnyImages, fraction: float, seed: int) -> tuple[AnyImages, AnyImages]:
     """Split training images into a part to learn from and a validation part, class by class.
 
     Of a class with n images, `fraction * n` rounded to the nearest integer (halves up) are drawn for validation. The
@@ -40,5 +44,5 @@ def split(train: ImageData, fraction: float, seed: int) -> tuple[ImageData, Imag
             f"fraction={fraction} of {len(labels)} training images leaves one part empty; take another fraction"
         )
     kept, held = (torch.from_numpy(np.flatnonzero(rows)) for rows in (~held_out, held_out))
-    device = train.images.device
+    device = train.labels.device
     return train.subset(kept.to(device)), train.subset(held.to(device))

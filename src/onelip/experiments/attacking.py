@@ -115,7 +115,7 @@ def _attack_uncertified(experiment: Experiment, options: Attack, folder: RunFold
     config, images = experiment.config, experiment.data.test
     epoch = load_best_weights(experiment.model, folder)
     index = evaluation.even_index(len(images), options.samples)
-    target = Target(evaluation.plain_network(experiment.model.cpu()), images.subset(index), index, epoch)
+    target = Target(evaluation.plain_network(experiment.model.cpu()), images.subset(index).in_memory(), index, epoch)
     file = attack_file(folder, options, config.attack, None)
     with _missing_packages():
         result = attack_target(target, options, config.seed, folder, file)

@@ -11,12 +11,27 @@ from onelip.attacks import AttackName
 from onelip.certify import Relaxation
 from onelip.experiments.config_data import Data
 from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
-from onelip.experiments.config_section import NamedPart, NonNegativeFloat, Radii, Radius, Section, from_name
+from onelip.experiments.config_section import (
+    NamedPart,
+    NonNegativeFloat,
+    Radii,
+    Radius,
+    Section,
+    from_fraction,
+    from_name,
+)
 from onelip.experiments.config_trainer import Trainer
 
 
 def _from_method(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
+
+
+# Radii of losses, and both ends of their ramps.
+def _from_fractions(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _from_fractions(item) for key, item in value.items()}
+    return from_fraction(value)
 
 
 class Clipping(Section):
@@ -104,7 +119,7 @@ class ExperimentConfig(Section):
     layer_options: dict[str, Any] = Field(default_factory=dict)
     linear: str | None = None
     activation: str = "maxmin"
-    loss: Annotated[NamedPart, BeforeValidator(from_name)]
+    loss: Annotated[NamedPart, BeforeValidator(_from_fractions), BeforeValidator(from_name)]
     optimizer: Annotated[Optimizer, BeforeValidator(from_name)] = AdamW(name="adamw")
     schedule: Annotated[Schedule, BeforeValidator(from_name)] = Constant(name="constant")
     trainer: Trainer = Trainer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -85,12 +85,15 @@ class Generated(Section):
 class Data(Section):
     """The images; `validation` is the part of the training images that is held out to select weights.
 
+    `options` are those of the data set's loader, such as the size of images that are streamed from disk.
+
     `normalize` is done by the network's first layer: nothing, subtract the "mean" pixel of the training images, or
     "standardize" by their mean and standard deviation; attacks and radii are in pixel units in any case.
     """
 
     name: str = "digits"
     dir: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     batch_size: PositiveInt = 128
     eval_batch_size: PositiveInt = 512
     validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1

@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import remove_parametrizations
 import onelip
 from onelip.attacks import BreakReport, break_certificates
 from onelip.certify import Certificate, certify, load_certificate
-from onelip.data import ImageData
+from onelip.data import ImageData, Images
 from onelip.experiments.attack_records import Target, attack_file, attack_target, read_attacks
 from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import Attack, Certify, ExperimentConfig
@@ -294,17 +294,17 @@ def even_index(n_all: int, n_wanted: int | None) -> torch.Tensor:
     return torch.arange(n) * n_all // n
 
 
-def evenly(images: ImageData, n_wanted: int | None) -> ImageData:
-    """Keep images spread evenly over a data set.
+def evenly(images: Images, n_wanted: int | None) -> ImageData:
+    """Read images spread evenly over a data set into memory.
 
     Args:
         images: All images.
-        n_wanted: How many to keep; None for all.
+        n_wanted: How many to read; None for all.
 
     Returns:
         The chosen images.
     """
-    return images.subset(even_index(len(images), n_wanted))
+    return images.subset(even_index(len(images), n_wanted)).in_memory()
 
 
 def plain_network(model: nn.Module) -> nn.Module:

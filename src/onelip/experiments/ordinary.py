@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from onelip.data import ImageData
+from onelip.data import Images
 from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.evaluation import plain_network, read_json, run_in_numbers
@@ -41,7 +41,7 @@ class Evaluated:
     """
 
     network: nn.Module
-    samples: ImageData
+    samples: Images
     accuracy: float
     spectrum: Spectrum
     epoch: int
@@ -68,7 +68,7 @@ def evaluate_ordinary(experiment: Experiment, folder: RunFolder) -> Evaluated:
     return Evaluated(network, samples, share, values, epoch)
 
 
-def accuracy(network: nn.Module, samples: ImageData, batch_size: int) -> float:
+def accuracy(network: nn.Module, samples: Images, batch_size: int) -> float:
     """Count right answers.
 
     Args:

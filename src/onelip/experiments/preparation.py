@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from onelip import data, layers, losses, models, spectral
-from onelip.bounds import lipschitz_bound
-from onelip.data import DataSet, Generated, ImageData, load_generated
+from onelip.bounds import lipschitz_bound, training_constants
+from onelip.data import DataSet, Generated, ImageData, Images, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
@@ -38,8 +38,8 @@ class Experiment:
 
     config: ExperimentConfig
     data: DataSet
-    train: ImageData
-    validation: ImageData
+    train: Images
+    validation: Images
     model: nn.Module
     loss: nn.Module
     method: TrainingMethod | None = None
@@ -62,7 +62,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         _check_names(config)
         loss = losses.build(config.loss.name, **config.loss.options)
         with work_bar(f"loading {config.data.name}") as progress:
-            images = data.load(config.data.name, config.data.dir, progress=progress)
+            images = data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
         generated = _load_generated(config, images)
         train, validation = data.split(images.train, config.data.validation, config.seed)
         if config.trainer.threads is not None:
@@ -70,8 +70,11 @@ def prepare(config: ExperimentConfig) -> Experiment:
         model = build_model(config, images)
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
+        # Layers without a constant are named now instead of in or after the training.
+        if getattr(loss, "uses_constants", False):
+            with torch.no_grad():
+                training_constants(model, images.n_classes)
         if config.certify is not None and config.certify.norm != "l2":
-            # Layers without a constant in this norm are named now instead of after the training.
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
         method = _build_method(config, model, images)
     return Experiment(config, images, train, validation, model, loss, method, generated)
@@ -106,6 +109,8 @@ def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | No
     section = config.data.generated
     if section is None:
         return None
+    if not isinstance(images.train, ImageData):
+        raise ValueError(f"data.generated is mixed with images in memory only, and those of {images.name} are on disk")
     augment = None if section.augment is None else section.augment.build()
     pool = Generated(load_generated(section.path, images), section.ratio, augment)
     pool.real_images(config.data.batch_size)
@@ -138,6 +143,7 @@ def _check_names(config: ExperimentConfig) -> None:
         if clipping.method not in spectral.available():
             raise ValueError(unknown_name("clipping.method", clipping.method, spectral.available()))
         _check_options("clipping", clipping.options, spectral.available()[clipping.method].factory)
+    _check_options("data.options", config.data.options, data.available()[config.data.name].loader)
     for name in config.model.options:
         if name in inspect.signature(models.build).parameters:
             raise ValueError(

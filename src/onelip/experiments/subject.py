@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from onelip.data import ImageData
+from onelip.data import Images
 from onelip.experiments.checkpoints import load_best_weights, load_last_weights
 from onelip.experiments.errors import UserError
 from onelip.experiments.evaluation import plain_network
@@ -33,7 +33,7 @@ class Subject:
     network: nn.Module
     input_shape: tuple[int, ...]
     folder: RunFolder | None = None
-    validation: ImageData | None = None
+    validation: Images | None = None
     batch_size: int = 256
 
 

@@ -94,10 +94,10 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     )
 
 
-def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
+def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence]:
     section, device = experiment.config.data, _device(experiment.config.trainer.accelerator)
     return (
-        data.Batches(
+        data.batches_of(
             experiment.train,
             section.batch_size,
             shuffle=True,
@@ -106,7 +106,7 @@ def _loaders(experiment: Experiment) -> tuple[data.Batches, data.Batches]:
             device=device,
             generated=experiment.generated,
         ),
-        data.Batches(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
+        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
     )
 
 

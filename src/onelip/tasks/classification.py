@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip import bounds
+from onelip.bounds import training_constants
 from onelip.layers import MirrorAverage
 from onelip.linalg import full_precision
 from onelip.tasks.certified import CertifiedCount
@@ -121,7 +121,7 @@ class Classification(pl.LightningModule):
         images, labels = batch
         self._tell_progress()
         logits = self.__dict__["_train_forward"](images.to(memory_format=self._memory_format))
-        loss = self._loss_of(logits, labels, self._training_constants())
+        loss = self._loss_of(logits, labels, self._training_constants(logits))
         penalty = None if self._penalty is None else self._penalty()
         total = loss if penalty is None else loss + penalty
         if not torch.isfinite(total):
@@ -137,11 +137,11 @@ class Classification(pl.LightningModule):
         if callable(set_progress):
             set_progress(self.progress)
 
-    def _training_constants(self) -> Tensor | None:
+    def _training_constants(self, logits: Tensor) -> Tensor | None:
         if not getattr(self.loss, "uses_constants", False):
             return None
         with full_precision():
-            return bounds.training_constants(self.model)  # type: ignore[attr-defined]
+            return training_constants(self.model, logits.shape[1])
 
     def _loss_of(self, logits: Tensor, labels: Tensor, constants: Tensor | None) -> Tensor:
         # Of bfloat16 logits, too, the loss is float32's.
@@ -178,11 +178,11 @@ class Classification(pl.LightningModule):
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch
-        if batch_idx == 0:
-            # Not earlier, since callbacks may put other weights in place for the validation.
-            self._constants = self._training_constants()
         with full_precision():
             logits = self.__dict__["_evaluated"](images)
+            if batch_idx == 0:
+                # Not earlier, since callbacks may put other weights in place for the validation.
+                self._constants = self._training_constants(logits)
             self._val_sums.add(self._loss_of(logits, labels, self._constants), logits, labels)
             if self._certified is not None:
                 self._certified.add(images, logits, labels)
