@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from onelip.linalg import full_precision
 from onelip.tasks.certified import CertifiedCount
-from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free
+from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
 
 Batch = tuple[Tensor, Tensor]
@@ -81,7 +81,7 @@ class Classification(pl.LightningModule):
 
     @override
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.model.parameters())
+        optimizer = make_optimizer(self._optimizer, self.model)
         if is_schedule_free(optimizer):
             return optimizer
         total = max(1, int(self.trainer.estimated_stepping_batches))
