@@ -12,11 +12,17 @@ from torch.nn.functional import cross_entropy
 
 from onelip.experiments import RunFolder
 from onelip.experiments.recorder import COLUMNS, Recorder, keep_epochs, read_metrics
+from onelip.layers import BjorckLinear
 from onelip.tasks import (
     Classification,
     Retract,
     TrainingClock,
     ValidationInterval,
+    WeightAverage,
+    lookahead,
+    manifold_adam,
+    muon,
+    nadam,
     one_cycle,
     schedule_free_adamw,
     sgd,
@@ -76,6 +82,8 @@ class Variant:
     """How a training is done."""
 
     optimizer: Callable = sgd
+    layer: Callable = nn.Linear
+    ema: bool = False
     loss: Callable = lambda: cross_entropy
     minutes: float | None = None
     accumulate: int = 1
@@ -85,6 +93,9 @@ class Variant:
 VARIANTS = {
     "sgd": Variant(),
     "schedule-free": Variant(schedule_free_adamw),
+    "ema": Variant(lambda lr: lookahead(nadam(lr=lr), k=3), BjorckLinear, ema=True),
+    "manifold": Variant(manifold_adam, BjorckLinear, ema=True, accumulate=3),
+    "muon": Variant(muon, ema=True),
     "accumulate": Variant(accumulate=3, validate_every=2),
     "loss": Variant(loss=Remembering),
     "time": Variant(loss=Remembering, minutes=14 / 60, validate_every=2),
@@ -95,7 +106,7 @@ VARIANTS = {
 def new_task(variant, clock=None):
     torch.manual_seed(3)
     # Dropout draws from torch's generator, whose state must be restored too.
-    model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
+    model = nn.Sequential(variant.layer(2, 8), nn.ReLU(), nn.Dropout(0.5), variant.layer(8, 2))
     schedule = None if variant.optimizer is schedule_free_adamw else one_cycle()
     optimizer = variant.optimizer(lr=0.1)
     return Classification(model, variant.loss(), optimizer=optimizer, schedule=schedule, radius=0.1, clock=clock)
@@ -114,7 +125,8 @@ def fit(folder, variant, *callbacks, resume=False, disturb=False):
     interval = ValidationInterval(variant.validate_every)
     n_epochs = N_EPOCHS if variant.minutes is None else -1
     recorder = Recorder(folder, clock=clock)
-    after = [Retract(), *callbacks, ticks, clock, interval, recorder]
+    ema = [WeightAverage(0.9)] if variant.ema else []
+    after = [Retract(), *ema, *callbacks, ticks, clock, interval, recorder]
     trainer = toy_trainer(folder.path, n_epochs, *after, accumulate=variant.accumulate)
     checkpoint = str(folder.last_checkpoint) if resume else None
     trainer.fit(task, ToyBatches(), ToyBatches(), ckpt_path=checkpoint, weights_only=True)
@@ -145,14 +157,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(variant, tmp_
         assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in first["state_dict"])
 
 
-@pytest.mark.parametrize("name", ["sgd", "schedule-free"])
+@pytest.mark.parametrize("name", ["sgd", "schedule-free", "ema", "manifold"])
 def test_the_best_checkpoint_holds_the_evaluation_weights_of_the_best_epoch(name, tmp_path):
     folder = new_folder(tmp_path)
-    task = fit(folder, VARIANTS[name])
+    fit(folder, VARIANTS[name])
     rows = read_metrics(folder)
     best = max(rows, key=lambda row: (row["val_certified_accuracy"], row["val_accuracy"], row["epoch"]))
     checkpoint = torch.load(folder.best_checkpoint, weights_only=True)
     assert checkpoint["epoch"] == best["epoch"]
+    task = new_task(VARIANTS[name])
     task.model.load_state_dict(checkpoint["state_dict"])
     with torch.no_grad():
         loss = cross_entropy(task.model.eval()(ToyBatches().x), ToyBatches().y).item()

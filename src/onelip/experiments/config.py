@@ -130,6 +130,8 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.optimizer.name == "schedule-free-adamw" and self.trainer.ema is not None:
+            raise ValueError("trainer.ema does not go with optimizer=schedule-free-adamw, which averages by itself")
         if self.optimizer.name == "schedule-free-adamw" and self.schedule.name != "constant":
             raise ValueError(
                 f"schedule={self.schedule.name} does not go with optimizer=schedule-free-adamw, which needs none;"

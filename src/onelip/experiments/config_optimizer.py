@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from onelip.experiments.config_section import Betas, Milestone, NonNegativeFloat, Part, Section
 
 
-class AdamW(Section):
+class Lookahead(Section):
+    """Every `k` steps the slow weights go the part `alpha` of the way to the fast ones, which go on from there."""
+
+    k: PositiveInt = 6
+    alpha: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+
+
+class OptimizerSection(Section):
+    """What sections of optimisers share."""
+
+    lookahead: Lookahead | None = None
+
+
+class AdamW(OptimizerSection):
     """AdamW."""
 
     name: Literal["adamw"]
@@ -28,7 +41,7 @@ class ScheduleFreeAdamW(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
-class Adam(Section):
+class Adam(OptimizerSection):
     """Adam with coupled decay."""
 
     name: Literal["adam"]
@@ -38,7 +51,7 @@ class Adam(Section):
     eps: PositiveFloat = 1e-8
 
 
-class SGD(Section):
+class SGD(OptimizerSection):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"]
@@ -52,6 +65,50 @@ class SGD(Section):
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("optimizer.nesterov=True needs a positive optimizer.momentum")
         return self
+
+
+class NAdam(OptimizerSection):
+    """Adam with Nesterov's momentum."""
+
+    name: Literal["nadam"]
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Betas = (0.9, 0.999)
+    momentum_decay: NonNegativeFloat = 4e-3
+
+
+class AggMo(OptimizerSection):
+    """Aggregated momentum, the mean of several with different damping."""
+
+    name: Literal["aggmo"]
+    lr: PositiveFloat = 0.1
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Annotated[tuple[Part, ...], Field(strict=False, min_length=1)] = (0.0, 0.9, 0.99)
+
+
+class Muon(OptimizerSection):
+    """Orthogonalised steps for hidden matrices, AdamW at the rate `adam_lr` for the rest."""
+
+    name: Literal["muon"]
+    lr: PositiveFloat = 0.02
+    adam_lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: Part = 0.95
+    nesterov: bool = True
+    steps: PositiveInt = 6
+
+
+class ManifoldAdam(OptimizerSection):
+    """Adam on the orthogonal matrices, whose layers then need no constraint code."""
+
+    name: Literal["manifold-adam"]
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Betas = (0.9, 0.999)
+    retraction: Literal["polar", "exponential"] = "polar"
+    momentum: Literal["adam", "muon"] = "adam"
+    every: PositiveInt = 8
+    tolerance: PositiveFloat = 1e-2
 
 
 class Constant(Section):
@@ -84,5 +141,7 @@ class Step(Section):
     factor: PositiveFloat = 0.1
 
 
-Optimizer = Annotated[Adam | AdamW | ScheduleFreeAdamW | SGD, Field(discriminator="name")]
+Optimizer = Annotated[
+    Adam | AdamW | AggMo | ManifoldAdam | Muon | NAdam | ScheduleFreeAdamW | SGD, Field(discriminator="name")
+]
 Schedule = Annotated[Constant | Cosine | OneCycle | Step, Field(discriminator="name")]

@@ -7,7 +7,15 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from onelip.experiments.config_section import Section
+from onelip.experiments.config_section import Part, Section
+
+
+class WeightAverage(Section):
+    """The moving average of the weights that is validated and kept, see `onelip.tasks.WeightAverage`."""
+
+    decay: Part = 0.999
+    warmup: bool = True
+    start: Part = 0.0
 
 
 class Trainer(Section):
@@ -16,7 +24,7 @@ class Trainer(Section):
     `max_epochs` is 10 unless `max_minutes` is given, which trains for that time instead, validations not counted.
     `max_steps` shortens a training: it takes no more epochs than hold that many steps, and as many steps in each.
     `accumulate` batches make one step. Validated is after every `validate_every` epochs, and at the end.
-    `channels_last` is how images lie in memory while training.
+    `channels_last` is how images lie in memory while training. `ema` is an average of the weights, or null.
     """
 
     max_epochs: PositiveInt | None = None
@@ -29,6 +37,7 @@ class Trainer(Section):
     gradient_clip: PositiveFloat | None = None
     compile: bool = False
     channels_last: bool = False
+    ema: WeightAverage | None = None
     threads: PositiveInt | None = None
     log_every: PositiveInt = 10
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
+from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.norm_checks import NormChecks
@@ -27,10 +28,13 @@ from onelip.tasks import (
     OPTIMIZERS,
     SCHEDULES,
     Classification,
+    OptimizerFactory,
     Retract,
     TrainingClock,
     TrainingMethodCallback,
     ValidationInterval,
+    WeightAverage,
+    lookahead,
 )
 
 _PRECISIONS: dict[int | str, Any] = {32: "32-true", 64: "64-true", "bf16-mixed": "bf16-mixed"}
@@ -83,7 +87,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     return Classification(
         experiment.model,
         experiment.loss,
-        optimizer=OPTIMIZERS[config.optimizer.name](**config.optimizer.model_dump(exclude={"name"})),
+        optimizer=_optimizer(config),
         schedule=SCHEDULES[config.schedule.name](**config.schedule.model_dump(exclude={"name"})),
         radius=None if config.certify is None else config.certify.selection_radius,
         compile=config.trainer.compile,
@@ -92,6 +96,13 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
         mirror_average=config.certify is not None and config.certify.mirror_average,
         channels_last=config.trainer.channels_last,
     )
+
+
+def _optimizer(config: ExperimentConfig) -> OptimizerFactory:
+    options = config.optimizer.model_dump(exclude={"name"})
+    wrapper = options.pop("lookahead", None)
+    factory = OPTIMIZERS[config.optimizer.name](**options)
+    return factory if wrapper is None else lookahead(factory, **wrapper)
 
 
 def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence]:
@@ -149,6 +160,9 @@ def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) 
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:
         callbacks.append(NormChecks(folder, experiment.data.input_shape, config.clipping))
+    if config.trainer.ema is not None:
+        # Of weights that a method has clipped.
+        callbacks.append(WeightAverage(**config.trainer.ema.model_dump()))
     # What they do after a step is training, whose time the clock measures.
     callbacks += [clock, ValidationInterval(config.trainer.validate_every)]
     return [*callbacks, Recorder(folder, "best" if config.certify is None else config.certify.weights, clock)]

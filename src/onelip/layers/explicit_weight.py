@@ -107,9 +107,7 @@ class ExplicitWeight(ConstrainedModule):
             for parameter, raw in zip(self.raw, self.retraction(*self.raw), strict=True):
                 if raw is not parameter:
                     parameter.copy_(raw)
-        if self.on_manifold:
-            for block in self.orthogonal_blocks():
-                trust_if_orthogonal(block)
+        self._declare_orthogonal()
 
     def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
         """List the raw parameters that `constrain` does nothing to but orthogonalise, before it composes the weight.
@@ -118,6 +116,11 @@ class ExplicitWeight(ConstrainedModule):
             Those parameters, each seen as a batch of matrices; none if the method does more.
         """
         return ()
+
+    def switch_to_manifold_(self) -> None:
+        """Use the orthogonal blocks as they are in training, as long as they are orthogonal."""
+        self.on_manifold = True
+        self._declare_orthogonal()
 
     def compose(self, *raw: Tensor) -> Tensor:
         """Build the weight from raw parameters whose orthogonal blocks are orthogonal already.
@@ -129,6 +132,21 @@ class ExplicitWeight(ConstrainedModule):
             The weight, as `constrain` gives it.
         """
         return self.constrain(*raw)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Also called by copy.deepcopy.
+        super().__setstate__(state)
+        self._declare_orthogonal()
+
+    @override
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._declare_orthogonal()
+
+    def _declare_orthogonal(self) -> None:
+        if self.on_manifold:
+            for block in self.orthogonal_blocks():
+                trust_if_orthogonal(block)
 
     def _stays_on_manifold(self) -> bool:
         return self.on_manifold and all(is_trusted(block.parameter) for block in self.orthogonal_blocks())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from onelip.layers.explicit_weight import ExplicitWeight
-from onelip.layers.orthogonal_block import OrthogonalBlock, trust_if_orthogonal
+from onelip.layers.orthogonal_block import OrthogonalBlock
 
 
 def on_manifold_(model: nn.Module) -> list[OrthogonalBlock]:
@@ -27,9 +27,8 @@ def on_manifold_(model: nn.Module) -> list[OrthogonalBlock]:
     for module in model.modules():
         if not isinstance(module, ExplicitWeight) or not module.orthogonal_blocks():
             continue
-        module.on_manifold = True
+        module.switch_to_manifold_()
         for block in module.orthogonal_blocks():
-            trust_if_orthogonal(block)
             if block.parameter.requires_grad:
                 blocks.setdefault(id(block.parameter), block)
     return list(blocks.values())

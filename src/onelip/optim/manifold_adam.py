@@ -140,11 +140,10 @@ class ManifoldAdam(torch.optim.Optimizer):
                     parameter.copy_(_projected(parameter.reshape(shape)).reshape(parameter.shape))
                     trust(parameter)
 
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self._kept_batches.clear()
-        # The weights that the state belongs to were within the tolerance, and are so if they were loaded with it.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Called when a state is loaded, and for a copy. The weights that it belongs to were within the tolerance, and
+        # these are if they are the same; then the next step is the one that would have followed.
+        super().__setstate__(state)
         for group in self.param_groups:
             for parameter, shape in zip(group["params"], group.get("shapes", ()), strict=False):
                 trust_if_orthogonal(OrthogonalBlock(parameter, shape), 4 * group["tolerance"])

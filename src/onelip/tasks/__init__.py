@@ -3,13 +3,21 @@
 from onelip.tasks.callbacks import AfterStep, Retract
 from onelip.tasks.classification import Classification
 from onelip.tasks.clock import TrainingClock
+from onelip.tasks.ema import WeightAverage
 from onelip.tasks.finite import NonFiniteError, NonFiniteLossError
 from onelip.tasks.optimizers import (
     OPTIMIZERS,
+    ModelOptimizerFactory,
     OptimizerFactory,
     adam,
     adamw,
+    aggmo,
     is_schedule_free,
+    lookahead,
+    make_optimizer,
+    manifold_adam,
+    muon,
+    nadam,
     schedule_free_adamw,
     sgd,
 )
@@ -23,6 +31,7 @@ __all__ = [
     "SCHEDULES",
     "AfterStep",
     "Classification",
+    "ModelOptimizerFactory",
     "NonFiniteError",
     "NonFiniteLossError",
     "OptimizerFactory",
@@ -32,11 +41,18 @@ __all__ = [
     "TrainingClock",
     "TrainingMethodCallback",
     "ValidationInterval",
+    "WeightAverage",
     "adam",
     "adamw",
+    "aggmo",
     "constant",
     "cosine",
     "is_schedule_free",
+    "lookahead",
+    "make_optimizer",
+    "manifold_adam",
+    "muon",
+    "nadam",
     "one_cycle",
     "schedule_free_adamw",
     "sgd",

@@ -16,7 +16,7 @@ from onelip.linalg import full_precision
 from onelip.tasks.certified import CertifiedCount
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.finite import NonFiniteLossError, all_finite, blame
-from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free
+from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
 
 Batch = tuple[Tensor, Tensor]
@@ -101,7 +101,7 @@ class Classification(pl.LightningModule):
         timed = self._clock is not None and self._clock.max_minutes is not None
         if not timed:
             self._n_steps = max(1, int(self.trainer.estimated_stepping_batches))
-        optimizer = self._optimizer(self.model.parameters())
+        optimizer = make_optimizer(self._optimizer, self.model)
         if is_schedule_free(optimizer):
             return optimizer
         scheduler = torch.optim.lr_scheduler.LambdaLR(

@@ -1,0 +1,51 @@
+"""Stacks of orthogonal parameters share memory with the state, and turn wide matrices."""
+
+from collections import defaultdict
+
+import torch
+from torch import nn
+
+from onelip.layers import OrthogonalBlock
+from onelip.optim.block_batch import BlockBatch
+
+
+def batch_of(*shapes, states=None):
+    blocks = [OrthogonalBlock(nn.Parameter(torch.randn(shape)), shape) for shape in shapes]
+    for block in blocks:
+        block.parameter.grad = torch.randn(block.shape)
+    states = defaultdict(dict) if states is None else states
+    return blocks, states, BlockBatch(blocks, states)
+
+
+def test_wide_matrices_are_turned_there_and_back():
+    blocks, _, batch = batch_of((2, 3, 5), (1, 3, 5))
+    expected = torch.cat([b.parameter.detach() for b in blocks]).mT
+    assert torch.equal(batch.matrices(), expected)
+    assert torch.equal(batch.gradients(), torch.cat([b.parameter.grad for b in blocks]).mT)
+    with torch.no_grad():
+        batch.write_(2 * expected)
+    assert torch.equal(batch.matrices(), 2 * expected)
+
+
+def test_states_are_views_and_are_taken_over():
+    blocks, states, batch = batch_of((2, 4, 4), (1, 4, 4))
+    batch.state["exp_avg"].fill_(3.0)
+    assert all((states[b.parameter]["exp_avg"] == 3.0).all() for b in blocks)
+    assert batch.holds(blocks, states)
+    assert not batch.holds(blocks[:1], states)
+    states[blocks[1].parameter]["exp_avg"] = torch.full((1, 4, 4), 5.0)
+    assert not batch.holds(blocks, states)
+    again = BlockBatch(blocks, states)
+    assert torch.equal(again.state["exp_avg"][:, 0, 0], torch.tensor([3.0, 3.0, 5.0]))
+
+
+def test_drift_control_comes_sooner_or_later():
+    _, _, batch = batch_of((1, 2, 2))
+    intervals = []
+    for drift in (0.0, 0.0, 0.0, 0.5, 1.0, 2.0, float("nan")):
+        waited = 1
+        while not batch.due():
+            waited += 1
+        intervals.append(waited)
+        batch.plan(drift, tolerance=1.0, every=4)
+    assert intervals == [1, 2, 4, 4, 4, 4, 2]
