@@ -26,6 +26,7 @@ FAMILIES = (
     "aol-std",
     "cpl-s",
     "sll-s",
+    "sandwich-net",
     "fc-3",
 )
 

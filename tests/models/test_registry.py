@@ -42,6 +42,9 @@ SMALL = {
         f"aol-{size}": ((3, 4, 4), {"per_patch": 2, "patch": 2, "width": 4, "depth": 1, "dense": 2})
         for size in ("small", "medium", "large")
     },
+    **{
+        f"sandwich-{size}": ((3, 4, 4), {"widths": [4], "dense": [8], "head": "aoc"}) for size in ("net", "s", "m", "l")
+    },
     "aol-fc": ((3, 4, 4), {"width": 8, "depth": 2}),
     "aol-conv": ((3, 8, 8), {"width": 4, "depth": 2, "stages": 3}),
     "aol-std": ((3, 4, 4), {"widths": [4, 4], "depth": 2}),
