@@ -63,3 +63,12 @@ def test_images_that_cannot_be_halved_twice_are_refused(name):
 def test_each_option_changes_the_network(name, options):
     changed, default = (sum(p.numel() for p in on_meta(name, MNIST, **kw).parameters()) for kw in (options, {}))
     assert changed != default
+
+
+def test_fc_3_has_three_hidden_layers_of_1024():
+    model = on_meta("fc-3", MNIST)
+    assert sum(p.numel() for p in model.parameters()) == 784 * 1024 + 1024 + 2 * (1024**2 + 1024) + 10250
+    assert model(torch.empty(2, *MNIST, device="meta")).shape == (2, 10)
+    assert str(on_meta("fc-3", MNIST, widths=[8])) != str(model)
+    with pytest.raises(ValueError, match="widths=8 for model 'fc-3'"):
+        on_meta("fc-3", MNIST, widths=8)

@@ -128,3 +128,24 @@ def test_an_activation_that_drops_channels_is_padded():
     assert [type(m).__name__ for m in act] == ["Maxout", "ChannelPad"]
     assert act(torch.rand(2, 6, 3)).shape == (2, 6, 3)
     assert type(Method("aoc", "bjorck", "maxmin").act(6)).__name__ == "MaxMin"
+
+
+@pytest.mark.parametrize("layer", ["aoc", "bcop", "plain"])
+def test_patches_are_convolved_as_by_a_kernel_as_large_as_its_stride(layer):
+    torch.manual_seed(0)
+    conv = choose_method(layer, None, "maxmin").patch_conv2d(4, 6, (2, 3), groups=2).eval()
+    x = torch.randn(2, 4, 4, 6)
+    kernel = conv[1].weight.detach().reshape(6, 2, 2, 3)
+    expected = nn.functional.conv2d(x, kernel, conv[1].bias, stride=(2, 3), groups=2)
+    torch.testing.assert_close(conv(x), expected, atol=1e-5, rtol=1e-5)
+    assert choose_method(layer, None, "maxmin").patch_conv2d(4, 6, (2, 3), bias=False)[1].bias is None
+
+
+@pytest.mark.parametrize("name", [*(r.name for r in layers.records("linear")), "plain"])
+def test_biases_can_be_left_out(name):
+    dense = choose_method("plain", name, "maxmin").dense(4, 4, bias=False)
+    assert not any("bias" in key for key, _ in dense.named_parameters())
+
+
+def test_groups_reach_the_convolution():
+    assert choose_method("aoc", None, "maxmin").conv2d(4, 8, 3, groups=2).groups == 2

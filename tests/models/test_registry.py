@@ -6,7 +6,7 @@ from torch import nn
 
 from onelip import layers, models
 from onelip.bounds import lipschitz_bound
-from onelip.models.registry import check_sizes
+from onelip.models.registry import check_choice, check_flags, check_sizes
 
 # The smallest image that each model takes at its smallest options, so that a test builds in milliseconds.
 SMALL = {
@@ -20,6 +20,42 @@ SMALL = {
     "simple-conv": ((3, 4, 5), {"width": 4, "batch_norm": False}),
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
+    "fc-3": ((1, 3, 5), {"widths": [8, 8, 8]}),
+    **{f"lipconvnet-{n}": ((3, 4, 4), {"width": 4, "depth": 2, "stages": 2}) for n in range(5, 45, 5)},
+    "patchnet": ((3, 4, 4), {"width": 4, "depth": 1}),
+    "patch-cnn": ((3, 4, 4), {"width": 4, "depth": 1}),
+    "conv-mixer": ((3, 4, 4), {"width": 4, "depth": 1}),
+    "staged-cnn": ((3, 4, 4), {"widths": [4, 8], "repeats": [1, 1], "dense": [8]}),
+    "large-staged-cnn": (
+        (3, 4, 4),
+        {"patch": 2, "widths": [4, 8], "repeats": [1, 1], "dense": [8], "head": "aoc", "norm": "batch-centering"},
+    ),
+    "bcop-large": ((3, 8, 8), {"width": 2, "dense": [8], "norm": "layer-centering"}),
+    **{
+        f"split-concat-net-{size}": ((3, 32, 32), {"width": 32, "depth": 1, "groups": 2, "head": "aoc"})
+        for size in ("m", "m2", "l")
+    },
+    "lip-resnet": ((3, 8, 8), {"width": 4, "blocks": [1, 2], "head": "aoc", "norm": "batch-centering"}),
+    "lip-vgg": ((3, 32, 32), {"width": 2, "dense": [8]}),
+    "sll-resnet50": ((3, 8, 8), {"width": 2, "blocks": [2, 1], "norm": "batch-centering"}),
+    **{
+        f"aol-{size}": ((3, 4, 4), {"per_patch": 2, "patch": 2, "width": 4, "depth": 1, "dense": 2})
+        for size in ("small", "medium", "large")
+    },
+    **{
+        f"sandwich-{size}": ((3, 4, 4), {"widths": [4], "dense": [8], "head": "aoc"}) for size in ("net", "s", "m", "l")
+    },
+    "aol-fc": ((3, 4, 4), {"width": 8, "depth": 2}),
+    "aol-conv": ((3, 8, 8), {"width": 4, "depth": 2, "stages": 3}),
+    "aol-std": ((3, 4, 4), {"widths": [4, 4], "depth": 2}),
+    **{
+        f"{layer}-{size}": (
+            (3, 4, 4),
+            {"width": 4, "depth": 2, "dense": 1, "inner": 2, "dense_inner": 3, "head": "aoc"},
+        )
+        for layer in ("cpl", "sll")
+        for size in ("s", "m", "l", "xl")
+    },
 }
 
 
@@ -149,3 +185,14 @@ def test_sizes_are_positive_integers(value):
         check_sizes("model", width=value)
     with pytest.raises(ValueError, match="widths="):
         check_sizes("model", lists={"widths": [1, value]})
+
+
+def test_choices_and_flags_are_checked():
+    check_choice("m", "pool", "l2", ("none", "l2"))
+    check_flags("m", bias=True, skip=False)
+    for value in ("max", None, ["l2"]):
+        with pytest.raises(ValueError, match=r"pool=.* for model 'm' must be one of 'none', 'l2'"):
+            check_choice("m", "pool", value, ("none", "l2"))
+    for value in (1, None, "yes"):
+        with pytest.raises(ValueError, match=r"bias=.* for model 'm' must be True or False"):
+            check_flags("m", bias=value)

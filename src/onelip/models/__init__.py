@@ -4,7 +4,26 @@ An architecture is one file with one decorated function, imported here.
 """
 
 # Architectures: each registers itself when it is imported.
-from onelip.models import convnet, digits_net, dla, lconvnet, mlp, resnet, simple_conv
+from onelip.models import (
+    aol_nets,
+    bcop_large,
+    convnet,
+    digits_net,
+    dla,
+    gradient_nets,
+    lconvnet,
+    lip_resnet,
+    lip_vgg,
+    lipconvnet,
+    mlp,
+    patchnet,
+    resnet,
+    sandwich_nets,
+    simple_conv,
+    sll_resnet,
+    split_concat_net,
+    staged_cnn,
+)
 
 # How a network's layers are made.
 from onelip.models.method import Method, choose_method
@@ -14,15 +33,26 @@ from onelip.models.registry import available, build, register_model
 
 __all__ = [
     "Method",
+    "aol_nets",
     "available",
+    "bcop_large",
     "build",
     "choose_method",
     "convnet",
     "digits_net",
     "dla",
+    "gradient_nets",
     "lconvnet",
+    "lip_resnet",
+    "lip_vgg",
+    "lipconvnet",
     "mlp",
+    "patchnet",
     "register_model",
     "resnet",
+    "sandwich_nets",
     "simple_conv",
+    "sll_resnet",
+    "split_concat_net",
+    "staged_cnn",
 ]

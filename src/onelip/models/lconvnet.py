@@ -1,13 +1,15 @@
-"""The convolutional networks of the BCOP paper, small and large."""
+"""The networks of the BCOP paper: convolutional, small and large, and dense."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import nn
 
 from onelip.layers import InvertibleDownsampling2d
 from onelip.models.method import Method
+from onelip.models.mlp import mlp
 from onelip.models.registry import check_sizes, register_model
 
 
@@ -83,6 +85,36 @@ def lconvnet_large(
     _check("lconvnet-large", input_shape)
     convolutions = [(n, k, down) for n in (width, 2 * width) for k, down in ((3, False), (down_kernel, True))]
     return _network(method, input_shape, convolutions, [dense, dense], n_classes)
+
+
+@register_model("fc-3")
+def fc_3(
+    *,
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    method: Method,
+    widths: Sequence[int] = (1024, 1024, 1024),
+) -> nn.Sequential:
+    """Three hidden dense layers of 1024 features: the dense network that the BCOP paper compares with.
+
+    Args:
+        input_shape: `(C, H, W)`.
+        n_classes: Number of logits.
+        method: How layers are made; published with the dense layer "bjorck".
+        widths: Features of each hidden layer; may be empty.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: An option does not fit.
+
+    Paper:
+        Li, Haque, Anil, Lucas, Grosse and Jacobsen 2019, arXiv:1911.00937; Anil, Lucas and Grosse 2019,
+        arXiv:1811.05381.
+    """
+    check_sizes("fc-3", lists={"widths": widths})
+    return mlp(input_shape=input_shape, n_classes=n_classes, method=method, widths=widths)
 
 
 def _network(

@@ -47,6 +47,7 @@ class Method:
         *,
         stride: int = 1,
         padding_mode: PaddingMode = "circular",
+        groups: int = 1,
         bias: bool = True,
     ) -> nn.Module:
         """Make a convolution that keeps the image size, or divides it by its stride.
@@ -59,6 +60,7 @@ class Method:
             kernel_size: Side of the kernel.
             stride: Distance of the outputs.
             padding_mode: How to pad, where the method allows it.
+            groups: Groups of channels, a common divisor.
             bias: Is there a bias?
 
         Returns:
@@ -77,8 +79,31 @@ class Method:
             stride=stride,
             padding=_padding(kernel_size, stride),
             padding_mode=padding_mode if padding_mode in allowed else allowed[0],
+            groups=groups,
             bias=bias,
         )
+
+    def patch_conv2d(
+        self, in_channels: int, out_channels: int, patch: tuple[int, int], *, groups: int = 1, bias: bool = True
+    ) -> nn.Module:
+        """Make a convolution whose kernel is as large as its stride: each patch of the image becomes a pixel.
+
+        It is a 1x1 convolution on the image whose patches were moved into channels, so methods without strides make it
+        too, and none has parameters that it does not use.
+
+        Args:
+            in_channels: Channels of the input.
+            out_channels: Channels of the output.
+            patch: Height and width of the kernel; a divisor of the image's.
+            groups: Groups of channels, a common divisor.
+            bias: Is there a bias?
+
+        Returns:
+            The layer.
+        """
+        wide = in_channels * patch[0] * patch[1]
+        conv = self.conv2d(wide, out_channels, 1, groups=groups, bias=bias)
+        return nn.Sequential(layers.InvertibleDownsampling2d(patch), conv)
 
     def exact_conv2d(self, in_channels: int, out_channels: int, kernel_size: int, **arguments: Any) -> nn.Module:
         """Make a convolution with the arguments that are given, for networks that are about them.
@@ -116,24 +141,25 @@ class Method:
             raise ValueError(f"layer={self.layer!r} has no {which}, which this model needs; use one of {names}")
         return layers.record("conv2d", self.layer)
 
-    def dense(self, in_features: int, out_features: int, *, name: str | None = None) -> nn.Module:
+    def dense(self, in_features: int, out_features: int, *, name: str | None = None, bias: bool = True) -> nn.Module:
         """Make a dense layer; a method that must keep the number of features is wrapped like a convolution.
 
         Args:
             in_features: Size of the input.
             out_features: Size of the output.
             name: Another method than `linear`.
+            bias: Is there a bias?
 
         Returns:
             The layer.
         """
         name = name or self.linear
         if name == PLAIN:
-            return nn.Linear(in_features, out_features)
+            return nn.Linear(in_features, out_features, bias)
         if not layers.record("linear", name).square:
-            return layers.linear(name, in_features, out_features)
+            return layers.linear(name, in_features, out_features, bias=bias)
         width = max(in_features, out_features)
-        return fit_channels(layers.linear(name, width, width), in_features, width, out_features)
+        return fit_channels(layers.linear(name, width, width, bias=bias), in_features, width, out_features)
 
     def act(self, channels: int) -> nn.Module:
         """Make an activation that keeps the number of channels; zeros stand in for those that it drops.

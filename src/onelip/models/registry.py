@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -91,6 +91,38 @@ def check_sizes(where: str, *, lists: Mapping[str, object] | None = None, **size
     for name, value in (lists or {}).items():
         if not isinstance(value, list | tuple) or not all(map(_is_size, value)):
             raise ValueError(f"{name}={value!r} for model {where!r} must be a list of integers >= 1")
+
+
+def check_choice(where: str, option: str, value: object, allowed: Iterable[str]) -> None:
+    """Check that an option is one of some names.
+
+    Args:
+        where: The model's name.
+        option: The option's name.
+        value: Its value.
+        allowed: The names.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    names = tuple(allowed)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{option}={value!r} for model {where!r} must be one of {', '.join(map(repr, names))}")
+
+
+def check_flags(where: str, **flags: object) -> None:
+    """Check that options are True or False.
+
+    Args:
+        where: The model's name.
+        **flags: The options by name.
+
+    Raises:
+        ValueError: One of them is something else.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name}={value!r} for model {where!r} must be True or False")
 
 
 def _is_size(value: object) -> bool:

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from onelip.layers import Scale
 from onelip.models.method import PLAIN, Method
+from onelip.models.registry import check_choice, check_flags
 
 Rescale = Literal["none", "projections", "all"]
 """Which blocks halve their output."""
@@ -133,24 +134,8 @@ def check_rescale(where: str, rescale: str, batch_norm: bool) -> None:
     Raises:
         ValueError: One of them is not allowed.
     """
-    if rescale not in get_args(Rescale):
-        names = ", ".join(map(repr, get_args(Rescale)))
-        raise ValueError(f"rescale={rescale!r} for model {where!r} must be one of {names}")
-    check_batch_norm(where, batch_norm)
-
-
-def check_batch_norm(where: str, batch_norm: bool) -> None:
-    """Check that an option is True or False.
-
-    Args:
-        where: The model's name.
-        batch_norm: Is there batch normalisation?
-
-    Raises:
-        ValueError: It is something else.
-    """
-    if not isinstance(batch_norm, bool):
-        raise ValueError(f"batch_norm={batch_norm!r} for model {where!r} must be True or False")
+    check_choice(where, "rescale", rescale, get_args(Rescale))
+    check_flags(where, batch_norm=batch_norm)
 
 
 def check_image(where: str, input_shape: tuple[int, int, int], method: Method, unit: int) -> None:

@@ -7,8 +7,7 @@ from collections import OrderedDict
 from torch import nn
 
 from onelip.models.method import Method, PaddingMode
-from onelip.models.registry import check_sizes, register_model
-from onelip.models.residual_blocks import check_batch_norm
+from onelip.models.registry import check_flags, check_sizes, register_model
 
 
 @register_model("simple-conv")
@@ -49,7 +48,7 @@ def simple_conv(
         Ebrahimpour-Boroojeny, Telgarsky and Sundaram 2024, arXiv:2402.16017.
     """
     check_sizes("simple-conv", width=width, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    check_batch_norm("simple-conv", batch_norm)
+    check_flags("simple-conv", batch_norm=batch_norm)
     if type(padding) is not int or padding < 0:
         raise ValueError(f"padding={padding!r} for model 'simple-conv' must be an integer >= 0")
     if min(input_shape[1:]) + 2 * padding < dilation * (kernel_size - 1) + 1:
