@@ -20,8 +20,8 @@ from onelip.linalg.manifold_steps import (
     tangent_projection,
 )
 from onelip.linalg.polar import polar_factor
-from onelip.optim.adamw_step import adamw_step_
-from onelip.optim.block_batch import BlockBatch
+from onelip.optim.adamw_step import AdamUpdates
+from onelip.optim.block_batch import BlockBatch, batched
 from onelip.optim.block_groups import block_groups
 from onelip.optim.checks import check_betas, check_choice, check_count, check_positive
 
@@ -121,15 +121,26 @@ class ManifoldAdam(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        with full_precision():
+            self._step()
+        return loss
+
+    def _step(self) -> None:
+        moves, updates = [], AdamUpdates()
         for group in self.param_groups:
             if "shapes" in group:
-                with full_precision():
-                    for batch in self._batches(group):
-                        _step_(batch, group)
+                of_group = [Move(batch, group) for batch in self._batches(group)]
+                moves += of_group
+                for move in of_group:
+                    if group["momentum"] == "adam":
+                        updates.add(group, 0.0, move.step, move.tangent, move.batch.state)
             else:
-                chosen = [p for p in group["params"] if p.grad is not None]
-                adamw_step_(chosen, [p.grad for p in chosen], [self.state[p] for p in chosen], group)
-        return loss
+                for p in group["params"]:
+                    if p.grad is not None:
+                        updates.add(group, group["weight_decay"], p, p.grad, self.state[p])
+        updates.apply_()
+        for move in moves:
+            move.finish_()
 
     @torch.no_grad()
     def settle_(self) -> None:
@@ -149,63 +160,58 @@ class ManifoldAdam(torch.optim.Optimizer):
                 trust_if_orthogonal(OrthogonalBlock(parameter, shape), 4 * group["tolerance"])
 
     @property
-    def _kept_batches(self) -> dict[Any, BlockBatch]:
+    def _kept_batches(self) -> dict[int, tuple[list[int], list[BlockBatch]]]:
         # Made anew by a copy, which has tensors of its own in `state`.
-        kept: dict[Any, BlockBatch] = self.__dict__.setdefault("_batches_by_key", {})
+        kept: dict[int, tuple[list[int], list[BlockBatch]]] = self.__dict__.setdefault("_batches_by_key", {})
         return kept
 
     def _batches(self, group: dict[str, Any]) -> list[BlockBatch]:
-        members: dict[Any, list[OrthogonalBlock]] = {}
-        for parameter, shape in zip(group["params"], group["shapes"], strict=True):
-            if parameter.grad is not None:
-                block = OrthogonalBlock(parameter, tuple(shape))
-                steps = float(self.state[parameter].get("step", 0.0))
-                key = (id(group), *block.shape[1:], parameter.dtype, parameter.device, steps)
-                members.setdefault(key, []).append(block)
-        found = []
-        for (*key, _), blocks in members.items():
-            kept = self._kept_batches.get(tuple(key))
-            if kept is None or not kept.holds(blocks, self.state):
-                kept = BlockBatch(blocks, self.state)
-                self._kept_batches[tuple(key)] = kept
-            found.append(kept)
-        return found
+        chosen = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        kept = self._kept_batches.get(id(group))
+        if kept is None or kept[0] != chosen or not all(batch.holds(self.state) for batch in kept[1]):
+            blocks = [OrthogonalBlock(group["params"][i], tuple(group["shapes"][i])) for i in chosen]
+            kept = self._kept_batches[id(group)] = chosen, batched(blocks, self.state)
+        return kept[1]
 
 
-def _step_(batch: BlockBatch, group: dict[str, Any]) -> None:
-    x, gradient = batch.matrices(), batch.gradients()
-    if not all(map(is_trusted, batch.parameters)):
-        x = _projected(x)
-    work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
-    x, gradient = x.to(work), gradient.to(work)
-    square = x.shape[-2] == x.shape[-1]
-    tangent = skew_gradient(x, gradient) if square else tangent_projection(x, gradient)
-    step = _direction(tangent.to(batch.state["exp_avg"].dtype), batch.state, group).to(work)
-    if not square:
-        step = tangent_projection(x, step)
-    if group["retraction"] == "exponential":
-        y = exponential_step(x, step) if square else geodesic_step(x, step)
-    else:
-        y = torch.baddbmm(x, x, step) if square else x + step
-    if batch.due():
-        y, drift = nearer_orthogonal(y, group["tolerance"])
-        batch.plan(drift, group["tolerance"], group["every"])
-    batch.write_(y)
-    for parameter in batch.parameters:
-        trust(parameter)
+class Move:
+    """One step of a batch of matrices: first its tangent, then, once the direction is known, the retraction."""
 
+    def __init__(self, batch: BlockBatch, group: dict[str, Any]) -> None:
+        self.batch, self._group = batch, group
+        x, gradient = batch.matrices(), batch.gradients()
+        if not all(map(is_trusted, batch.parameters)):
+            x = _projected(x)
+        self._work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
+        self._x = x.to(self._work)
+        self._square = x.shape[-2] == x.shape[-1]
+        gradient_at = skew_gradient if self._square else tangent_projection
+        self.tangent = gradient_at(self._x, gradient.to(self._work)).to(x.dtype)
+        # Adam's update of zeros is the step.
+        self.step = self._muon() if group["momentum"] == "muon" else torch.zeros_like(self.tangent)
 
-def _direction(tangent: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-    if group["momentum"] == "muon":
-        mean, beta = state["exp_avg"], group["betas"][0]
+    def finish_(self) -> None:
+        """Take the step, control the drift where it is due, and write the parameters."""
+        x, step, batch, group = self._x, self.step.to(self._work), self.batch, self._group
+        if not self._square:
+            step = tangent_projection(x, step)
+        if group["retraction"] == "exponential":
+            y = exponential_step(x, step) if self._square else geodesic_step(x, step)
+        else:
+            y = torch.baddbmm(x, x, step) if self._square else x + step
+        if batch.due():
+            y, drift = nearer_orthogonal(y, group["tolerance"])
+            batch.plan(drift, group["tolerance"], group["every"])
+        batch.write_(y)
+        for parameter in batch.parameters:
+            trust(parameter)
+
+    def _muon(self) -> Tensor:
+        state, beta = self.batch.state, self._group["betas"][0]
         state["step"] += 1
-        mean.mul_(beta).add_(tangent)
+        mean = state["exp_avg"].mul_(beta).add_(self.tangent)
         # An odd polynomial of a skew matrix is skew.
-        return -group["lr"] * polar_express(tangent + beta * mean, tol=_LOOSE).matrix
-    # Adam's update of zeros is the step.
-    step = torch.zeros_like(tangent)
-    adamw_step_([step], [tangent], [state], {**group, "weight_decay": 0.0})
-    return step
+        return -self._group["lr"] * polar_express(self.tangent + beta * mean, tol=_LOOSE).matrix
 
 
 def _projected(matrices: Tensor) -> Tensor:
