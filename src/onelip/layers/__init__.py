@@ -18,6 +18,7 @@ from onelip.layers.bro import BROConv2d, BROLinear
 # Verbs on whole models.
 from onelip.layers.budget import distribute_constant
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
+from onelip.layers.channel_shift import ChannelShift2d
 from onelip.layers.channels import ChannelKeep, ChannelPad, ChannelShuffle
 from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d
@@ -45,6 +46,7 @@ from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
 from onelip.layers.lipnext import LipNeXtConv2d
+from onelip.layers.lipnext_block import LipNeXtBlock2d
 from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
 from onelip.layers.lot import LOTConv2d, LOTLinear
 from onelip.layers.lprelu import LPReLU
@@ -55,6 +57,7 @@ from onelip.layers.newton_schulz import NewtonSchulzLinear
 from onelip.layers.normalize import Normalize
 from onelip.layers.ossn import OSSNConv2d, OSSNLinear
 from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
+from onelip.layers.patch_map import PatchMap2d
 from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
 
 # Verbs on whole models.
@@ -79,6 +82,7 @@ from onelip.layers.registry import (
     records,
     register,
 )
+from onelip.layers.regularized import RegularizedConv2d
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rk_l2ne import NonexpansiveConv2d, NonexpansiveLinear
@@ -134,6 +138,7 @@ __all__ = [
     "CayleyLinear",
     "ChannelKeep",
     "ChannelPad",
+    "ChannelShift2d",
     "ChannelShuffle",
     "CholeskyLinear",
     "CircularConv2d",
@@ -174,6 +179,7 @@ __all__ = [
     "LayerRecord",
     "LiResNetConv2d",
     "LiResNetLinear",
+    "LipNeXtBlock2d",
     "LipNeXtConv2d",
     "MaxMin",
     "MaxMinReLU",
@@ -187,6 +193,7 @@ __all__ = [
     "OSSNLinear",
     "ParsevalConv2d",
     "ParsevalLinear",
+    "PatchMap2d",
     "PeriodicSpectrumConv2d",
     "PlainLayer",
     "PolarExpressLinear",
@@ -197,6 +204,7 @@ __all__ = [
     "RKOConv2d",
     "RKOConvTranspose2d",
     "ReLU",
+    "RegularizedConv2d",
     "Residual",
     "SLLConv2d",
     "SLLLinear",
