@@ -17,7 +17,7 @@ from onelip.linalg import cholesky
     kind="linear",
     name="cholesky",
     orthogonal=True,
-    paper="Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.00116",
+    paper="Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513",
     cost="two Gram products, Cholesky factors and triangular solves of the smaller side, and a polish",
 )
 class CholeskyLinear(OrthogonalLinear):
@@ -42,7 +42,7 @@ class CholeskyLinear(OrthogonalLinear):
         ValueError: If an argument is not allowed.
 
     Cost: see `onelip.linalg.cholesky`.
-    Paper: Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.00116; Yamamoto et al. 2015 (CholeskyQR2).
+    Paper: Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513; Yamamoto et al. 2015 (CholeskyQR2).
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class PatchMap2d(ConstrainedModule):
     Raises:
         ValueError: If an argument is not allowed; in `forward`, if the patch does not divide the image.
 
-    Paper: as the neck of LiResNet, Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.00116.
+    Paper: as the neck of LiResNet, Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513.
     """
 
     def __init__(self, linear: nn.Module, patch: int) -> None:

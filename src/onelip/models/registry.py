@@ -18,15 +18,33 @@ available = _REGISTRY.available
 
 
 @dataclass(frozen=True)
-class _Usual:
-    """What an architecture is built with where the user says nothing."""
+class UsualMethod:
+    """What an architecture is built with where the user says nothing.
+
+    Attributes:
+        layer: Method of its convolutions.
+        linear: Method of its dense layers; None for the dense form of the convolutions', or an orthogonal one.
+        activation: Its activation.
+    """
 
     layer: str
     linear: str | None
     activation: str
 
 
-_USUAL: dict[str, _Usual] = {}
+_USUAL: dict[str, UsualMethod] = {}
+
+
+def usual_method(name: str) -> UsualMethod:
+    """Look up what an architecture is built with where the user says nothing.
+
+    Args:
+        name: A name from `available()`.
+
+    Returns:
+        The names of its methods.
+    """
+    return _USUAL[name]
 
 
 def register_model(
@@ -53,7 +71,7 @@ def register_model(
         ValueError: The name is taken, or there is no summary.
     """
     enter = _REGISTRY.register(name, summary=summary)
-    _USUAL[name] = _Usual(layer, linear, activation)
+    _USUAL[name] = UsualMethod(layer, linear, activation)
     return enter
 
 
@@ -117,7 +135,7 @@ def build(
 
 
 def _chosen(
-    usual: _Usual,
+    usual: UsualMethod,
     layer: str | None,
     linear: str | None,
     activation: str | None,
