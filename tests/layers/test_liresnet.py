@@ -9,7 +9,7 @@ from tests.layers.conv_grid import case_name, largest_gain, randomised, sampled_
 from tests.layers.dense import dense_matrix, singular_values
 
 from onelip.layers import LiResNetConv2d, LiResNetLinear
-from onelip.layers.liresnet import identity_kernel
+from onelip.layers.near_identity import identity_kernel
 
 
 @pytest.mark.parametrize("case", sampled_cases(20, square=True, seed=8), ids=case_name)

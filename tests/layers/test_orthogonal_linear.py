@@ -145,3 +145,8 @@ def test_steps_are_those_of_bjorck() -> None:
 def test_no_steps_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"max_steps=0 in \w+Linear must be an integer of at least 1"):
         build(name, 4, 4, max_steps=0)
+
+
+def test_layers_near_the_identity_are_not_stepped_on_the_manifold() -> None:
+    assert layers.on_manifold_(build("cholesky", 4, 4, depth=3)) == []
+    assert len(layers.on_manifold_(build("cholesky", 4, 4))) == 1

@@ -79,3 +79,9 @@ def test_short_kernels_are_kept_to_the_bit():
     kernel = 0.01 * torch.randn(4, 4, 3, 3)
     assert torch.equal(limit_norm(kernel), kernel)
     assert float(operator_norm(limit_norm(100 * kernel, 0.5).double())) <= 0.5 * (1 + 1e-6)
+
+
+def test_more_grid_points_are_tighter():
+    kernel = torch.randn(4, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = [float(operator_norm(kernel, n_iter=8, oversampling=n)) for n in (4, 32)]
+    assert values[1] < 0.9 * values[0]

@@ -149,3 +149,20 @@ def test_biases_can_be_left_out(name):
 
 def test_groups_reach_the_convolution():
     assert choose_method("aoc", None, "maxmin").conv2d(4, 8, 3, groups=2).groups == 2
+
+
+def test_suggested_options_reach_methods_that_have_them():
+    suggested = {"depth": 3, "rank_ratio": 0.25}
+    chosen = choose_method("bro", "cholesky", "maxmin")
+    conv = chosen.conv2d(8, 8, 3, suggested=suggested)
+    assert (conv.depth, conv.rank_ratio) == (3, 0.25)
+    assert chosen.dense(4, 4, suggested=suggested).depth == 3
+    assert chosen.dense(4, 4, bias=False).bias is None
+    own = choose_method("bro", "cholesky", "maxmin", {"rank_ratio": 0.75}).conv2d(8, 8, 3, suggested=suggested)
+    assert (own.depth, own.rank_ratio) == (3, 0.75)
+    plain = choose_method("plain", None, "maxmin")
+    assert isinstance(plain.conv2d(8, 8, 3, suggested=suggested), nn.Conv2d)
+    assert isinstance(plain.dense(4, 4, suggested=suggested), nn.Linear)
+    assert chosen.takes("rank_ratio")
+    assert not choose_method("aoc", "cholesky", "maxmin").takes("rank_ratio")
+    assert choose_method("aoc", "bro", "maxmin").takes("rank_ratio")

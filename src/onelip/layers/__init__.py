@@ -18,6 +18,7 @@ from onelip.layers.bro import BROConv2d, BROLinear
 # Verbs on whole models.
 from onelip.layers.budget import distribute_constant
 from onelip.layers.cayley import CayleyConv2d, CayleyLinear
+from onelip.layers.channel_shift import ChannelShift2d
 from onelip.layers.channels import ChannelKeep, ChannelPad, ChannelShuffle
 from onelip.layers.cholesky import CholeskyLinear
 from onelip.layers.circular import CircularConv2d, CircularConvTranspose2d
@@ -45,6 +46,7 @@ from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
 from onelip.layers.lipnext import LipNeXtConv2d
+from onelip.layers.lipnext_block import LipNeXtBlock2d
 from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
 from onelip.layers.lot import LOTConv2d, LOTLinear
 from onelip.layers.lprelu import LPReLU
@@ -60,6 +62,7 @@ from onelip.layers.on_manifold import on_manifold_
 from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.ossn import OSSNConv2d, OSSNLinear
 from onelip.layers.parseval import ParsevalConv2d, ParsevalLinear
+from onelip.layers.patch_map import PatchMap2d
 from onelip.layers.periodic_spectrum import PeriodicSpectrumConv2d
 
 # Verbs on whole models.
@@ -84,6 +87,7 @@ from onelip.layers.registry import (
     records,
     register,
 )
+from onelip.layers.regularized import RegularizedConv2d
 from onelip.layers.relu import ReLU
 from onelip.layers.residuals import AdditiveResidual, ConcatResidual, L2NormResidual, PrescaledResidual, Residual, Sum
 from onelip.layers.rk_l2ne import NonexpansiveConv2d, NonexpansiveLinear
@@ -139,6 +143,7 @@ __all__ = [
     "CayleyLinear",
     "ChannelKeep",
     "ChannelPad",
+    "ChannelShift2d",
     "ChannelShuffle",
     "CholeskyLinear",
     "CircularConv2d",
@@ -179,6 +184,7 @@ __all__ = [
     "LayerRecord",
     "LiResNetConv2d",
     "LiResNetLinear",
+    "LipNeXtBlock2d",
     "LipNeXtConv2d",
     "MaxMin",
     "MaxMinReLU",
@@ -194,6 +200,7 @@ __all__ = [
     "OrthogonalBlock",
     "ParsevalConv2d",
     "ParsevalLinear",
+    "PatchMap2d",
     "PeriodicSpectrumConv2d",
     "PlainLayer",
     "PolarExpressLinear",
@@ -204,6 +211,7 @@ __all__ = [
     "RKOConv2d",
     "RKOConvTranspose2d",
     "ReLU",
+    "RegularizedConv2d",
     "Residual",
     "SLLConv2d",
     "SLLLinear",

@@ -9,16 +9,18 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from onelip.layers.conv_arguments import positive_int
 from onelip.layers.explicit import ExplicitLinear
 from onelip.layers.fourier import FourierConv2d
+from onelip.layers.near_identity import near_identity, near_identity_inverse, near_identity_parameters
 from onelip.layers.registry import register
 from onelip.linalg import cholesky
 
 _PAPER = "Lai, Huang, Kung and Chen 2025, arXiv:2505.15174, section 4"
 
 
-def block_reflector(v: Tensor) -> Tensor:
-    """Reflect at the columns of a matrix: W = I - 2 V (V^H V)^-1 V^H.
+def block_reflector(v: Tensor, rows: int | None = None, columns: int | None = None) -> Tensor:
+    """Reflect at the columns of a matrix: W = I - 2 V (V^H V)^-1 V^H, of which the first rows and columns are built.
 
     W is Hermitian and unitary, with one eigenvalue -1 for each column and 1 elsewhere. V (V^H V)^-1 V^H = Q Q^H for
     orthonormal columns Q of the same span, by Cholesky factors of the Gram matrix taken twice, so that condition 1e3
@@ -27,13 +29,16 @@ def block_reflector(v: Tensor) -> Tensor:
 
     Args:
         v: `(..., m, n)`, m >= n, real or complex, any scale and rank.
+        rows: How many rows, of m; None for all.
+        columns: How many columns, of m; None for all.
 
     Returns:
-        `(..., m, m)`.
+        `(..., rows, columns)`.
     """
     q = cholesky(v).matrix
-    eye = torch.eye(v.shape[-2], dtype=v.dtype, device=v.device)
-    return eye - 2 * q @ q.mH
+    left, right = q[..., :rows, :], q[..., :columns, :]
+    eye = torch.eye(left.shape[-2], right.shape[-2], dtype=v.dtype, device=v.device)
+    return eye - 2 * left @ right.mH
 
 
 def _rank(owner: str, rank_ratio: Any, size: int) -> int:
@@ -41,6 +46,20 @@ def _rank(owner: str, rank_ratio: Any, size: int) -> int:
         raise ValueError(f"rank_ratio={rank_ratio!r} in {owner} must be a number between 0 and 1, both excluded")
     # A reflection at everything is -I and at nothing I, neither of which can be learned.
     return min(max(1, round(rank_ratio * size)), max(1, size - 1))
+
+
+def _depth(owner: str, depth: Any) -> int | None:
+    return None if depth is None else positive_int(owner, "depth", depth)
+
+
+def _parameters(
+    shape: tuple[int, ...], depth: int | None, device: Any, dtype: Any
+) -> tuple[nn.Parameter, nn.Parameter | None]:
+    if depth is not None:
+        return near_identity_parameters(*shape, fan=shape[0] * math.prod(shape[2:]), device=device, dtype=dtype)
+    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+    return weight, None
 
 
 @register(
@@ -78,6 +97,9 @@ class BROConv2d(FourierConv2d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         rank_ratio: Share of the m dimensions that are reflected, between 0 and 1; at least one is and one is not.
+        depth: Number of such layers in the network, for V as in the networks of the paper: E + depth^-1/2 diag(gamma) R
+            with the first columns E of the identity, and R and gamma learned; the layer then starts near I - 2 E E^T,
+            which changes signs and mixes nothing, with zero bias. None for a learned V that starts at random.
 
     Raises:
         ValueError: If an argument is not allowed.
@@ -88,6 +110,7 @@ class BROConv2d(FourierConv2d):
 
     orthogonal = True
     kernel_after_stride = True
+    raw_names = ("raw_weight", "gamma")
 
     def __init__(
         self,
@@ -104,6 +127,7 @@ class BROConv2d(FourierConv2d):
         dtype: torch.dtype | None = None,
         *,
         rank_ratio: float = 0.5,
+        depth: int | None = None,
     ) -> None:
         super().__init__(
             in_channels,
@@ -128,8 +152,10 @@ class BROConv2d(FourierConv2d):
                 f"nothing is learned; use fewer groups"
             )
         shape = (groups * size, rank, *self.inner_size)
-        self.raw_weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        nn.init.kaiming_uniform_(self.raw_weight, a=math.sqrt(5))
+        self.depth = _depth(type(self).__name__, depth)
+        self.raw_weight, self.gamma = _parameters(shape, self.depth, device, dtype)
+        if depth is not None and self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     @property
     def _matrix_shape(self) -> tuple[int, int]:
@@ -137,16 +163,16 @@ class BROConv2d(FourierConv2d):
 
     @override
     def kernel(self, *raw: Tensor) -> Tensor:
-        return raw[0]
+        return raw[0] if self.depth is None else near_identity(*raw, depth=self.depth, groups=self.groups)
 
     @override
     def constrain(self, spectrum: Tensor) -> Tensor:
         rows, columns = self._matrix_shape
-        return block_reflector(spectrum)[..., :rows, :columns]
+        return block_reflector(spectrum, rows, columns)
 
     @override
     def options(self) -> dict[str, Any]:
-        return {"rank_ratio": self.rank_ratio}
+        return {"rank_ratio": self.rank_ratio, "depth": self.depth}
 
 
 @register(
@@ -169,6 +195,9 @@ class BROLinear(ExplicitLinear):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         rank_ratio: Share of the m dimensions that are reflected, between 0 and 1; at least one is and one is not.
+        depth: Number of such layers in the network, for V as in the networks of the paper: E + depth^-1/2 diag(gamma) R
+            with the first columns E of the identity, and R and gamma learned; the layer then starts near I - 2 E E^T,
+            which changes signs and mixes nothing, with zero bias. None for a learned V that starts at random.
 
     Raises:
         ValueError: If an argument is not allowed.
@@ -178,6 +207,7 @@ class BROLinear(ExplicitLinear):
     """
 
     orthogonal = True
+    raw_names = ("raw_weight", "gamma")
 
     def __init__(
         self,
@@ -188,6 +218,7 @@ class BROLinear(ExplicitLinear):
         dtype: torch.dtype | None = None,
         *,
         rank_ratio: float = 0.5,
+        depth: int | None = None,
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.rank_ratio = rank_ratio
@@ -198,12 +229,15 @@ class BROLinear(ExplicitLinear):
                 f"in_features={in_features} and out_features={out_features} in BROLinear leave one reflection, -1, and "
                 f"nothing to learn; one of them must be at least 2"
             )
-        self.raw_weight = nn.Parameter(torch.empty(size, rank, device=device, dtype=dtype))
-        nn.init.kaiming_uniform_(self.raw_weight, a=math.sqrt(5))
+        self.depth = _depth(type(self).__name__, depth)
+        self.raw_weight, self.gamma = _parameters((size, rank), self.depth, device, dtype)
+        if depth is not None and self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        return block_reflector(raw[0])[: self.out_features, : self.in_features]
+        v = raw[0] if self.depth is None else near_identity(*raw, depth=self.depth)
+        return block_reflector(v, self.out_features, self.in_features)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
@@ -212,8 +246,9 @@ class BROLinear(ExplicitLinear):
         size, rank = self.raw_weight.shape
         square = weight.new_zeros(size, size)
         square[: self.out_features, : self.in_features] = weight
-        return (torch.linalg.eigh(square + square.mT).eigenvectors[:, :rank],)
+        v = torch.linalg.eigh(square + square.mT).eigenvectors[:, :rank]
+        return (v,) if self.depth is None else near_identity_inverse(v, self.depth)
 
     @override
     def options(self) -> dict[str, Any]:
-        return {"rank_ratio": self.rank_ratio}
+        return {"rank_ratio": self.rank_ratio, "depth": self.depth}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -14,7 +17,7 @@ from onelip.linalg import cholesky
     kind="linear",
     name="cholesky",
     orthogonal=True,
-    paper="Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.00116",
+    paper="Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513",
     cost="two Gram products, Cholesky factors and triangular solves of the smaller side, and a polish",
 )
 class CholeskyLinear(OrthogonalLinear):
@@ -31,14 +34,33 @@ class CholeskyLinear(OrthogonalLinear):
         bias: Add a learned bias?
         device: Device of the parameters.
         dtype: Precision of the parameters.
+        depth: Number of such layers in the network, for the residual layers of the paper: what is orthogonalised is
+            I + depth^-1/2 diag(gamma) W with learned W and gamma, so that the layer starts near the identity, with zero
+            bias. None for a W that is orthogonalised itself and starts at random.
 
     Raises:
-        ValueError: If a size is not a positive integer.
+        ValueError: If an argument is not allowed.
 
     Cost: see `onelip.linalg.cholesky`.
-    Paper: Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.00116; Yamamoto et al. 2015 (CholeskyQR2).
+    Paper: Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513; Yamamoto et al. 2015 (CholeskyQR2).
     """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        depth: int | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype, depth=depth)
 
     @override
     def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
         return cholesky(raw, tol=tol).matrix
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {"depth": self.depth}

@@ -90,6 +90,11 @@ class FourierModule2d(ConstrainedModule):
         self._caches: dict[Pair, TensorCache] = {}
 
     @property
+    def raw(self) -> tuple[Tensor, ...]:
+        """The raw parameters, in the order of `raw_names`, without those that are registered as None."""
+        return tuple(raw for name in self.raw_names if (raw := getattr(self, name)) is not None)
+
+    @property
     def inner_size(self) -> Pair:
         """Taps of kernels that act after the stride: those that blocks of pixels leave."""
         (kh, kw), (sh, sw) = self.kernel_size, self.stride
@@ -131,16 +136,14 @@ class FourierModule2d(ConstrainedModule):
             for oldest in list(self._caches)[: 1 - _SIZES_KEPT]:
                 del self._caches[oldest]
             self._caches[size] = TensorCache()
-        raw = tuple(getattr(self, name) for name in self.raw_names)
-        return self._caches[size].get(raw, lambda: self._build(size, at_least=torch.float64))
+        return self._caches[size].get(self.raw, lambda: self._build(size, at_least=torch.float64))
 
     def _build(self, size: Pair, *, at_least: torch.dtype) -> Tensor:
-        raw = [getattr(self, name) for name in self.raw_names]
-        stored = raw[0].dtype
+        stored = self.raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
             # A lazily conjugate tensor has no imaginary part under vmap.
-            built = self.matrices(size, *(r.to(wide) for r in raw)).resolve_conj()
+            built = self.matrices(size, *(r.to(wide) for r in self.raw)).resolve_conj()
         narrow = torch.promote_types(stored, torch.float32)
         if wide == narrow:
             return built

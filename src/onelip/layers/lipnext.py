@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from onelip.layers.channel_shift import checked_shift_ratio
 from onelip.layers.conv_arguments import checked_pair
 from onelip.layers.explicit import ExplicitConv2d
 from onelip.layers.orthogonal_block import OrthogonalBlock
@@ -33,8 +34,8 @@ class LipNeXtConv2d(ExplicitConv2d):
     right and down, and leaves the rest. All are linear, so M R^T S R = sum over taps t of M R_t^T R_t z^t is one
     explicit kernel, a cross of five taps for k = 3, and eval is one convolution. Shifts go to the ends of the kernel:
     by one pixel each way for k = 3. With a stride, M is as large as the stride and the shifts have what is left of the
-    kernel, k - s + 1 taps; with a 1x1 kernel or one as large as the stride there are none. With more outputs than
-    inputs at stride 1 M comes first, so that there are more channels to shift.
+    kernel, k - s + 1 taps; with a 1x1 kernel or one as large as the stride there are none. With no fewer
+    outputs than inputs at stride 1 M comes first, so that there are more channels to shift.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Every singular value is 1 under circular padding by d (k - 1) in
     all, of images that the stride divides; with zeros the norm is still at most 1. The activation is not included.
@@ -101,8 +102,7 @@ class LipNeXtConv2d(ExplicitConv2d):
             dtype,
         )
         owner = type(self).__name__
-        if not isinstance(shift_ratio, float) or not 0 < shift_ratio <= 0.25:
-            raise ValueError(f"shift_ratio={shift_ratio!r} in {owner} must be a number above 0 and at most 0.25")
+        checked_shift_ratio(owner, shift_ratio)
         self.shift_ratio, self.image_size, self.orthogonaliser = shift_ratio, image_size, orthogonaliser
         projection(owner, orthogonaliser)
         self._plan = shift_plan(self.arguments, shift_ratio)

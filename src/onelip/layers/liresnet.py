@@ -5,32 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.layers.explicit import ExplicitConv2d, ExplicitLinear
 from onelip.layers.gradient_residual import check_same
+from onelip.layers.near_identity import near_identity, near_identity_inverse, near_identity_parameters
 from onelip.layers.registry import register
 from onelip.linalg.operator_norm import divide_groups, operator_norm
 
 _PAPER = "Hu, Zou, Wang, Leino and Fredrikson 2023, arXiv:2301.12549"
-
-
-def identity_kernel(like: Tensor, groups: int = 1) -> Tensor:
-    """Make the kernel of the identity, on the middle tap, or the left and upper of the middle ones.
-
-    Args:
-        like: (channels, channels/groups, kh, kw), for shape, precision and device.
-        groups: Number of groups.
-
-    Returns:
-        Kernel of the same shape.
-    """
-    (kh, kw), channels = like.shape[-2:], like.shape[1]
-    top, left = (kh - 1) // 2, (kw - 1) // 2
-    eye = torch.eye(channels, dtype=like.dtype, device=like.device).repeat(groups, 1)[:, :, None, None]
-    return nn.functional.pad(eye, (left, kw - 1 - left, top, kh - 1 - top))
 
 
 def residual_kernel(weight: Tensor, gamma: Tensor, depth: int, groups: int = 1, n_iter: int = 4) -> Tensor:
@@ -46,22 +31,8 @@ def residual_kernel(weight: Tensor, gamma: Tensor, depth: int, groups: int = 1, 
     Returns:
         Kernel of the same shape.
     """
-    kernel = identity_kernel(weight, groups) + weight * gamma[:, None, None, None] / depth**0.5
+    kernel = near_identity(weight, gamma, depth=depth, groups=groups)
     return divide_groups(kernel, operator_norm(kernel, groups=groups, n_iter=n_iter))
-
-
-def residual_right_inverse(weight: Tensor, depth: int, groups: int = 1) -> tuple[Tensor, Tensor]:
-    """Find the W and gamma = 1 whose block is the given weight up to a factor, 1 for a weight of bound 1.
-
-    Args:
-        weight: (channels, channels/groups, kh, kw).
-        depth: Number of such blocks in the network.
-        groups: Number of groups.
-
-    Returns:
-        W of the same shape, and gamma (channels,).
-    """
-    return (weight - identity_kernel(weight, groups)) * depth**0.5, torch.ones_like(weight[:, 0, 0, 0])
 
 
 @register(
@@ -146,9 +117,10 @@ class LiResNetConv2d(ExplicitConv2d):
             raise ValueError(f"stride={stride!r} in {owner} must be 1, since the input is added to the output")
         self.depth = positive_int(owner, "depth", depth)
         self.n_iter = positive_int(owner, "n_iter", n_iter)
-        fan_in = in_channels // groups * self.kernel_size[0] * self.kernel_size[1]
-        self.raw_weight = nn.Parameter(torch.randn(self._weight_shape(), device=device, dtype=dtype) / fan_in)
-        self.gamma = nn.Parameter(torch.ones(self._weight_shape()[0], device=device, dtype=dtype))
+        fan = in_channels // groups * self.kernel_size[0] * self.kernel_size[1]
+        self.raw_weight, self.gamma = near_identity_parameters(
+            *self._weight_shape(), fan=fan, device=device, dtype=dtype
+        )
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -156,7 +128,7 @@ class LiResNetConv2d(ExplicitConv2d):
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return residual_right_inverse(weight, self.depth, self.groups)
+        return near_identity_inverse(weight, self.depth, self.groups)
 
     @override
     def options(self) -> dict[str, Any]:
@@ -213,8 +185,9 @@ class LiResNetLinear(ExplicitLinear):
         check_same(owner, "features", in_features, out_features)
         self.depth = positive_int(owner, "depth", depth)
         self.n_iter = positive_int(owner, "n_iter", n_iter)
-        self.raw_weight = nn.Parameter(torch.randn(self._weight_shape(), device=device, dtype=dtype) / in_features)
-        self.gamma = nn.Parameter(torch.ones(self._weight_shape()[0], device=device, dtype=dtype))
+        self.raw_weight, self.gamma = near_identity_parameters(
+            *self._weight_shape(), fan=in_features, device=device, dtype=dtype
+        )
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -222,8 +195,7 @@ class LiResNetLinear(ExplicitLinear):
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        kernel, gamma = residual_right_inverse(weight[:, :, None, None], self.depth)
-        return kernel[:, :, 0, 0], gamma
+        return near_identity_inverse(weight, self.depth)
 
     @override
     def options(self) -> dict[str, Any]:

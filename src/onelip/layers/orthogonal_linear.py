@@ -6,11 +6,12 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.layers.conv_arguments import positive_int
 from onelip.layers.explicit import ExplicitLinear
+from onelip.layers.near_identity import near_identity, near_identity_inverse, near_identity_parameters
 from onelip.layers.orthogonal_block import OrthogonalBlock
 from onelip.layers.projection import RETRACTED, orthogonal_parameter
 from onelip.linalg.polar import polar_factor
@@ -28,12 +29,16 @@ class OrthogonalLinear(ExplicitLinear):
         bias: Add a learned bias?
         device: Device of the parameters.
         dtype: Precision of the parameters.
+        depth: Number of such layers in a network of residual ones, where what is orthogonalised is
+            I + depth^-1/2 diag(gamma) W with learned W and gamma, so that a layer starts near the identity, with zero
+            bias; None for W itself, which starts at random.
 
     Raises:
-        ValueError: If a size is not a positive integer.
+        ValueError: If an argument is not a positive integer.
     """
 
     orthogonal = True
+    raw_names = ("raw_weight", "gamma")
 
     def __init__(
         self,
@@ -42,9 +47,20 @@ class OrthogonalLinear(ExplicitLinear):
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        depth: int | None = None,
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
-        self.raw_weight = orthogonal_parameter(out_features, in_features, device=device, dtype=dtype)
+        self.depth = None if depth is None else positive_int(type(self).__name__, "depth", depth)
+        self.gamma: nn.Parameter | None = None
+        if depth is None:
+            self.raw_weight = orthogonal_parameter(out_features, in_features, device=device, dtype=dtype)
+            return
+        self.raw_weight, self.gamma = near_identity_parameters(
+            out_features, in_features, fan=in_features, device=device, dtype=dtype
+        )
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     @abstractmethod
     def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
@@ -60,7 +76,7 @@ class OrthogonalLinear(ExplicitLinear):
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
-        return self.orthogonalise(raw[0])
+        return self.orthogonalise(raw[0] if self.depth is None else near_identity(*raw, depth=self.depth))
 
     @override
     def compose(self, *raw: Tensor) -> Tensor:
@@ -73,15 +89,17 @@ class OrthogonalLinear(ExplicitLinear):
 
     @override
     def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
-        return (OrthogonalBlock(self.raw_weight, (1, *self.raw_weight.shape)),)
+        # What is added to the identity is not orthogonal.
+        return () if self.depth is not None else (OrthogonalBlock(self.raw_weight, (1, *self.raw_weight.shape)),)
 
     @override
     def retraction(self, *raw: Tensor) -> tuple[Tensor, ...]:
-        return (self.orthogonalise(raw[0], tol=RETRACTED),)
+        return raw if self.depth is not None else (self.orthogonalise(raw[0], tol=RETRACTED),)
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return (polar_factor(weight),)
+        nearest = polar_factor(weight)
+        return (nearest,) if self.depth is None else near_identity_inverse(nearest, self.depth)
 
 
 class IterativeLinear(OrthogonalLinear):

@@ -12,7 +12,13 @@ Pair = tuple[int, int]
 
 
 def operator_norm(
-    kernel: Tensor, *, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1, n_iter: int = 4
+    kernel: Tensor,
+    *,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    n_iter: int = 4,
+    oversampling: int | None = None,
 ) -> Tensor:
     """Bound the norm of a convolution from above, group by group, differentiably: the lesser of two bounds.
 
@@ -27,6 +33,7 @@ def operator_norm(
         dilation: (d_h, d_w).
         groups: Number of groups.
         n_iter: Squarings in the Gram iteration, >= 0.
+        oversampling: Grid points per degree in the Gram iteration, see there.
 
     Returns:
         (groups,) upper bounds; 0 for a zero kernel. The gradient is finite everywhere.
@@ -34,7 +41,9 @@ def operator_norm(
     Cost: that of `gram_norm`, and k^4 / 2 products (c, rest) x (rest, c).
     Paper: Delattre et al. 2023, arXiv:2305.16173; Prach and Lampert 2022, arXiv:2208.03160.
     """
-    iterated = gram_norm(kernel, stride=stride, dilation=dilation, groups=groups, n_iter=n_iter)
+    iterated = gram_norm(
+        kernel, stride=stride, dilation=dilation, groups=groups, n_iter=n_iter, oversampling=oversampling
+    )
     peak = kernel.detach().unflatten(0, (groups, -1)).abs().amax((1, 2, 3, 4))
     peak = torch.where(peak > 0, peak, 1)
     squared = gram_sums(divide_groups(kernel, peak), stride, dilation, groups).sum(-1).amax(-1)

@@ -28,7 +28,7 @@ def cholesky(w: Tensor, *, tol: float | None = None, max_steps: int | None = Non
         The semi-orthogonal matrix; `steps` counts factorisations and polishing steps.
 
     Cost: two products, two Cholesky factors, two triangular solves, and about two products to polish.
-    Paper: Hu, Leino, Wang and Fredrikson 2024 (CHORD), arXiv:2310.00116; Yamamoto et al. 2015 (CholeskyQR2).
+    Paper: Hu, Leino, Wang and Fredrikson 2024 (CHORD), arXiv:2310.02513; Yamamoto et al. 2015 (CholeskyQR2).
     """
     return on_stiefel(w, _cholesky, tol=tol, max_steps=max_steps, default_steps=6)
 

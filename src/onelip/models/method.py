@@ -49,6 +49,7 @@ class Method:
         padding_mode: PaddingMode = "circular",
         groups: int = 1,
         bias: bool = True,
+        suggested: Mapping[str, Any] | None = None,
     ) -> nn.Module:
         """Make a convolution that keeps the image size, or divides it by its stride.
 
@@ -62,6 +63,7 @@ class Method:
             padding_mode: How to pad, where the method allows it.
             groups: Groups of channels, a common divisor.
             bias: Is there a bias?
+            suggested: Options for those methods that have them, where `layer_options` says nothing.
 
         Returns:
             The layer.
@@ -81,6 +83,7 @@ class Method:
             padding_mode=padding_mode if padding_mode in allowed else allowed[0],
             groups=groups,
             bias=bias,
+            **{k: v for k, v in _known("conv2d", self.layer, suggested).items() if k not in self.layer_options},
         )
 
     def patch_conv2d(
@@ -141,7 +144,15 @@ class Method:
             raise ValueError(f"layer={self.layer!r} has no {which}, which this model needs; use one of {names}")
         return layers.record("conv2d", self.layer)
 
-    def dense(self, in_features: int, out_features: int, *, name: str | None = None, bias: bool = True) -> nn.Module:
+    def dense(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        name: str | None = None,
+        bias: bool = True,
+        suggested: Mapping[str, Any] | None = None,
+    ) -> nn.Module:
         """Make a dense layer; a method that must keep the number of features is wrapped like a convolution.
 
         Args:
@@ -149,6 +160,7 @@ class Method:
             out_features: Size of the output.
             name: Another method than `linear`.
             bias: Is there a bias?
+            suggested: Options for those methods that have them.
 
         Returns:
             The layer.
@@ -156,10 +168,23 @@ class Method:
         name = name or self.linear
         if name == PLAIN:
             return nn.Linear(in_features, out_features, bias)
+        options = _known("linear", name, suggested)
         if not layers.record("linear", name).square:
-            return layers.linear(name, in_features, out_features, bias=bias)
+            return layers.linear(name, in_features, out_features, bias=bias, **options)
         width = max(in_features, out_features)
-        return fit_channels(layers.linear(name, width, width, bias=bias), in_features, width, out_features)
+        layer = layers.linear(name, width, width, bias=bias, **options)
+        return fit_channels(layer, in_features, width, out_features)
+
+    def takes(self, option: str) -> bool:
+        """Does the method of the convolutions or that of the dense layers have an option of this name?
+
+        Args:
+            option: Its name, such as "rank_ratio".
+
+        Returns:
+            The answer.
+        """
+        return option in (*_own_options("conv2d", self.layer), *_own_options("linear", self.linear))
 
     def act(self, channels: int) -> nn.Module:
         """Make an activation that keeps the number of channels; zeros stand in for those that it drops.
@@ -220,13 +245,20 @@ def choose_method(
     return Method(layer, linear, activation, options)
 
 
+def _own_options(kind: Literal["conv2d", "linear"], name: str) -> tuple[str, ...]:
+    if name not in layers.available(kind):
+        return ()
+    parameters = inspect.signature(layers.record(kind, name).factory).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def _known(kind: Literal["conv2d", "linear"], name: str, suggested: Mapping[str, Any] | None) -> dict[str, Any]:
+    own = _own_options(kind, name) if suggested else ()
+    return {option: value for option, value in (suggested or {}).items() if option in own}
+
+
 def _check_options(layer: str, options: Mapping[str, Any]) -> None:
-    if not options:
-        return
-    own: tuple[str, ...] = ()
-    if layer in layers.available("conv2d"):
-        parameters = inspect.signature(layers.record("conv2d", layer).factory).parameters.values()
-        own = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    own = _own_options("conv2d", layer)
     for name, value in options.items():
         if name not in own:
             allowed = ", ".join(own) or "none"

@@ -3,18 +3,76 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from onelip.layers import Normalize
-from onelip.models.method import choose_method
-from onelip.registry import Registry
+from onelip.models.method import PLAIN, Method, choose_method
+from onelip.registry import F, Registry
 
 _REGISTRY: Registry[nn.Sequential] = Registry("model", supplied=("input_shape", "n_classes", "method"))
-register_model = _REGISTRY.register
 available = _REGISTRY.available
+
+
+@dataclass(frozen=True)
+class UsualMethod:
+    """What an architecture is built with where the user says nothing.
+
+    Attributes:
+        layer: Method of its convolutions.
+        linear: Method of its dense layers; None for the dense form of the convolutions', or an orthogonal one.
+        activation: Its activation.
+    """
+
+    layer: str
+    linear: str | None
+    activation: str
+
+
+_USUAL: dict[str, UsualMethod] = {}
+
+
+def usual_method(name: str) -> UsualMethod:
+    """Look up what an architecture is built with where the user says nothing.
+
+    Args:
+        name: A name from `available()`.
+
+    Returns:
+        The names of its methods.
+    """
+    return _USUAL[name]
+
+
+def register_model(
+    name: str,
+    *,
+    summary: str | None = None,
+    layer: str = "aoc",
+    linear: str | None = None,
+    activation: str = "maxmin",
+) -> Callable[[F], F]:
+    """Register an architecture.
+
+    Args:
+        name: The name users type.
+        summary: One line for lists; the first line of the docstring by default.
+        layer: Method of its convolutions where the user names none.
+        linear: Method of its dense layers where the user names none; None for the dense form of the convolutions'.
+        activation: Its activation where the user names none.
+
+    Returns:
+        A decorator that leaves the factory as it is.
+
+    Raises:
+        ValueError: The name is taken, or there is no summary.
+    """
+    enter = _REGISTRY.register(name, summary=summary)
+    _USUAL[name] = UsualMethod(layer, linear, activation)
+    return enter
 
 
 def build(
@@ -22,9 +80,9 @@ def build(
     *,
     input_shape: tuple[int, int, int],
     n_classes: int,
-    layer: str = "aoc",
+    layer: str | None = None,
     linear: str | None = None,
-    activation: str = "maxmin",
+    activation: str | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     layer_options: Mapping[str, Any] | None = None,
@@ -37,10 +95,12 @@ def build(
         input_shape: `(C, H, W)` of an image.
         n_classes: Number of logits, >= 2.
         layer: Method of the convolutions, from `onelip.layers.available("conv2d")` or "plain" for `nn.Conv2d`; a
-            network of dense layers alone also takes a dense method here.
-        linear: Method of the dense layers, from `onelip.layers.available("linear")` or "plain"; by default the dense
-            form of `layer`, or an orthogonal one.
-        activation: From `onelip.layers.available("activation")`.
+            network of dense layers alone also takes a dense method here. By default what the architecture was published
+            with, or "aoc".
+        linear: Method of the dense layers, from `onelip.layers.available("linear")` or "plain"; by default what the
+            architecture was published with, or the dense form of `layer`, or an orthogonal one.
+        activation: From `onelip.layers.available("activation")`; by default what the architecture was published with,
+            or MaxMin.
         mean: Pixel to subtract first, one number per channel; nothing by default.
         std: What to divide by then, one number per channel; by default pixels are not divided. The network still takes
             pixels: its constant, that of the whole map from pixels to logits, has the factor 1 / min(std).
@@ -60,7 +120,7 @@ def build(
         )
     if n_classes < 2:
         raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 2")
-    method = choose_method(layer, linear, activation, layer_options)
+    method = _chosen(_USUAL[name], layer, linear, activation, layer_options)
     network = part.factory(input_shape=tuple(input_shape), n_classes=n_classes, method=method, **options)
     if mean is None and std is None:
         return network
@@ -72,6 +132,19 @@ def build(
                 f"{key} has {len(values)} entries for model {name!r}; the images have {input_shape[0]} channels"
             )
     return nn.Sequential(OrderedDict(normalize=Normalize(means, stds), network=network))
+
+
+def _chosen(
+    usual: UsualMethod,
+    layer: str | None,
+    linear: str | None,
+    activation: str | None,
+    layer_options: Mapping[str, Any] | None,
+) -> Method:
+    # An ordinary network is ordinary throughout.
+    if linear is None and layer != PLAIN:
+        linear = usual.linear
+    return choose_method(layer or usual.layer, linear, activation or usual.activation, layer_options)
 
 
 def check_sizes(where: str, *, lists: Mapping[str, object] | None = None, **sizes: object) -> None:
