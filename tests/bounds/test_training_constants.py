@@ -26,7 +26,8 @@ class Gauge(nn.Linear):
     """A layer of any norm that says what it is."""
 
     def norm_estimate(self):
-        return torch.linalg.matrix_norm(self.weight, 2)
+        # By way of a product, which autocast would round.
+        return torch.linalg.matrix_norm(self.weight @ self.weight.T, 2).sqrt()
 
 
 def trained(model, steps=3):
@@ -166,8 +167,17 @@ def test_networks_by_name_are_understood(name):
     assert 0 < float(found.max()) <= 4 * ROOT * (1 + 1e-4)
 
 
+def test_the_diagonal_is_zero_however_long_the_rows():
+    # Distances of more than 25 rows come from products, with rounding of the size of the squares.
+    model = nn.Sequential(nn.Linear(8, 40))
+    model[0].weight.data += 1000.0
+    found = training_constants(model).detach()
+    assert found.diagonal().tolist() == [0.0] * 40
+    assert torch.equal(found, found.T)
+
+
 def test_autocast_leaves_it_alone():
-    model = nn.Sequential(layers.UnitNormLinear(8, 40))
+    model = nn.Sequential(Gauge(8, 8), nn.Linear(8, 8), layers.AOLLinear(8, 40))
     expected = training_constants(model)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(training_constants(model), expected)
