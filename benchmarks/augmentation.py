@@ -5,13 +5,12 @@
     python -m benchmarks.augmentation --markdown        as in docs/augmentation.md
 
 Each operation of RandAugment is applied to all images of a batch; the recipes are whole batches as `Batches` makes
-them, with their random numbers. Times are the median of the rounds; the rounds go through all rows in turn.
+them, with their random numbers. Times are the fastest of the rounds; the rounds go through all rows in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 
@@ -52,7 +51,7 @@ def cases(device: str) -> dict[str, Callable[[], object]]:
 
 
 def measured(found: dict[str, Callable[[], object]], device: str, rounds: int) -> dict[str, float]:
-    """Median milliseconds by name."""
+    """Fewest milliseconds by name."""
     times: dict[str, list[float]] = {name: [] for name in found}
     for k in range(rounds + 1):
         for name, run in found.items():
@@ -63,7 +62,7 @@ def measured(found: dict[str, Callable[[], object]], device: str, rounds: int) -
             # The first round warms up.
             if k:
                 times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(t) for name, t in times.items()}
+    return {name: min(t) for name, t in times.items()}
 
 
 def main() -> None:

@@ -199,6 +199,13 @@ def test_generated_images_may_have_changes_of_their_own():
     assert any(bool((x[y >= 1000] == 0).any()) for x, y in same_as_real)
 
 
+def test_generated_images_move_independently_of_the_real_ones():
+    image = torch.arange(1, 26, dtype=torch.uint8).view(1, 1, 5, 5).expand(20, 1, 5, 5).contiguous()
+    data = ImageData(image, torch.zeros(20, dtype=torch.int64), 255.0)
+    x, _ = Batches(data, 40, shuffle=True, augment=Augment(crop=2), generated=Generated(data, ratio=1.0)).batch(0)
+    assert float((x[:20] == x[20:]).flatten(1).all(1).float().mean()) < 0.5
+
+
 def test_the_mean_colour_is_that_of_the_real_images_in_either_unit():
     real = numbered(dtype=torch.float32)
     batches = Batches(real, 8, shuffle=True, augment=Augment(crop=3, fill="mean"), generated=Generated(pool()))

@@ -69,6 +69,14 @@ def test_areas_and_proportions_are_those_asked_for():
     assert top.min() == left.min() == 0
 
 
+def test_every_place_is_reached():
+    # Squares of six pixels in a picture of 7 x 8.
+    top, left, tall, wide = ResizedCrop(scale=(36 / 56, 36 / 56), ratio=(1.0, 1.0)).boxes(300, 7, 8, rng())
+    assert set(tall) == set(wide) == {6}
+    assert set(top) == {0, 1}
+    assert set(left) == {0, 1, 2}
+
+
 @pytest.mark.parametrize(
     ("size", "box"), [((10, 100), (0, 43, 10, 13)), ((100, 10), (43, 0, 13, 10)), ((20, 20), (0, 0, 20, 20))]
 )

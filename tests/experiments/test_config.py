@@ -12,7 +12,7 @@ def test_names_stand_for_mappings():
     config = ExperimentConfig.model_validate({**SMALLEST, "optimizer": "sgd", "schedule": "step", "data": "digits"})
     assert config.model.name == "mlp"
     assert config.optimizer.model_dump() == {
-        "name": "sgd", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.9, "nesterov": False,
+        "name": "sgd", "lr": 0.1, "weight_decay": 0.0, "momentum": 0.9, "nesterov": False, "lookahead": None,
     }  # fmt: skip
     assert config.schedule.factor == 0.1
     assert config.data.name == "digits"
@@ -26,6 +26,18 @@ def test_options_of_named_parts_are_kept_apart_from_the_name():
 def test_radii_may_be_fractions():
     config = ExperimentConfig.model_validate({**SMALLEST, "certify": {"radii": ["36/255", 1]}})
     assert config.certify.radii == (36 / 255, 1.0)
+
+
+def test_options_of_losses_and_ends_of_their_ramps_may_be_fractions():
+    loss = {"name": "emma", "temperature": "1/2", "radius": {"start": "3.6/255", "end": "108/255", "until": 0.5}}
+    options = ExperimentConfig.model_validate({**SMALLEST, "loss": loss}).loss.options
+    assert options == {"temperature": 0.5, "radius": {"start": 3.6 / 255, "end": 108 / 255, "until": 0.5}}
+
+
+def test_an_average_of_weights_does_not_go_with_one_of_iterates():
+    tree = {**SMALLEST, "optimizer": "schedule-free-adamw", "trainer": {"ema": {}}}
+    with pytest.raises(ValidationError, match=r"trainer\.ema does not go with optimizer=schedule-free-adamw"):
+        ExperimentConfig.model_validate(tree)
 
 
 def test_attacks_have_published_options():

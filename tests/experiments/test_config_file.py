@@ -32,8 +32,14 @@ def test_overrides_apply_in_order_and_leave_the_rest():
 def test_another_optimizer_drops_the_options_of_the_first():
     config = load_config("cifar10", ["optimizer=adamw", "optimizer.lr=2e-3"])
     assert config.optimizer.model_dump() == {
-        "name": "adamw", "lr": 2e-3, "weight_decay": 0.0, "betas": (0.9, 0.999),
+        "name": "adamw", "lr": 2e-3, "weight_decay": 0.0, "betas": (0.9, 0.999), "lookahead": None,
     }  # fmt: skip
+
+
+def test_another_layer_drops_the_options_of_the_first():
+    changes = ["layer=aoc", "layer_options={rank: free}"]
+    assert load_config("cifar10", [*changes, "layer=aoc"]).layer_options == {"rank": "free"}
+    assert load_config("cifar10", [*changes, "layer=cpl"]).layer_options == {}
 
 
 def test_another_data_set_keeps_the_batch_size():

@@ -57,6 +57,12 @@ def test_bases_are_found_beside_the_file_that_names_them_over_several_levels(tmp
         ),
         ({"certify": {"radii": [1, 2]}}, {"certify": {"radii": [3]}}, {"certify": {"radii": [3]}}),
         ({"certify": {"radii": [1]}}, {"certify": None}, {"certify": None}),
+        ({"layer": "aoc", "layer_options": {"a": 1}}, {"layer": "cpl"}, {"layer": "cpl"}),
+        (
+            {"layer": "aoc", "layer_options": {"a": 1}},
+            {"layer_options": {"b": 2}},
+            {"layer": "aoc", "layer_options": {"a": 1, "b": 2}},
+        ),
         ({"certify": None}, {"certify": {"radii": [1]}}, {"certify": {"radii": [1]}}),
     ],
 )

@@ -12,7 +12,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 
 
 def from_fraction(value: Any) -> Any:
-    """Read a number that papers write as "36/255".
+    """Read a number that papers write as "36/255", or "3.6/255".
 
     Args:
         value: A value of a configuration.
@@ -22,7 +22,8 @@ def from_fraction(value: Any) -> Any:
     """
     if isinstance(value, str) and value.count("/") == 1:
         try:
-            return float(Fraction(value.replace(" ", "")))
+            numerator, denominator = value.split("/")
+            return float(Fraction(numerator.strip()) / Fraction(denominator.strip()))
         except (ValueError, ZeroDivisionError):
             return value
     return value

@@ -87,7 +87,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     return Classification(
         experiment.model,
         experiment.loss,
-        optimizer=_optimizer(config),
+        optimizer=optimizer_factory(config),
         schedule=SCHEDULES[config.schedule.name](**config.schedule.model_dump(exclude={"name"})),
         radius=None if config.certify is None else config.certify.selection_radius,
         compile=config.trainer.compile,
@@ -98,7 +98,15 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     )
 
 
-def _optimizer(config: ExperimentConfig) -> OptimizerFactory:
+def optimizer_factory(config: ExperimentConfig) -> OptimizerFactory:
+    """Choose the optimiser that a configuration asks for.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        What makes it, wrapped in Lookahead where that is asked for.
+    """
     options = config.optimizer.model_dump(exclude={"name"})
     wrapper = options.pop("lookahead", None)
     factory = OPTIMIZERS[config.optimizer.name](**options)
