@@ -37,7 +37,7 @@ SMALL = {
     ),
     "bcop-large": ((3, 8, 8), {"width": 2, "dense": [8], "norm": "layer-centering"}),
     **{
-        f"split-concat-net-{size}": ((3, 32, 32), {"width": 32, "depth": 1, "groups": 2, "head": "aoc"})
+        f"split-concat-net-{size}": ((3, 32, 32), {"width": 16, "depth": 1, "groups": 1, "head": "aoc"})
         for size in ("m", "m2", "l")
     },
     "lip-resnet": ((3, 8, 8), {"width": 4, "blocks": [1, 2], "head": "aoc", "norm": "batch-centering"}),
