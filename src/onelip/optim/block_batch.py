@@ -10,6 +10,9 @@ from torch import Tensor
 
 from onelip.layers.orthogonal_block import OrthogonalBlock
 
+PUT_OFF = "gradient"
+"""Key of a parameter's state: the sum of gradients that wait for its next step."""
+
 
 class BlockBatch:
     """Parameters whose matrices have one size, stacked to `(batch, p, q)` with p >= q.
@@ -69,12 +72,14 @@ class BlockBatch:
         return self._stacked([p.detach() for p in self.parameters])
 
     def gradients(self) -> Tensor:
-        """Stack the gradients.
+        """Stack the gradients, and take those that were put off into their sum.
 
         Returns:
             `(batch, p, q)`; shares memory with that of a single parameter.
         """
-        return self._stacked([p.grad for p in self.parameters if p.grad is not None])
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        put_off = [s.pop(PUT_OFF, None) for s in self._states]
+        return self._stacked([g if o is None else g + o for g, o in zip(gradients, put_off, strict=True)])
 
     def write_(self, matrices: Tensor) -> None:
         """Put matrices into the parameters.

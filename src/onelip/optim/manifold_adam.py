@@ -21,7 +21,7 @@ from onelip.linalg.manifold_steps import (
 )
 from onelip.linalg.polar import polar_factor
 from onelip.optim.adamw_step import AdamUpdates
-from onelip.optim.block_batch import BlockBatch, batched
+from onelip.optim.block_batch import PUT_OFF, BlockBatch, batched
 from onelip.optim.block_groups import block_groups
 from onelip.optim.checks import check_betas, check_choice, check_count, check_positive
 
@@ -57,6 +57,8 @@ class ManifoldAdam(torch.optim.Optimizer):
         momentum: "adam", or "muon" for the polar factor of the running mean (with Nesterov's correction) as direction.
         every: Largest number of steps from one drift control to the next.
         tolerance: Drift that is let be.
+        period: Steps of the other parameters for one of the matrices, which takes the mean of their gradients: as if
+            the matrices alone were trained with batches so many times larger, at that part of the cost.
         double: Step in float64 whatever the parameters' precision?
 
     Raises:
@@ -78,13 +80,14 @@ class ManifoldAdam(torch.optim.Optimizer):
         momentum: Momentum = "adam",
         every: int = 8,
         tolerance: float = 1e-2,
+        period: int = 1,
         double: bool = False,
     ) -> None:
         owner = type(self).__name__
         check_positive(owner, lr=lr, eps=eps, tolerance=tolerance)
         check_positive(owner, zero=True, weight_decay=weight_decay)
         check_betas(owner, betas)
-        check_count(owner, every=every)
+        check_count(owner, every=every, period=period)
         check_choice(owner, "retraction", retraction, get_args(Retraction))
         check_choice(owner, "momentum", momentum, get_args(Momentum))
         defaults = {
@@ -96,6 +99,7 @@ class ManifoldAdam(torch.optim.Optimizer):
             "momentum": momentum,
             "every": every,
             "tolerance": tolerance,
+            "period": period,
             "double": double,
         }
         super().__init__(params, defaults)
@@ -129,7 +133,7 @@ class ManifoldAdam(torch.optim.Optimizer):
         moves, updates = [], AdamUpdates()
         for group in self.param_groups:
             if "shapes" in group:
-                of_group = [Move(batch, group) for batch in self._batches(group)]
+                of_group = [Move(batch, group) for batch in self._batches(group)] if self._due(group) else []
                 moves += of_group
                 for move in of_group:
                     if group["momentum"] == "adam":
@@ -141,6 +145,18 @@ class ManifoldAdam(torch.optim.Optimizer):
         updates.apply_()
         for move in moves:
             move.finish_()
+
+    def _due(self, group: dict[str, Any]) -> bool:
+        # Saved with the group.
+        group["waited"] = group.get("waited", 0) + 1
+        if group["waited"] >= group["period"]:
+            group["waited"] = 0
+            return True
+        for p in group["params"]:
+            if p.grad is not None:
+                before = self.state[p].get(PUT_OFF)
+                self.state[p][PUT_OFF] = p.grad.clone() if before is None else before.add_(p.grad)
+        return False
 
     @torch.no_grad()
     def settle_(self) -> None:
@@ -186,6 +202,8 @@ class Move:
         self._x = x.to(self._work)
         self._square = x.shape[-2] == x.shape[-1]
         gradient_at = skew_gradient if self._square else tangent_projection
+        if group["period"] > 1:
+            gradient = gradient / group["period"]
         self.tangent = gradient_at(self._x, gradient.to(self._work)).to(x.dtype)
         # Adam's update of zeros is the step.
         self.step = self._muon() if group["momentum"] == "muon" else torch.zeros_like(self.tangent)
