@@ -69,7 +69,9 @@ class DataSet:
 DATA = {
     "cifar10": DataSet("cifar10", "CIFAR-10", "convnet", 9, "{crop: 4, flip: true, fill: mean}"),
     "cifar100": DataSet("cifar100", "CIFAR-100", "convnet", 10, "{crop: 4, flip: true, fill: mean}"),
-    "tiny-imagenet": DataSet("tiny-imagenet", "Tiny-ImageNet", "tiny-convnet", 11, "{crop: 0, flip: false, fill: zeros, rand_augment: {}}"),
+    "tiny-imagenet": DataSet(
+        "tiny-imagenet", "Tiny-ImageNet", "tiny-convnet", 11, "{crop: 0, flip: false, fill: zeros, rand_augment: {}}"
+    ),
 }
 
 

@@ -38,7 +38,8 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Options of a small network, by model, or by what comes before the size in its name."""
 
-RATES = ("lr", "weight_decay")
+LEFT_OPEN = {"optimizer": ("lr", "weight_decay"), "trainer": ("max_epochs", "validate_every")}
+"""Keys by section in which experiments may differ that run the same code."""
 
 
 def reduced(config: ExperimentConfig, pool: Path) -> ExperimentConfig:
@@ -63,20 +64,19 @@ def reduced(config: ExperimentConfig, pool: Path) -> ExperimentConfig:
 
 
 def what_matters(config: ExperimentConfig) -> str:
-    """Tell a reduced configuration from others, except for learning rate, decay and length of the training.
+    """Tell a reduced configuration from others, but for `LEFT_OPEN`.
 
     Args:
         config: What `reduced` gave.
 
     Returns:
-        Equal for experiments that run the same code.
+        Equal for experiments that run the same code; a family of networks counts as one.
     """
     tree = config.resolved()
-    for key in RATES:
-        tree["optimizer"].pop(key, None)
-    for key in ("max_epochs", "validate_every"):
-        tree["trainer"].pop(key)
-    tree["model"].pop("name") if "convnet" in config.model.name and config.model.name[0] == "c" else None
+    tree["model"]["name"] = _family(config.model.name)
+    for section, keys in LEFT_OPEN.items():
+        for key in keys:
+            tree[section].pop(key, None)
     return json.dumps(tree)
 
 
@@ -108,8 +108,11 @@ def write_pool(path: Path) -> None:
     np.savez(path, image=rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), label=np.arange(8))
 
 
+def _family(name: str) -> str:
+    return name if name in SMALL else name.rpartition("-")[0]
+
+
 def _small_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    family = name if name in SMALL else name.rpartition("-")[0]
-    small = dict(SMALL[family])
+    small = SMALL[_family(name)]
     # Blocks of a kind that the configuration asks for, and of another as many as the neck can divide.
     return small | ({"regularized": 1, "depth": 4} if options.get("regularized") else {})
