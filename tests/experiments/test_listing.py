@@ -3,7 +3,7 @@
 import pytest
 
 from onelip import layers, models
-from onelip.experiments import UserError
+from onelip.experiments import UserError, available_configs
 from onelip.experiments.listing import KINDS_OF_PARTS, LAYER_KINDS, show
 from onelip.layers.registry import KINDS
 from onelip.tasks import OPTIMIZERS, SCHEDULES
@@ -74,7 +74,14 @@ def test_an_unknown_kind_gives_the_nearest():
 def test_the_cells_of_grids_share_a_row():
     rows = dict(KINDS_OF_PARTS["configs"].rows())
     assert {"digits", "clipping-digits", "clipping-cifar10-resnet18"} <= set(rows)
-    (cells,) = [name for name in rows if name.endswith("...")]
-    assert "clipping-digits-..." in cells.split("\n")
+    cells = next(name for name in rows if "clipping-digits-..." in name.split("\n"))
     assert "fastclip-joint" in rows[cells].split(", ")
-    assert len(rows) < 12
+    sizes = next(name for name in rows if "layers-compared-xs-..." in name.split("\n"))
+    assert "layers-compared-tiny-imagenet-m-..." in sizes.split("\n")
+    assert rows[sizes] == "aoc, aol, bcop, cayley, cpl, lot, sll, soc"
+
+
+def test_other_configurations_have_a_line_each():
+    rows = dict(KINDS_OF_PARTS["configs"].rows())
+    assert {"cifar10-record", "cifar10-record-edm", "orthogonium-cifar10-mild", "layers-compared-xs"} <= set(rows)
+    assert len(rows) < len(available_configs()) / 5

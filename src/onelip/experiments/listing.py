@@ -113,10 +113,11 @@ def _clipping() -> Iterable[Row]:
 
 def _configs() -> Iterable[Row]:
     summaries = available_configs()
-    for folder, names in config_families().items():
-        bases = [name for name in names if not folder or any(other.startswith(f"{name}-") for other in names)]
-        yield from ((base, summaries[base]) for base in bases)
-        yield from _grids(bases, [name for name in names if name not in bases])
+    for names in config_families().values():
+        bases = [name for name in names if sum(other.startswith(f"{name}-") for other in names) >= _GRID]
+        cells = [name for name in names if any(name.startswith(f"{base}-") for base in bases)]
+        yield from ((name, summaries[name]) for name in names if name not in cells)
+        yield from _grids(bases, cells)
 
 
 # The cells of grids are rows of a name in parts: bases with the same cells, and what follows.
@@ -148,6 +149,9 @@ LAYER_KINDS: tuple[Kind, ...] = ("conv2d", "conv_transpose2d", "conv1d", "linear
 """Kinds that are listed together, as the methods of layers with weights."""
 
 _KIND_NAMES = {"conv_transpose2d": "transposed"}
+
+_GRID = 5
+"""Variants of a configuration from which on they share a row."""
 
 _OTHER_LAYERS = ("name", "Jacobian", "source")
 

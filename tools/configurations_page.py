@@ -1,0 +1,162 @@
+"""Write docs/configurations.md from the configurations that come with the package and the notes at their top.
+
+usage: python -m tools.configurations_page            prints the page
+       python -m tools.configurations_page --write    writes it
+
+The notes of a configuration are its first comment: a sentence or more, then `Published:`, `Source:`, `GPU-hours:` and
+`Differs:`, each with what follows until the next of them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+from onelip import data
+from onelip.experiments import load_config
+from onelip.experiments.config_source import config_families
+
+PAGE = Path(__file__).parents[1] / "docs" / "configurations.md"
+
+KEYS = ("Published", "Source", "GPU-hours", "Differs")
+
+TITLES = {
+    "records": "Records",
+    "orthogonium": "Orthogonium's tutorial",
+    "layers_compared": "1-Lipschitz Layers Compared",
+    "": "Others",
+    "clipping": "Clipping experiments",
+}
+"""Title of each family, by its folder, in order."""
+
+INTRODUCTION = """# Configurations
+
+What `onelip train NAME` runs by name, by family; `onelip list configs` prints the same in short. Any key can be changed
+behind the name, as in `onelip train cifar10-record trainer.max_minutes=60 trainer.max_epochs=null`. This page is
+generated from the files: `python -m tools.configurations_page --write`.
+
+- *published*: accuracies in percent, clean and certified in l2, of the publication that a configuration follows, not
+  ours. No training of these lengths was done here. *differs*: what is not as published, as far as it is known.
+- *GPU-hours*: as published, or computed where it says so.
+- In the tests every configuration takes a step and proves its constant, with a small network and made-up images.
+"""
+
+ABOUT = {
+    "layers_compared": """Sizes XS to L of one network with each method of layers, in the time of 24 hours for each:
+`layers-compared-SIZE-METHOD` on CIFAR-10, `layers-compared-cifar100-SIZE-METHOD` and
+`layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, from
+`tools/layers_compared.csv`; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
+    "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
+a method and a mode.""",
+}
+
+
+def notes(text: str) -> dict[str, str]:
+    """Read the notes at the top of a configuration.
+
+    Args:
+        text: YAML.
+
+    Returns:
+        What each of `KEYS` says, and what comes before them as "summary".
+    """
+    lines = [line.removeprefix("#").strip() for line in text.partition("\nname:")[0].splitlines() if line[:1] == "#"]
+    found, key = {"summary": ""}, "summary"
+    for line in lines:
+        begin = re.match(rf"({'|'.join(KEYS)}): (.*)", line)
+        key, words = (begin[1], begin[2]) if begin else (key, line)
+        found[key] = f"{found.get(key, '')} {words}".strip()
+    return found
+
+
+def shipped_notes(family: str, name: str) -> dict[str, str]:
+    """Read the notes of a configuration that comes with the package.
+
+    Args:
+        family: Its folder, or "".
+        name: Its name.
+
+    Returns:
+        As `notes`.
+    """
+    folder = resources.files("onelip.configs")
+    file = (folder / family if family else folder) / f"{name}.yaml"
+    return notes(file.read_text("utf-8"))
+
+
+def command(name: str) -> str:
+    """Say what to type.
+
+    Args:
+        name: A configuration.
+
+    Returns:
+        A command, with what it cannot do without.
+    """
+    section = load_config(name).data
+    needed = [" data.dir=PATH"] if data.available()[section.name].dir == "required" else []
+    needed += [" data.generated.path=FILE"] if section.generated is not None else []
+    return f"`onelip train {name}{''.join(needed)}`"
+
+
+def page() -> str:
+    """Make the page.
+
+    Returns:
+        Markdown that ends in a newline.
+    """
+    families = config_families()
+    parts = [INTRODUCTION]
+    for family, title in TITLES.items():
+        names = [name for name in families[family] if family != "clipping" or not _is_cell(name, families[family])]
+        parts += [f"## {title}", ""]
+        parts += [ABOUT[family], ""] if family in ABOUT else []
+        parts += [*_table(family, names), ""]
+    return "\n".join(parts)
+
+
+def _is_cell(name: str, family: tuple[str, ...]) -> bool:
+    return any(name.startswith(f"{other}-") for other in family)
+
+
+def _table(family: str, names: list[str]) -> list[str]:
+    rows = [_row(family, name) for name in names]
+    # What no configuration of the family says has no column.
+    columns = [key for key in rows[0] if any(row[key] for row in rows)]
+    lines = [columns, ["---"] * len(columns), *([row[key] for key in columns] for row in rows)]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _row(family: str, name: str) -> dict[str, str]:
+    found = shipped_notes(family, name)
+    return {
+        "command": command(name),
+        "what it is": _escaped(found["summary"]),
+        "published": _escaped(found.get("Published", "")),
+        "source": _escaped(found.get("Source", "")),
+        "GPU-hours": _escaped(found.get("GPU-hours", "")),
+        "differs": _escaped(found.get("Differs", "")),
+    }
+
+
+def _escaped(text: str) -> str:
+    for mark in ("\\", "|", "*", "<"):
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    if sys.argv[1:] not in ([], ["--write"]):
+        sys.exit("usage: python -m tools.configurations_page [--write]")
+    if sys.argv[1:]:
+        PAGE.write_text(page(), encoding="utf-8")
+        print(PAGE)
+    else:
+        sys.stdout.write(page())
+
+
+if __name__ == "__main__":
+    main()
