@@ -38,7 +38,7 @@ behind the name, as in `onelip train cifar10-record trainer.max_minutes=60 train
 generated from the files: `python -m tools.configurations_page --write`.
 
 - *published*: accuracies in percent, clean and certified in l2, of the publication that a configuration follows, not
-  ours. No training of these lengths was done here. *differs*: what is not as published, as far as it is known.
+  ours: trainings of this length were not repeated. *differs*: what is not as published, as far as it is known.
 - *GPU-hours*: as published, or computed where it says so.
 - In the tests every configuration takes a step and proves its constant, with a small network and made-up images.
 """
