@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from onelip.layers import OrthogonalBlock
-from onelip.optim.block_batch import BlockBatch
+from onelip.optim.block_batch import BlockBatch, batched
 
 
 def batch_of(*shapes, states=None):
@@ -31,10 +31,9 @@ def test_states_are_views_and_are_taken_over():
     blocks, states, batch = batch_of((2, 4, 4), (1, 4, 4))
     batch.state["exp_avg"].fill_(3.0)
     assert all((states[b.parameter]["exp_avg"] == 3.0).all() for b in blocks)
-    assert batch.holds(blocks, states)
-    assert not batch.holds(blocks[:1], states)
+    assert batch.holds(states)
     states[blocks[1].parameter]["exp_avg"] = torch.full((1, 4, 4), 5.0)
-    assert not batch.holds(blocks, states)
+    assert not batch.holds(states)
     again = BlockBatch(blocks, states)
     assert torch.equal(again.state["exp_avg"][:, 0, 0], torch.tensor([3.0, 3.0, 5.0]))
 
@@ -49,3 +48,11 @@ def test_drift_control_comes_sooner_or_later():
         intervals.append(waited)
         batch.plan(drift, tolerance=1.0, every=4)
     assert intervals == [1, 2, 4, 4, 4, 4, 2]
+
+
+def test_one_batch_for_each_size_and_number_of_steps():
+    blocks, states, _ = batch_of((1, 2, 2), (3, 2, 2))
+    other = OrthogonalBlock(nn.Parameter(torch.randn(1, 3, 2)), (1, 3, 2))
+    assert [len(b.parameters) for b in batched([*blocks, other], states)] == [2, 1]
+    states[blocks[0].parameter]["step"] = torch.tensor(4.0)
+    assert [len(b.parameters) for b in batched([*blocks, other], states)] == [1, 1, 1]

@@ -14,7 +14,7 @@ from tests.optim.problems import (
 from torch import nn
 
 from onelip import layers
-from onelip.layers.orthogonal_block import is_trusted
+from onelip.layers.orthogonal_block import is_trusted, trust
 from onelip.linalg.polar import polar_factor
 from onelip.optim import ManifoldAdam
 
@@ -113,15 +113,38 @@ def test_orthogonal_after_many_large_steps(retraction, momentum):
         assert layer.lipschitz_bound().value <= 1 + 1e-6
 
 
-def make(of):
+def make(of, **options):
     blocks = [p for p in of if tuple(p.shape) in BLOCKS]
     others = [p for p in of if tuple(p.shape) not in BLOCKS]
     groups = [{"params": blocks, "shapes": [BLOCKS[tuple(p.shape)] for p in blocks]}, {"params": others}]
-    return ManifoldAdam(groups, 0.05, weight_decay=0.1)
+    return ManifoldAdam(groups, 0.05, weight_decay=0.1, **options)
 
 
 def test_resumes_exactly():
     assert_resumes_exactly(make, ((4, 4), (6, 3), (3, 2, 5), (4, 4), (7,)))
+
+
+def test_a_period_takes_the_mean_of_the_gradients():
+    often, seldom = orthogonal((4, 4)), orthogonal((4, 4))
+    each = ManifoldAdam([{"params": [often], "shapes": [(1, 4, 4)]}], 0.05)
+    third = ManifoldAdam([{"params": [seldom], "shapes": [(1, 4, 4)]}], 0.05, period=3)
+    for _ in range(4):
+        start = often.detach().clone()
+        gradients = [torch.randn_like(start) for _ in range(3)]
+        for g in gradients:
+            assert torch.equal(seldom, start), "no step before the third gradient"
+            seldom.grad = g.clone()
+            third.step()
+        often.grad = sum(gradients) / 3
+        each.step()
+        torch.testing.assert_close(seldom, often, atol=1e-12, rtol=0)
+        with torch.no_grad():
+            seldom.copy_(often)
+            trust(seldom)
+
+
+def test_resumes_exactly_between_two_steps_of_the_matrices():
+    assert_resumes_exactly(lambda of: make(of, period=4), ((4, 4), (6, 3), (7,)))
 
 
 def test_leaves_parameters_without_gradient():

@@ -72,7 +72,9 @@ class ExplicitWeight(ConstrainedModule):
     def weight(self) -> Tensor:
         """The constrained weight: differentiable in training, kept in eval."""
         if self.training:
-            return self._build(self.compose if self._stays_on_manifold() else self.constrain, at_least=torch.float32)
+            return (
+                self._composed() if self._stays_on_manifold() else self._build(self.constrain, at_least=torch.float32)
+            )
         return self._cache.get(self.raw, lambda: self._build(self.constrain, at_least=torch.float64))
 
     @weight.setter
@@ -161,6 +163,9 @@ class ExplicitWeight(ConstrainedModule):
             Their replacements; a tensor returned as it came is left alone.
         """
         return raw
+
+    def _composed(self) -> Tensor:
+        return self._build(self.compose, at_least=torch.float32)
 
     def eval_weight(self) -> Tensor:
         """Build the weight that eval uses, whatever the mode, without gradient.

@@ -67,6 +67,11 @@ class OrthogonalLinear(ExplicitLinear):
         return raw[0]
 
     @override
+    def _composed(self) -> Tensor:
+        # As `_build` would give it, without its overhead, which counts for small layers.
+        return self.raw_weight
+
+    @override
     def orthogonal_blocks(self) -> tuple[OrthogonalBlock, ...]:
         return (OrthogonalBlock(self.raw_weight, (1, *self.raw_weight.shape)),)
 

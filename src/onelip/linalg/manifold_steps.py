@@ -40,14 +40,14 @@ def tangent_projection(x: Tensor, gradient: Tensor) -> Tensor:
     """Project orthogonally onto the tangent space, in the Frobenius inner product.
 
     Args:
-        x: `(..., p, q)`, orthonormal columns.
+        x: `(batch, p, q)`, orthonormal columns.
         gradient: Any matrix, same shape.
 
     Returns:
         G - X (X^T G + G^T X) / 2.
     """
     product = x.mT @ gradient
-    return gradient - x @ (product + product.mT).mul_(0.5)
+    return torch.baddbmm(gradient, x, product + product.mT, alpha=-0.5)
 
 
 def exponential_step(x: Tensor, skew: Tensor) -> Tensor:

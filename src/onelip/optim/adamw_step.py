@@ -48,3 +48,33 @@ def adamw_step_(
         eps=group["eps"],
         maximize=False,
     )
+
+
+class AdamUpdates:
+    """Parameters of several groups, updated together where their options are the same."""
+
+    def __init__(self) -> None:
+        self._gathered: dict[Any, tuple[list[Tensor], list[Tensor], list[dict[str, Any]]]] = {}
+
+    def add(
+        self, group: dict[str, Any], weight_decay: float, parameter: Tensor, gradient: Tensor, state: dict[str, Any]
+    ) -> None:
+        """Add a parameter.
+
+        Args:
+            group: Has `lr`, `betas` and `eps`.
+            weight_decay: Decoupled decay, times the learning rate.
+            parameter: Changed in place by `apply_`.
+            gradient: Of the same shape.
+            state: As in `adamw_step_`.
+        """
+        key = (float(group["lr"]), tuple(group["betas"]), group["eps"], weight_decay)
+        lists = self._gathered.setdefault(key, ([], [], []))
+        lists[0].append(parameter)
+        lists[1].append(gradient)
+        lists[2].append(state)
+
+    def apply_(self) -> None:
+        """Update them all."""
+        for (lr, betas, eps, weight_decay), lists in self._gathered.items():
+            adamw_step_(*lists, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from onelip.layers.orthogonal_block import OrthogonalBlock
 
+PUT_OFF = "gradient"
+"""Key of a parameter's state: the sum of gradients that wait for its next step."""
+
 
 class BlockBatch:
     """Parameters whose matrices have one size, stacked to `(batch, p, q)` with p >= q.
@@ -48,20 +51,17 @@ class BlockBatch:
             s.setdefault("wait", 1)
         self._views: list[Tensor] = [s["exp_avg"] for s in self._states]
 
-    def holds(self, blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> bool:
-        """Say whether these are the batch's parameters, and their states its own.
+    def holds(self, states: Mapping[Tensor, dict[str, Any]]) -> bool:
+        """Say whether the states of the parameters are still the batch's.
 
         Args:
-            blocks: Parameters.
             states: The optimiser's.
 
         Returns:
-            False if a state was loaded since, or another parameter has a gradient.
+            False if a state was loaded since, or stepped in another batch.
         """
-        if len(blocks) != len(self.parameters):
-            return False
-        mine = zip(blocks, self.parameters, self._views, strict=True)
-        return all(block.parameter is p and states[p].get("exp_avg") is view for block, p, view in mine)
+        pairs = zip(self.parameters, self._views, strict=True)
+        return all(states[p].get("exp_avg") is view for p, view in pairs)
 
     def matrices(self) -> Tensor:
         """Stack the parameters.
@@ -72,12 +72,14 @@ class BlockBatch:
         return self._stacked([p.detach() for p in self.parameters])
 
     def gradients(self) -> Tensor:
-        """Stack the gradients.
+        """Stack the gradients, and take those that were put off into their sum.
 
         Returns:
             `(batch, p, q)`; shares memory with that of a single parameter.
         """
-        return self._stacked([p.grad for p in self.parameters if p.grad is not None])
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        put_off = [s.pop(PUT_OFF, None) for s in self._states]
+        return self._stacked([g if o is None else g + o for g, o in zip(gradients, put_off, strict=True)])
 
     def write_(self, matrices: Tensor) -> None:
         """Put matrices into the parameters.
@@ -120,3 +122,21 @@ class BlockBatch:
         pieces = [t.reshape(shape) for t, shape in zip(tensors, self._shapes, strict=True)]
         whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         return whole.mT if self._wide else whole
+
+
+def batched(blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> list[BlockBatch]:
+    """Put parameters of one size, precision and device that have taken as many steps into one batch each.
+
+    Args:
+        blocks: The parameters.
+        states: The optimiser's.
+
+    Returns:
+        The batches.
+    """
+    members: dict[Any, list[OrthogonalBlock]] = {}
+    for block in blocks:
+        p = block.parameter
+        key = (*block.shape[1:], p.dtype, p.device, float(states[p].get("step", 0.0)))
+        members.setdefault(key, []).append(block)
+    return [BlockBatch(of_key, states) for of_key in members.values()]

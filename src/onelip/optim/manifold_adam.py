@@ -20,8 +20,8 @@ from onelip.linalg.manifold_steps import (
     tangent_projection,
 )
 from onelip.linalg.polar import polar_factor
-from onelip.optim.adamw_step import adamw_step_
-from onelip.optim.block_batch import BlockBatch
+from onelip.optim.adamw_step import AdamUpdates
+from onelip.optim.block_batch import PUT_OFF, BlockBatch, batched
 from onelip.optim.block_groups import block_groups
 from onelip.optim.checks import check_betas, check_choice, check_count, check_positive
 
@@ -57,6 +57,8 @@ class ManifoldAdam(torch.optim.Optimizer):
         momentum: "adam", or "muon" for the polar factor of the running mean (with Nesterov's correction) as direction.
         every: Largest number of steps from one drift control to the next.
         tolerance: Drift that is let be.
+        period: Steps of the other parameters for one of the matrices, which takes the mean of their gradients: as if
+            the matrices alone were trained with batches so many times larger, at that part of the cost.
         double: Step in float64 whatever the parameters' precision?
 
     Raises:
@@ -78,13 +80,14 @@ class ManifoldAdam(torch.optim.Optimizer):
         momentum: Momentum = "adam",
         every: int = 8,
         tolerance: float = 1e-2,
+        period: int = 1,
         double: bool = False,
     ) -> None:
         owner = type(self).__name__
         check_positive(owner, lr=lr, eps=eps, tolerance=tolerance)
         check_positive(owner, zero=True, weight_decay=weight_decay)
         check_betas(owner, betas)
-        check_count(owner, every=every)
+        check_count(owner, every=every, period=period)
         check_choice(owner, "retraction", retraction, get_args(Retraction))
         check_choice(owner, "momentum", momentum, get_args(Momentum))
         defaults = {
@@ -96,6 +99,7 @@ class ManifoldAdam(torch.optim.Optimizer):
             "momentum": momentum,
             "every": every,
             "tolerance": tolerance,
+            "period": period,
             "double": double,
         }
         super().__init__(params, defaults)
@@ -121,15 +125,38 @@ class ManifoldAdam(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        with full_precision():
+            self._step()
+        return loss
+
+    def _step(self) -> None:
+        moves, updates = [], AdamUpdates()
         for group in self.param_groups:
             if "shapes" in group:
-                with full_precision():
-                    for batch in self._batches(group):
-                        _step_(batch, group)
+                of_group = [Move(batch, group) for batch in self._batches(group)] if self._due(group) else []
+                moves += of_group
+                for move in of_group:
+                    if group["momentum"] == "adam":
+                        updates.add(group, 0.0, move.step, move.tangent, move.batch.state)
             else:
-                chosen = [p for p in group["params"] if p.grad is not None]
-                adamw_step_(chosen, [p.grad for p in chosen], [self.state[p] for p in chosen], group)
-        return loss
+                for p in group["params"]:
+                    if p.grad is not None:
+                        updates.add(group, group["weight_decay"], p, p.grad, self.state[p])
+        updates.apply_()
+        for move in moves:
+            move.finish_()
+
+    def _due(self, group: dict[str, Any]) -> bool:
+        # Saved with the group.
+        group["waited"] = group.get("waited", 0) + 1
+        if group["waited"] >= group["period"]:
+            group["waited"] = 0
+            return True
+        for p in group["params"]:
+            if p.grad is not None:
+                before = self.state[p].get(PUT_OFF)
+                self.state[p][PUT_OFF] = p.grad.clone() if before is None else before.add_(p.grad)
+        return False
 
     @torch.no_grad()
     def settle_(self) -> None:
@@ -149,63 +176,60 @@ class ManifoldAdam(torch.optim.Optimizer):
                 trust_if_orthogonal(OrthogonalBlock(parameter, shape), 4 * group["tolerance"])
 
     @property
-    def _kept_batches(self) -> dict[Any, BlockBatch]:
+    def _kept_batches(self) -> dict[int, tuple[list[int], list[BlockBatch]]]:
         # Made anew by a copy, which has tensors of its own in `state`.
-        kept: dict[Any, BlockBatch] = self.__dict__.setdefault("_batches_by_key", {})
+        kept: dict[int, tuple[list[int], list[BlockBatch]]] = self.__dict__.setdefault("_batches_by_key", {})
         return kept
 
     def _batches(self, group: dict[str, Any]) -> list[BlockBatch]:
-        members: dict[Any, list[OrthogonalBlock]] = {}
-        for parameter, shape in zip(group["params"], group["shapes"], strict=True):
-            if parameter.grad is not None:
-                block = OrthogonalBlock(parameter, tuple(shape))
-                steps = float(self.state[parameter].get("step", 0.0))
-                key = (id(group), *block.shape[1:], parameter.dtype, parameter.device, steps)
-                members.setdefault(key, []).append(block)
-        found = []
-        for (*key, _), blocks in members.items():
-            kept = self._kept_batches.get(tuple(key))
-            if kept is None or not kept.holds(blocks, self.state):
-                kept = BlockBatch(blocks, self.state)
-                self._kept_batches[tuple(key)] = kept
-            found.append(kept)
-        return found
+        chosen = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        kept = self._kept_batches.get(id(group))
+        if kept is None or kept[0] != chosen or not all(batch.holds(self.state) for batch in kept[1]):
+            blocks = [OrthogonalBlock(group["params"][i], tuple(group["shapes"][i])) for i in chosen]
+            kept = self._kept_batches[id(group)] = chosen, batched(blocks, self.state)
+        return kept[1]
 
 
-def _step_(batch: BlockBatch, group: dict[str, Any]) -> None:
-    x, gradient = batch.matrices(), batch.gradients()
-    if not all(map(is_trusted, batch.parameters)):
-        x = _projected(x)
-    work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
-    x, gradient = x.to(work), gradient.to(work)
-    square = x.shape[-2] == x.shape[-1]
-    tangent = skew_gradient(x, gradient) if square else tangent_projection(x, gradient)
-    step = _direction(tangent.to(batch.state["exp_avg"].dtype), batch.state, group).to(work)
-    if not square:
-        step = tangent_projection(x, step)
-    if group["retraction"] == "exponential":
-        y = exponential_step(x, step) if square else geodesic_step(x, step)
-    else:
-        y = torch.baddbmm(x, x, step) if square else x + step
-    if batch.due():
-        y, drift = nearer_orthogonal(y, group["tolerance"])
-        batch.plan(drift, group["tolerance"], group["every"])
-    batch.write_(y)
-    for parameter in batch.parameters:
-        trust(parameter)
+class Move:
+    """One step of a batch of matrices: first its tangent, then, once the direction is known, the retraction."""
 
+    def __init__(self, batch: BlockBatch, group: dict[str, Any]) -> None:
+        self.batch, self._group = batch, group
+        x, gradient = batch.matrices(), batch.gradients()
+        if not all(map(is_trusted, batch.parameters)):
+            x = _projected(x)
+        self._work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
+        self._x = x.to(self._work)
+        self._square = x.shape[-2] == x.shape[-1]
+        gradient_at = skew_gradient if self._square else tangent_projection
+        if group["period"] > 1:
+            gradient = gradient / group["period"]
+        self.tangent = gradient_at(self._x, gradient.to(self._work)).to(x.dtype)
+        # Adam's update of zeros is the step.
+        self.step = self._muon() if group["momentum"] == "muon" else torch.zeros_like(self.tangent)
 
-def _direction(tangent: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-    if group["momentum"] == "muon":
-        mean, beta = state["exp_avg"], group["betas"][0]
+    def finish_(self) -> None:
+        """Take the step, control the drift where it is due, and write the parameters."""
+        x, step, batch, group = self._x, self.step.to(self._work), self.batch, self._group
+        if not self._square:
+            step = tangent_projection(x, step)
+        if group["retraction"] == "exponential":
+            y = exponential_step(x, step) if self._square else geodesic_step(x, step)
+        else:
+            y = torch.baddbmm(x, x, step) if self._square else x + step
+        if batch.due():
+            y, drift = nearer_orthogonal(y, group["tolerance"])
+            batch.plan(drift, group["tolerance"], group["every"])
+        batch.write_(y)
+        for parameter in batch.parameters:
+            trust(parameter)
+
+    def _muon(self) -> Tensor:
+        state, beta = self.batch.state, self._group["betas"][0]
         state["step"] += 1
-        mean.mul_(beta).add_(tangent)
+        mean = state["exp_avg"].mul_(beta).add_(self.tangent)
         # An odd polynomial of a skew matrix is skew.
-        return -group["lr"] * polar_express(tangent + beta * mean, tol=_LOOSE).matrix
-    # Adam's update of zeros is the step.
-    step = torch.zeros_like(tangent)
-    adamw_step_([step], [tangent], [state], {**group, "weight_decay": 0.0})
-    return step
+        return -self._group["lr"] * polar_express(self.tangent + beta * mean, tol=_LOOSE).matrix
 
 
 def _projected(matrices: Tensor) -> Tensor:

@@ -247,6 +247,7 @@ def manifold_adam(
     momentum: Momentum = "adam",
     every: int = 8,
     tolerance: float = 1e-2,
+    period: int = 1,
 ) -> OptimizerFactory:
     """Choose Adam on the orthogonal matrices, which switches the model by `onelip.layers.on_manifold_`.
 
@@ -258,6 +259,7 @@ def manifold_adam(
         momentum: "adam" or "muon".
         every: Largest number of steps from one return to the manifold to the next.
         tolerance: Distance from it that is let be in training.
+        period: Steps of the other parameters for one of the matrices.
 
     Returns:
         A function that makes the optimiser.
@@ -276,6 +278,7 @@ def manifold_adam(
             momentum=momentum,
             every=every,
             tolerance=tolerance,
+            period=period,
         )
 
     def for_parameters(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -288,6 +291,7 @@ def manifold_adam(
             momentum=momentum,
             every=every,
             tolerance=tolerance,
+            period=period,
         )
 
     return ModelOptimizerFactory(for_model, for_parameters)
