@@ -14,9 +14,8 @@ def test_shipped_configs_are_valid_and_survive_a_round_trip(name, tmp_path):
     assert load_config(str(file)) == config
 
 
-@pytest.mark.parametrize("name", available_configs())
-def test_shipped_configs_begin_with_a_comment_for_the_list(name):
-    assert len(available_configs()[name]) > 20
+def test_shipped_configs_begin_with_a_comment_for_the_list():
+    assert not [name for name, summary in available_configs().items() if len(summary) <= 20]
 
 
 def test_exponents_are_numbers_as_in_yaml_1_2():
