@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("gpu-records.jsonl"), help="what is appended to")
     parser.add_argument("--config", default="cifar10-record", help="name or path of the configuration")
     parser.add_argument("--samples", type=int, default=1000, help="test images that are certified")
-    parser.add_argument("--validate-every", type=int, default=1, help="epochs between two validations")
+    parser.add_argument("--validate-every", type=int, default=5, help="epochs between two validations")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="changes of the configuration")
     return parser.parse_intermixed_args(arguments)
 

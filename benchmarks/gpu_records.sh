@@ -8,7 +8,7 @@
 #   --results FILE     JSON lines, appended to and never overwritten; by default gpu-records.jsonl
 #   --config NAME      another configuration, by name or path
 #   --samples N        test images that are certified, on the CPU; by default 1000
-#   --validate-every N epochs between two validations; by default 1
+#   --validate-every N epochs between two validations, each of which proves a constant; by default 5
 #   KEY=VALUE          changes of the configuration, as for `onelip train`
 #
 # MINUTES are those of training, validations not counted; radius and learning rate follow their schedules within them.

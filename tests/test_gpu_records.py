@@ -16,6 +16,7 @@ TINY = [
     "model={name: bronet, width: 4, depth: 1, dense_width: 8, dense_depth: 1}",
     "data.batch_size=90",
     "data.validation=0.1",
+    "trainer.validate_every=1",
     "trainer.threads=1",
     "trainer.accelerator=cpu",
 ]
