@@ -7,13 +7,23 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.experiments.small_run import small_run
 from torch import nn
 
-from onelip.certify import certify
+from onelip.certify import certify, verify
 from onelip.data import ImageData
 from onelip.experiments import RunFolder
 from onelip.experiments.config import Attack
-from onelip.experiments.evaluation import Certified, attack_certified, even_index, evenly, radius_key
+from onelip.experiments.evaluation import (
+    Certified,
+    attack_certified,
+    certify_best,
+    even_index,
+    evenly,
+    load_certified,
+    radius_key,
+)
+from onelip.experiments.preparation import prepare
 
 
 @given(n_all=st.integers(1, 500), n_wanted=st.one_of(st.none(), st.integers(1, 600)))
@@ -68,3 +78,20 @@ def test_fewer_samples_are_compared_on_the_same_samples(certified, tmp_path):
     assert result["samples"] == 3
     # Positions 0, 7 and 14 lie 0.5, 0.15 and 0.2 from the boundary.
     assert result["certified_on_same"] == pytest.approx([1 / 3], abs=1e-9)
+
+
+def test_the_average_over_mirror_images_is_certified_and_read_back(tmp_path):
+    certified, slopes = [], []
+    for mirror in ("false", "true"):
+        changes = ["layer=bjorck", "activation=maxmin", "model.widths=[16]", f"certify.mirror_average={mirror}"]
+        folder, model = small_run(tmp_path, *changes, f"name=mirror-{mirror}", "certify.max_samples=20")
+        experiment = prepare(folder.config())
+        certified.append(certify_best(experiment, folder))
+        assert verify(folder.path).ok
+        again = load_certified(experiment, folder).network
+        images = experiment.data.test.pixels(slice(0, 4))
+        logits = model(images) if mirror == "false" else (model(images) + model(images.flip(3))) / 2
+        torch.testing.assert_close(again(images), logits, atol=1e-5, rtol=0)
+        slopes.append(certified[-1].certificate.pair_constants)
+    assert [c.certificate.head for c in certified] == ["linear", "linear"]
+    np.testing.assert_allclose(*slopes, rtol=1e-6)

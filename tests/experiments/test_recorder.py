@@ -211,6 +211,13 @@ def test_epochs_without_validation_leave_its_columns_empty(tmp_path):
     assert all("train_loss" in row for row in read_metrics(folder))
 
 
+def test_a_file_with_fewer_columns_keeps_them(tmp_path):
+    folder = new_folder(tmp_path)
+    folder.metrics_file.write_text("epoch,seconds\n")
+    Recorder(folder)._append({"epoch": 0, "seconds": 1.5, "minutes": 2.5})
+    assert folder.metrics_file.read_text() == "epoch,seconds\n0,1.5\n"
+
+
 def test_rows_after_the_checkpoint_and_half_rows_are_cut(tmp_path):
     folder = new_folder(tmp_path)
     folder.metrics_file.write_text("epoch,seconds\n0,1.5\n1,2.5\n2,0.")

@@ -2,14 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tests.tasks.toy import ToyBatches, linear_model, toy_trainer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from onelip.certify import certify
 from onelip.layers import AOCConv2d, AOLConv2d, AOLLinear, BCOPConv2d, MaxMin
-from onelip.tasks import Classification, NonFiniteError, Retract, constant, cosine, sgd
+from onelip.tasks import Classification, NonFiniteError, Retract, WeightAverage, cosine, sgd
 
 # Raised by Lightning 2.6 itself on torch 2.13.
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
@@ -39,9 +41,10 @@ def conv_model(layer=AOLConv2d) -> nn.Sequential:
     return nn.Sequential(layer(3, 8, 3, padding=1), MaxMin(), nn.Flatten(), AOLLinear(128, 2))
 
 
-def fit(folder, model, batches, *, trainer=None, epochs=1, loss=cross_entropy, optimizer=None, **options):
+def fit(folder, model, batches, *, trainer=None, epochs=1, loss=cross_entropy, optimizer=None, ema=None, **options):
     task = Classification(model, loss, optimizer=optimizer or sgd(lr=0.5, momentum=0.0), **options)
-    toy_trainer(folder, epochs, Retract(), **(trainer or {})).fit(task, Listed(batches), Listed(batches))
+    callbacks = [Retract()] if ema is None else [Retract(), WeightAverage(ema)]
+    toy_trainer(folder, epochs, *callbacks, **(trainer or {})).fit(task, Listed(batches), Listed(batches))
     return task
 
 
@@ -191,11 +194,16 @@ def test_the_average_over_mirror_images_is_validated_and_not_trained(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_training_takes_the_same_steps(tmp_path):
+def test_a_compiled_training_takes_the_same_steps_and_its_average_is_certified(tmp_path):
     x, y = images()
     batches = [(x, y), (x.flip(0), y.flip(0))]
-    tasks = [fit(tmp_path, conv_model(), batches, epochs=2, compile=c, schedule=constant()) for c in (False, True)]
+    tasks = [fit(tmp_path, conv_model(), batches, epochs=3, ema=0.5, radius=0.01, compile=c) for c in (False, True)]
     for a, b in zip(*(task.model.parameters() for task in tasks), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    assert tasks[0].metrics.keys() == tasks[1].metrics.keys()
     for name, value in tasks[0].metrics.items():
         assert tasks[1].metrics[name] == pytest.approx(value, abs=1e-5), name
+    assert tasks[1].metrics["val_certified_accuracy"] > 0
+    radii = [certify(task.model, x, y).radii for task in tasks]
+    assert radii[0].max() > 0
+    np.testing.assert_allclose(*radii, atol=1e-4)

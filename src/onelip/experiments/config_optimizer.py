@@ -108,6 +108,7 @@ class ManifoldAdam(OptimizerSection):
     retraction: Literal["polar", "exponential"] = "polar"
     momentum: Literal["adam", "muon"] = "adam"
     every: PositiveInt = 8
+    period: PositiveInt = 1
     tolerance: PositiveFloat = 1e-2
 
 

@@ -101,8 +101,10 @@ class Recorder(Checkpoint):
 
     def _append(self, row: dict[str, Any]) -> None:
         file = self._folder.metrics_file
-        values = [row.get(column, "") for column in COLUMNS]
-        lines = [values] if file.exists() else [COLUMNS, values]
+        # A run of an earlier version goes on with the columns that it has.
+        columns = file.read_text("utf-8").partition("\n")[0].split(",") if file.exists() else COLUMNS
+        values = [row.get(column, "") for column in columns]
+        lines = [values] if file.exists() else [columns, values]
         with file.open("a", encoding="utf-8", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows(lines)
             stream.flush()

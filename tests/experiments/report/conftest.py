@@ -39,7 +39,7 @@ def finished(tmp_path_factory) -> RunFolder:
         loss.backward()
         optimizer.step()
     torch.save({"epoch": 3, "state_dict": experiment.model.state_dict()}, folder.best_checkpoint)
-    rows = [(k, 1.0 / (k + 1), 0.8, 0.9 / (k + 1), 0.7 + k / 50, 0.5 + k / 50, 1e-3, 0.5) for k in range(4)]
+    rows = [(k, 1.0 / (k + 1), 0.8, 0.9 / (k + 1), 0.7 + k / 50, 0.5 + k / 50, 1e-3, 0.5, k / 100) for k in range(4)]
     with folder.metrics_file.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     certified = certify_best(experiment, folder)
