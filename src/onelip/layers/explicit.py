@@ -160,8 +160,14 @@ class ExplicitConv2d(ExplicitConv):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        padded = self.arguments.pad(x)
-        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        left, right, top, bottom = self.arguments.pads
+        padding = (top, left)
+        if self.padding_mode == "zeros" and padding == (bottom, right):
+            # Without a padded copy of the image, which takes as long as a small convolution.
+            self.arguments.check_image(x.shape[-2], x.shape[-1])
+        else:
+            x, padding = self.arguments.pad(x), (0, 0)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     @override
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:
