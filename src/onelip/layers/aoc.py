@@ -55,7 +55,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         orthogonaliser: Projection that makes R and the V orthogonal: "bjorck", "cholesky", "newton-schulz",
             "polar-express" or "qr".
         rank: Rank of the projectors, "half", "free" or "doubled".
-        start: Begin at a "random" kernel, or at the "identity", which deep networks learn from faster; then with as many
+        start: Begin at a "random" kernel, or at the "identity", from which deep networks learn faster: with as many
             outputs as inputs, of an even number in each group, an odd kernel, stride 1 and rank "half".
 
     Raises:

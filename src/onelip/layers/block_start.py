@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from onelip.linalg import unknown_name
 
+if TYPE_CHECKING:
+    from onelip.layers.block_kernel import BlockPlan
+
 Start = Literal["random", "identity"]
 STARTS: tuple[str, ...] = get_args(Start)
 
 
-class Composed(Protocol):
-    """What has to be known of a composed kernel, see `BlockPlan`."""
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def columns(self) -> int: ...
-    @property
-    def start(self) -> tuple[int, int]: ...
-    @property
-    def axes(self) -> tuple[int, ...]: ...
-    @property
-    def ranks(self) -> str: ...
-
-
-def check_start(owner: str, start: str, plan: Composed) -> None:
+def check_start(owner: str, start: str, plan: BlockPlan) -> None:
     """Check that kernels can begin where they should.
 
     Args:
@@ -63,7 +51,8 @@ def undo_in_pairs_(frames: Tensor, axes: tuple[int, ...]) -> None:
         axes: The axis of each factor.
     """
     basis = torch.linalg.qr(frames[0].double(), mode="complete").Q
-    half, waiting, pairs = frames.shape[-1], {}, 0
+    half, pairs = frames.shape[-1], 0
+    waiting: dict[int, Tensor] = {}
     for i, axis in enumerate(axes):
         if axis in waiting:
             taken = waiting.pop(axis).roll(-half, -1)
