@@ -27,6 +27,7 @@ SMALL = {
     "mlp": ((1, 3, 5), {"widths": [8, 8]}),
     "fc-3": ((1, 3, 5), {"widths": [8, 8, 8]}),
     **{f"lipconvnet-{n}": ((3, 4, 4), {"width": 4, "depth": 2, "stages": 2}) for n in range(5, 45, 5)},
+    "pyramid": ((3, 4, 4), {"patch": 2, "widths": [8, 4], "depths": [1, 1], "dense": [4], "head": "aoc"}),
     "patchnet": ((3, 4, 4), {"width": 4, "depth": 1}),
     "patch-cnn": ((3, 4, 4), {"width": 4, "depth": 1}),
     "conv-mixer": ((3, 4, 4), {"width": 4, "depth": 1}),

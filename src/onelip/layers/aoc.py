@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from typing_extensions import override
 
 from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
+from onelip.layers.block_start import Start
 from onelip.layers.explicit import ExplicitConv2d, ExplicitConvTranspose2d
 from onelip.layers.explicit_1d import ExplicitConv1d
 from onelip.layers.projection import Projection
@@ -51,6 +55,8 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         orthogonaliser: Projection that makes R and the V orthogonal: "bjorck", "cholesky", "newton-schulz",
             "polar-express" or "qr".
         rank: Rank of the projectors, "half", "free" or "doubled".
+        start: Begin at a "random" kernel, or at the "identity", from which deep networks learn faster: with as many
+            outputs as inputs, of an even number in each group, an odd kernel, stride 1 and rank "half".
 
     Raises:
         ValueError: If an argument is not allowed; if dilation and stride together, or a kernel smaller than its stride,
@@ -77,6 +83,7 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
         *,
         orthogonaliser: Projection = "polar-express",
         rank: Rank = "half",
+        start: Start = "random",
     ) -> None:
         super().__init__(
             in_channels,
@@ -92,6 +99,11 @@ class AOCConv2d(BlockKernel, ExplicitConv2d):
             dtype,
         )
         self._compose(block_plan(self.arguments, ranks=rank), rank, orthogonaliser, device, dtype)
+        self._begin_at(start)
+
+    @override
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "start": self.start}
 
 
 @register(kind="conv1d", name="aoc", orthogonal=True, paddings=("zeros", "circular"), paper=_PAPER, cost=_COST)

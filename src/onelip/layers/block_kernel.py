@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from onelip.layers.block_start import Start, check_start, undo_in_pairs_
 from onelip.layers.conv_arguments import ConvArguments, Pair
 from onelip.layers.explicit_weight import ExplicitWeight
 from onelip.layers.orthogonal_block import OrthogonalBlock
@@ -241,7 +242,14 @@ class BlockKernel(ExplicitWeight):
     raw_angles: nn.Parameter | None
 
     def _compose(
-        self, plan: BlockPlan, rank: Rank, orthogonaliser: Projection, device: Any, dtype: Any, *, square: bool = False
+        self,
+        plan: BlockPlan,
+        rank: Rank,
+        orthogonaliser: Projection,
+        device: Any,
+        dtype: Any,
+        *,
+        square: bool = False,
     ) -> None:
         self._plan, self.rank, self.orthogonaliser = plan, rank, orthogonaliser
         projection(type(self).__name__, orthogonaliser)
@@ -259,6 +267,15 @@ class BlockKernel(ExplicitWeight):
             angles = _first_angles(torch.empty(*batch, columns, device=device, dtype=dtype), plan.axes)
             self.raw_angles = nn.Parameter(angles)
             _unmirror_(self.raw_weight)
+
+    def _begin_at(self, start: Start) -> None:
+        self.start = start
+        check_start(type(self).__name__, start, self._plan)
+        if start == "identity":
+            with torch.no_grad():
+                self.raw_weight.copy_(torch.eye(self._plan.rows, dtype=self.raw_weight.dtype))
+                if self.raw_frames is not None:
+                    undo_in_pairs_(self.raw_frames, self._plan.axes)
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
