@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from onelip import models
 from onelip.attacks import AttackName
 from onelip.certify import Relaxation
 from onelip.experiments.config_data import Data
@@ -127,6 +128,17 @@ class ExperimentConfig(Section):
     certify: Certify | None = Certify()
     attack: Attack | None = Attack()
     runs_dir: str = "runs"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, tree: Any) -> Any:
+        # Layer and activation are those that the architecture was published with, unless the configuration names them.
+        model = from_name(tree.get("model")) if isinstance(tree, Mapping) else None
+        name = model.get("name") if isinstance(model, Mapping) else None
+        if not isinstance(name, str) or name not in models.available():
+            return tree
+        usual = models.usual_method(name)
+        return {"layer": usual.layer, "activation": usual.activation, **tree}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -33,10 +33,11 @@ from onelip.models import (
 from onelip.models.method import Method, choose_method
 
 # The registry: build by name, list, add.
-from onelip.models.registry import available, build, register_model
+from onelip.models.registry import UsualMethod, available, build, register_model, usual_method
 
 __all__ = [
     "Method",
+    "UsualMethod",
     "aol_nets",
     "available",
     "bcop_large",
@@ -63,4 +64,5 @@ __all__ = [
     "sll_resnet",
     "split_concat_net",
     "staged_cnn",
+    "usual_method",
 ]

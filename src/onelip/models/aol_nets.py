@@ -68,7 +68,7 @@ def aol_patchwise(
     return nn.Sequential(parts | _square_dense(method, n_features, n_features, dense, n_classes))
 
 
-@register_model("aol-fc")
+@register_model("aol-fc", layer="aol")
 def aol_fc(
     *,
     input_shape: tuple[int, int, int],
@@ -102,7 +102,7 @@ def aol_fc(
     return nn.Sequential(parts | _square_dense(method, channels * height * wide, width, depth, n_classes))
 
 
-@register_model("aol-conv")
+@register_model("aol-conv", layer="aol")
 def aol_conv(
     *,
     input_shape: tuple[int, int, int],
@@ -157,7 +157,7 @@ def aol_conv(
     return nn.Sequential(parts | _first_channels(method, channels, n_classes))
 
 
-@register_model("aol-std")
+@register_model("aol-std", layer="aol")
 def aol_std(
     *,
     input_shape: tuple[int, int, int],
@@ -239,7 +239,7 @@ def _register(name: str, channels: int) -> None:
         f"{name.replace('aol', 'AOL').replace('-', ' ')} of arXiv:2208.03160: convolutions on patches, dense layers"
     )
 
-    @register_model(name, summary=summary)
+    @register_model(name, summary=summary, layer="aol")
     def sized(
         *,
         input_shape: tuple[int, int, int],

@@ -13,7 +13,7 @@ from onelip.models.mlp import mlp
 from onelip.models.registry import check_sizes, register_model
 
 
-@register_model("lconvnet-small")
+@register_model("lconvnet-small", layer="bcop", linear="bjorck")
 def lconvnet_small(
     *,
     input_shape: tuple[int, int, int],
@@ -50,7 +50,7 @@ def lconvnet_small(
     return _network(method, input_shape, convolutions, [dense], n_classes)
 
 
-@register_model("lconvnet-large")
+@register_model("lconvnet-large", layer="bcop", linear="bjorck")
 def lconvnet_large(
     *,
     input_shape: tuple[int, int, int],
@@ -87,7 +87,7 @@ def lconvnet_large(
     return _network(method, input_shape, convolutions, [dense, dense], n_classes)
 
 
-@register_model("fc-3")
+@register_model("fc-3", layer="bjorck")
 def fc_3(
     *,
     input_shape: tuple[int, int, int],

@@ -76,7 +76,9 @@ def lipconvnet(
 def _register(n_layers: int) -> None:
     name = f"lipconvnet-{n_layers}"
 
-    @register_model(name, summary=f"LipConvnet-{n_layers} of arXiv:2105.11417: {n_layers} convolutions in five stages")
+    summary = f"LipConvnet-{n_layers} of arXiv:2105.11417: {n_layers} convolutions in five stages"
+
+    @register_model(name, summary=summary, layer="soc")
     def of_depth(
         *,
         input_shape: tuple[int, int, int],
