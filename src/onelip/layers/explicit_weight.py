@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -66,10 +67,10 @@ class ExplicitWeight(ConstrainedModule):
 
     @property
     def weight(self) -> Tensor:
-        """The constrained weight: differentiable in training, kept in eval."""
+        """The constrained weight: differentiable; built at every access in training, once in eval."""
         if self.training:
-            return self._build(at_least=torch.float32)
-        return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+            return self._build(*self.raw, at_least=torch.float32)
+        return self._cache.differentiable(self.raw, partial(self._build, at_least=torch.float64))
 
     @weight.setter
     def weight(self, value: Tensor) -> None:
@@ -120,13 +121,13 @@ class ExplicitWeight(ConstrainedModule):
             The weight, in the parameters' precision.
         """
         with torch.no_grad():
-            return self._cache.get(self.raw, lambda: self._build(at_least=torch.float64))
+            return self._cache.get(self.raw, lambda: self._build(*self.raw, at_least=torch.float64))
 
-    def _build(self, *, at_least: torch.dtype) -> Tensor:
-        stored = self.raw[0].dtype
+    def _build(self, *raw: Tensor, at_least: torch.dtype) -> Tensor:
+        stored = raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
-            weight = self.constrain(*(raw.to(wide) for raw in self.raw))
+            weight = self.constrain(*(r.to(wide) for r in raw))
         return weight.to(stored) if self.unit_axis is None else weight.to(stored).squeeze(self.unit_axis)
 
     @abstractmethod

@@ -59,7 +59,7 @@ _PER_MATRIX = 1e4
 _AVERAGED_OPERATIONS = 3e11
 """Operations that one grid of `averaging` may cost."""
 
-_AVERAGED_SLACK = 1e-3
+_AVERAGED_SLACK = 2e-3
 """Relative excess at which no finer grid is tried: half of that in the norm."""
 
 _SAMPLE = 100
