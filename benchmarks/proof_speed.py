@@ -1,8 +1,9 @@
 """Time the proofs of whole networks, their certificates and the evaluation of 10,000 images in float64.
 
-    python benchmarks/proof_speed.py                          everything: about ten minutes on two cores
+    python benchmarks/proof_speed.py                          everything: about twenty minutes on two cores
     python benchmarks/proof_speed.py convnet-s --methods aoc cayley
     python benchmarks/proof_speed.py bronet certify --markdown
+    python benchmarks/proof_speed.py liresnet --spread 20
 
 Prints for each network the parameters, the seconds to build the plain form, to prove it and to prove the model itself,
 the proved constant, and how far that is above the product of the layers' norms by power iteration (a lower estimate
@@ -23,12 +24,13 @@ import torch
 from torch import nn
 
 import onelip
-from onelip import layers, models
+from onelip import models
 from onelip.certify import verify
 
 METHODS = ("aoc", "aol", "cpl", "sll", "soc", "cayley", "bcop")
 SHAPE = (3, 32, 32)
 NETWORKS = ("convnet-xs", "convnet-s", "convnet-l")
+RECORDS = ("liresnet", "bronet", "lipnext")
 
 
 @dataclass
@@ -54,20 +56,15 @@ def timed(function: Callable[[], object], repeats: int = 1) -> Timed:
     return Timed(statistics.median(walls), statistics.median(processors), result)
 
 
-def bronet(width: int = 512, depth: int = 12, dense: int = 2048, n_dense: int = 8) -> nn.Sequential:
-    """The CIFAR-10 network of 68 million parameters of arXiv:2505.15174, of this library's layers.
-
-    A 5x5 stem of stride 2 that is not constrained, `depth` block reflectors 3x3 with zero padding, a 4x4 patch map and
-    a dense one, both by Cholesky factors, as are the dense layers after them, and a plain head.
-    """
-    parts: list[nn.Module] = [nn.Conv2d(3, width, 5, 2, 2), layers.MaxMin()]
-    for _ in range(depth):
-        parts += [layers.BROConv2d(width, width, 3, padding=1), layers.MaxMin()]
-    parts += [layers.RKOConv2d(width, width, 4, 4), layers.MaxMin(), nn.Flatten()]
-    parts += [layers.CholeskyLinear(width * 16, dense), layers.MaxMin()]
-    for _ in range(n_dense):
-        parts += [layers.CholeskyLinear(dense, dense), layers.MaxMin()]
-    return nn.Sequential(*parts, nn.Linear(dense, 10)).eval()
+def record(name: str, spread: float) -> nn.Sequential:
+    """A network of the records for CIFAR-10, as it starts, or with raw kernels of its blocks multiplied by a number."""
+    model = models.build(name, input_shape=SHAPE, n_classes=10).eval()
+    if spread != 1.0:
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key.endswith("conv.raw_weight"):
+                    parameter.mul_(spread)
+    return model
 
 
 def to_plain_by_parts(model: nn.Sequential) -> nn.Sequential:
@@ -169,15 +166,17 @@ def printer(markdown: bool, *header: str) -> Callable[..., None]:
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=[*NETWORKS, "bronet", "certify"])
+    parser.add_argument("parts", nargs="*", default=[*NETWORKS, *RECORDS, "certify"])
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--images", type=int, default=10000)
+    parser.add_argument("--spread", type=float, default=1.0, help="of the kernels of LiResNet, 20 is like trained ones")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; wall (processor) seconds\n")
     networks = [part for part in options.parts if part in NETWORKS]
-    if networks or "bronet" in options.parts:
+    records = [part for part in options.parts if part in RECORDS]
+    if networks or records:
         columns = ("network", "parameters", "plain form s", "proof s", "of the model s", "constant", "above estimate")
         row = printer(options.markdown, *columns)
         for name in networks:
@@ -185,9 +184,9 @@ def main() -> None:
                 torch.manual_seed(0)
                 model = models.build(name, input_shape=SHAPE, n_classes=10, layer=method).eval()
                 report(f"{name} {method}", model, row, options.repeats, whole=name != "convnet-l")
-        if "bronet" in options.parts:
+        for name in records:
             torch.manual_seed(0)
-            report("bronet", bronet(), row, 1, whole=False)
+            report(name, record(name, options.spread), row, 1, whole=False)
         print()
     if "certify" in options.parts:
         row = printer(options.markdown, "network", "images", "certify s", "onelip verify s")

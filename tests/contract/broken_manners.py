@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,8 @@ class BuiltInBfloat16(SoundConv2d):
     """Builds its weight under whatever autocast is on."""
 
     @override
-    def _build(self, *, at_least: torch.dtype) -> Tensor:
-        weight = self.constrain(self.raw_weight)
+    def _build(self, make: Callable[..., Tensor], *raw: Tensor, at_least: torch.dtype) -> Tensor:
+        weight = make(*raw)
         flat = weight.flatten(1)
         return (torch.eye(flat.shape[0], dtype=flat.dtype) @ flat).reshape(weight.shape)
 

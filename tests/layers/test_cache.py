@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from onelip.layers.cache import TensorCache
 
@@ -85,6 +86,76 @@ def test_nothing_is_kept_where_gradients_are_wanted() -> None:
         cache.get([source], counted).sum().backward()
     assert counted.calls == 2
     assert torch.equal(source.grad, torch.full((3,), 4.0))
+
+
+class CountedCube:
+    """The cube of one tensor times another, counted."""
+
+    calls = 0
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        self.calls += 1
+        return a**3 * b
+
+
+def test_differentiable_value_is_kept_and_its_gradients_are_computed_when_asked_for() -> None:
+    cache, counted = TensorCache(), CountedCube()
+    a, b = nn.Parameter(torch.tensor([1.0, 2.0])), torch.tensor([3.0, 4.0])
+    x = torch.ones(2, requires_grad=True)
+    for _ in range(3):
+        (grad,) = torch.autograd.grad((cache.differentiable([a, b], counted) * x).sum(), x)
+        assert torch.equal(grad, torch.tensor([3.0, 32.0]))
+    with torch.no_grad():
+        assert torch.equal(cache.differentiable([a, b], counted), grad)
+    assert counted.calls == 1
+    (cache.differentiable([a, b], counted) * x).sum().backward()
+    assert counted.calls == 2
+    assert torch.equal(a.grad, torch.tensor([9.0, 48.0]))
+    assert b.grad is None
+
+
+def test_differentiable_value_has_second_derivatives_and_sees_changes() -> None:
+    cache, counted = TensorCache(), CountedCube()
+    sources = [torch.rand(2, dtype=torch.float64).requires_grad_() for _ in range(2)]
+
+    def uncached(a: Tensor, b: Tensor) -> Tensor:
+        # Numerical differentiation edits through `.data`, which no cache sees.
+        return TensorCache().differentiable([a, b], counted)
+
+    assert torch.autograd.gradcheck(uncached, sources)
+    assert torch.autograd.gradgradcheck(uncached, sources)
+    before = cache.differentiable(sources, counted)
+    with torch.no_grad():
+        sources[0].add_(1)
+    assert torch.equal(cache.differentiable(sources, counted), counted(*sources))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        before.sum().backward()
+
+
+def test_kept_value_has_no_graph_and_edits_of_what_is_returned_are_seen() -> None:
+    cache, counted = TensorCache(), CountedCube()
+    a, b = nn.Parameter(torch.ones(2)), torch.ones(2)
+    with torch.no_grad():
+        cache.differentiable([a, b], counted).mul_(10)
+    first = cache.differentiable([a, b], counted)
+    assert first.requires_grad
+    assert torch.equal(first.detach(), torch.ones(2))
+    with torch.no_grad():
+        kept = cache.get([a, b], lambda: counted(a, b))
+        assert not kept.requires_grad
+        assert kept.data_ptr() == first.data_ptr()
+
+
+def test_transforms_see_through_to_the_sources() -> None:
+    cache, counted = TensorCache(), CountedCube()
+    a, b = nn.Parameter(torch.tensor([2.0])), torch.ones(1)
+    slope = torch.func.grad(lambda a: cache.differentiable([a, b], counted).sum())(a)
+    assert torch.equal(slope, torch.tensor([12.0]))
+    by_input = torch.func.jacrev(lambda x: cache.differentiable([a, b], counted) * x)(torch.ones(1))
+    assert by_input.item() == 8.0
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(a, torch.ones(1))
+        assert forward_ad.unpack_dual(cache.differentiable([dual, b], counted)).tangent.item() == 12.0
 
 
 def test_value_of_inference_mode_can_take_part_in_autograd() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from typing_extensions import override
 
 
 def _fingerprint(tensor: Tensor) -> tuple[Any, ...]:
@@ -17,6 +19,29 @@ def _fingerprint(tensor: Tensor) -> tuple[Any, ...]:
 def _cacheable(tensor: Tensor) -> bool:
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     return not (wrapped or tensor.is_meta or tensor.is_inference())
+
+
+class _Recomputed(torch.autograd.Function):
+    """A known value of a function, whose gradients come from computing it again."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, value: Tensor, compute: Callable[..., Tensor], *sources: Tensor) -> Tensor:
+        ctx.compute = compute
+        ctx.save_for_backward(*sources)
+        # The graph is attached to what is returned, which must not be the tensor that is kept.
+        return value.detach()
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        sources = ctx.saved_tensors
+        wanted = [s for s, needed in zip(sources, ctx.needs_input_grad[2:], strict=True) if needed]
+        again = torch.is_grad_enabled()
+        with torch.enable_grad():
+            value = ctx.compute(*sources)
+        found = iter(torch.autograd.grad(value, wanted, grads, create_graph=again, allow_unused=True))
+        return None, None, *(next(found) if needed else None for needed in ctx.needs_input_grad[2:])
 
 
 class TensorCache:
@@ -49,6 +74,32 @@ class TensorCache:
             return compute()
         if torch.is_grad_enabled() and any(s.requires_grad for s in sources):
             return compute()
+        return self._kept(sources, compute)
+
+    def differentiable(self, sources: Sequence[Tensor], compute: Callable[..., Tensor]) -> Tensor:
+        """Return the kept value, also where gradients with respect to the sources are wanted.
+
+        These are found by computing the value once more in the backward pass, which does nothing of the kind where only
+        other gradients are asked for: an attack on the inputs of a network whose parameters require gradients computes
+        each weight once, not at every step.
+
+        Args:
+            sources: Every tensor that the value depends on.
+            compute: Pure function that computes the value from them.
+
+        Returns:
+            The value, differentiable to any order. It is computed anew, and not kept, where `get` does not keep it for
+            other reasons than gradients, and where a transform of torch.func or forward differentiation is active.
+        """
+        if not torch.is_grad_enabled() or not any(s.requires_grad for s in sources):
+            return self.get(sources, lambda: compute(*sources))
+        transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+        if transformed or torch.compiler.is_compiling() or not all(map(_cacheable, sources)):
+            return compute(*sources)
+        value: Tensor = _Recomputed.apply(self._kept(sources, lambda: compute(*sources)), compute, *sources)
+        return value
+
+    def _kept(self, sources: Sequence[Tensor], compute: Callable[[], Tensor]) -> Tensor:
         fingerprints = tuple(map(_fingerprint, sources))
         same = len(sources) == len(self._sources) and all(a is b for a, b in zip(sources, self._sources, strict=True))
         # The value's own version: the caller was handed this very tensor and may have edited it in place.

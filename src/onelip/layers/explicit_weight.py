@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -70,12 +71,12 @@ class ExplicitWeight(ConstrainedModule):
 
     @property
     def weight(self) -> Tensor:
-        """The constrained weight: differentiable in training, kept in eval."""
+        """The constrained weight: differentiable; built at every access in training, once in eval."""
         if self.training:
-            return (
-                self._composed() if self._stays_on_manifold() else self._build(self.constrain, at_least=torch.float32)
-            )
-        return self._cache.get(self.raw, lambda: self._build(self.constrain, at_least=torch.float64))
+            if self._stays_on_manifold():
+                return self._composed()
+            return self._build(self.constrain, *self.raw, at_least=torch.float32)
+        return self._cache.differentiable(self.raw, partial(self._build, self.constrain, at_least=torch.float64))
 
     @weight.setter
     def weight(self, value: Tensor) -> None:
@@ -165,7 +166,7 @@ class ExplicitWeight(ConstrainedModule):
         return raw
 
     def _composed(self) -> Tensor:
-        return self._build(self.compose, at_least=torch.float32)
+        return self._build(self.compose, *self.raw, at_least=torch.float32)
 
     def eval_weight(self) -> Tensor:
         """Build the weight that eval uses, whatever the mode, without gradient.
@@ -174,13 +175,13 @@ class ExplicitWeight(ConstrainedModule):
             The weight, in the parameters' precision.
         """
         with torch.no_grad():
-            return self._cache.get(self.raw, lambda: self._build(self.constrain, at_least=torch.float64))
+            return self._cache.get(self.raw, lambda: self._build(self.constrain, *self.raw, at_least=torch.float64))
 
-    def _build(self, make: Callable[..., Tensor], *, at_least: torch.dtype) -> Tensor:
-        stored = self.raw[0].dtype
+    def _build(self, make: Callable[..., Tensor], *raw: Tensor, at_least: torch.dtype) -> Tensor:
+        stored = raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
-            weight = make(*(raw.to(wide) for raw in self.raw))
+            weight = make(*(r.to(wide) for r in raw))
         return weight.to(stored) if self.unit_axis is None else weight.to(stored).squeeze(self.unit_axis)
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -131,19 +132,19 @@ class FourierModule2d(ConstrainedModule):
         """
         size = self.circle(image_size)
         if self.training:
-            return self._build(size, at_least=torch.float32)
+            return self._build(*self.raw, size=size, at_least=torch.float32)
         if size not in self._caches:
             for oldest in list(self._caches)[: 1 - _SIZES_KEPT]:
                 del self._caches[oldest]
             self._caches[size] = TensorCache()
-        return self._caches[size].get(self.raw, lambda: self._build(size, at_least=torch.float64))
+        return self._caches[size].differentiable(self.raw, partial(self._build, size=size, at_least=torch.float64))
 
-    def _build(self, size: Pair, *, at_least: torch.dtype) -> Tensor:
-        stored = self.raw[0].dtype
+    def _build(self, *raw: Tensor, size: Pair, at_least: torch.dtype) -> Tensor:
+        stored = raw[0].dtype
         wide = torch.promote_types(stored, at_least)
         with full_precision():
             # A lazily conjugate tensor has no imaginary part under vmap.
-            built = self.matrices(size, *(r.to(wide) for r in self.raw)).resolve_conj()
+            built = self.matrices(size, *(r.to(wide) for r in raw)).resolve_conj()
         narrow = torch.promote_types(stored, torch.float32)
         if wide == narrow:
             return built

@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onelip.certify.checker import refinement as checked_refinement
 from onelip.certify.checker.norms import conv_norm, matrix_norm
 from onelip.linalg import conv_norm_bound
+from onelip.linalg.convolution import refinement
 
 ONE = (1, 1)
 CLAIM_SLACK = 1e-9
@@ -135,3 +137,16 @@ def test_subnormal_weights_are_far_below_a_claim_of_one(size):
     w = size * np.ones((2, 3))
     assert matrix_norm(w, 1.0) < 1e-300
     assert conv_norm(w.reshape(2, 3, 1, 1), ONE, ONE, 1, 1.0) < 1e-300
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 3, 3), (8, 9, 2, 4), (6, 5, 1, 3)])
+def test_claims_from_means_over_a_grid_are_proved_again(shape, monkeypatch):
+    kernel = rng().standard_normal(shape)
+    monkeypatch.setattr(refinement, "_OPERATIONS", (0.0, 1.0))
+    monkeypatch.setattr(checked_refinement, "_DEAR", 0.0)
+    bound = conv_norm_bound(torch.from_numpy(kernel)).value
+    true = circular_norm(kernel, 48)
+    assert true * (1 - 1e-12) <= bound <= true * 1.005
+    claimed = bound * (1 + CLAIM_SLACK)
+    assert conv_norm(kernel, ONE, ONE, 1, claimed) == claimed
+    assert conv_norm(kernel, ONE, ONE, 1, true * (1 - 1e-3)) > true * (1 - 1e-3)

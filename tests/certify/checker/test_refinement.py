@@ -89,6 +89,17 @@ def test_a_flat_top_is_given_up_in_time(monkeypatch):
     assert symbol_below(lags, 1.1, wide)
 
 
+def test_wide_symbols_with_a_flat_top_are_given_up_at_once(monkeypatch):
+    lags = {lag: 0.01 * m for lag, m in lags_of(3, 1, 1).items()}
+    lags[0, 0] = lags[0, 0] + np.eye(3)
+    spent = []
+    original = refinement.each_below
+    monkeypatch.setattr(refinement, "_DEAR", 0.0)
+    monkeypatch.setattr(refinement, "each_below", lambda g, s: spent.append(len(g)) or original(g, s))
+    assert not symbol_below(lags, supremum(lags) * (1 + 1e-4), Known(-1.0, (math.inf, math.inf), 1e-12))
+    assert sum(spent) <= 6 * 6 / 2 + 2
+
+
 def test_symbols_are_those_of_the_fft():
     lags = lags_of(3, 2, 1)
     shape = (8, 6)

@@ -88,12 +88,35 @@ def test_largest_group_counts() -> None:
     assert top * (1 - 1e-12) <= top_bound(Frequencies(taps), Range(-1e-12)) <= top * (1 + 2e-6)
 
 
-def test_cells_cover_half_of_the_torus() -> None:
-    for shape in ((1, 1, 3, 3), (1, 1, 2, 4), (1, 1, 1, 3), (1, 1, 1, 1)):
-        frequencies = Frequencies(_taps(*shape))
-        cells = refinement._cover(frequencies)
-        for _ in range(2):
-            mirrored = -cells.lower - (torch.tensor(cells.steps) > 0).long() * torch.tensor([0, 1, 1])
-            covered = torch.cat([cells.codes(cells.lower), cells.codes(mirrored)]).unique()
-            assert len(covered) == cells.counts[0] * cells.counts[1]
-            cells = cells.split()
+@pytest.mark.parametrize("flat", [False, True])
+def test_wide_kernels_whose_cells_are_not_affordable_are_bounded_by_means(
+    flat: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taps = _taps(24, 24, 3, 3, seed=1)
+    if flat:
+        taps = 0.002 * taps
+        taps[0, :, :, 2, 2] += torch.eye(24, dtype=torch.float64)
+    top = symbol_supremum(taps[0], points=24)
+    monkeypatch.setattr(refinement, "_OPERATIONS", (0.0, 1.0))
+    monkeypatch.setattr(refinement, "_AVERAGED_OPERATIONS", 0.0)
+    coarse = top_bound(Frequencies(taps), Range(-1e-12))
+    monkeypatch.setattr(refinement, "_AVERAGED_OPERATIONS", 1e11)
+    fine = top_bound(Frequencies(taps), Range(-1e-12))
+    # The largest excess of a cell on the first level is 0.16.
+    assert top * (1 - 1e-12) <= fine <= top * (1 + 4e-3) < coarse <= top * 1.16
+
+
+def test_grids_end_where_they_are_fine_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    taps = _taps(16, 16, 3, 3)
+    used: list[int] = []
+    original = refinement._Search._over_grid
+    monkeypatch.setattr(refinement._Search, "_over_grid", lambda self, r: used.append(r) or original(self, r))
+    monkeypatch.setattr(refinement, "_OPERATIONS", (0.0, 1.0))
+    top = symbol_supremum(taps[0])
+    for slack, rungs in ((0.5, []), (0.1, [6]), (0.03, [6, 12]), (1e-6, [6, 32])):
+        used.clear()
+        bound = top_bound(Frequencies(taps), Range(-1e-12), aim=refinement.Aim(slack=slack))
+        assert used == rungs
+        assert top * (1 - 1e-12) <= bound <= top * (1 + max(2 * slack, 5e-3))
+    # A claim that is easy needs none, one that is out of reach is answered by what can be proved.
+    assert top_bound(Frequencies(taps), Range(-1e-12), aim=refinement.Aim(at_least=2 * top)) == 2 * top

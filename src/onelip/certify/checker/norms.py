@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from onelip.certify.checker.arithmetic import above, gamma, plus, root, times
+from onelip.certify.checker.averages import averages_below
 from onelip.certify.checker.network import Array
 from onelip.certify.checker.refinement import TWIDDLE, Known, Lags, symbol_below
 from onelip.certify.checker.semidefinite import all_below
@@ -228,7 +229,8 @@ def _frequencies_below(lags: Lags, square: float, error: float) -> bool:
     # The centre is taken off with a rounding error of at most a unit of each number.
     low = max(-error, center - spread - 16 * gamma(4) * (abs(center) + spread))
     curvature = tuple(sum(lag[axis] ** 2 * norm for lag, norm in norms.items()) * outward for axis in (0, 1))
-    return symbol_below(lags, square, Known(low, (curvature[0], curvature[1]), _transform_error(lags)))
+    known = Known(low, (curvature[0], curvature[1]), _transform_error(lags))
+    return symbol_below(lags, square, known) or averages_below(lags, square, known)
 
 
 def _transform_error(lags: Lags) -> float:

@@ -40,6 +40,9 @@ _DEEPEST = 13
 _BUDGET = 4e11
 """Operations spent on one claim before it is given up as not proved."""
 
+_DEAR = 8e10
+"""Operations for one more level at which the claim is given up at once, if most of the plane must be cut."""
+
 _CHUNK = 2**17
 """Entries of frequency matrices held at once."""
 
@@ -76,6 +79,7 @@ def symbol_below(lags: Lags, s: float, known: Known) -> bool:
     cells = np.stack(np.divmod(np.arange(shape[0] * shape[1]), shape[1]), -1)
     cells = cells[_code(cells, shape) <= _code(-cells - 1, shape)]
     corners = np.stack(np.unravel_index(np.arange(cut.prod()), tuple(cut)), -1)
+    whole = len(cells)
     done: Integers = np.zeros((0, 2), dtype=np.int64)
     left = _BUDGET
     cost = 3 * len(lags[0, 0]) ** 3 + len(lags[0, 0]) ** 2 * len(lags)
@@ -91,6 +95,8 @@ def symbol_below(lags: Lags, s: float, known: Known) -> bool:
         cells = cells[~np.isin(codes, good).all(1)]
         if not len(cells):
             return True
+        if 2 * len(cells) > whole and 4 * len(cells) * cost > _DEAR:
+            return False
         done = np.stack(np.divmod(good, shape[1]), -1) * cut
         cells = (cells[:, None] * cut + corners).reshape(-1, 2)
         shape = shape[0] * int(cut[0]), shape[1] * int(cut[1])

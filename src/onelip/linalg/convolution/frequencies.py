@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import torch
 from torch import Tensor
 
+from onelip.linalg.convolution.averaging import lag_weights
 from onelip.linalg.norms import frobenius_squared_up, sum_up
 from onelip.linalg.rounding import add_up, gamma, multiply_up
 
@@ -58,6 +60,22 @@ class Frequencies:
             real, imaginary = (t[:, None] @ x[points[:, 0]] for t, x in ((cos, self._even), (sin, self._odd)))
         shape = (len(points), self.size, self.size)
         return torch.complex(real.reshape(shape), imaginary.reshape(shape))
+
+    def averaging(self, counts: tuple[int, int]) -> Frequencies:
+        """Make the polynomial whose values on a grid have those of A at all frequencies as weighted means.
+
+        Args:
+            counts: (n_h, n_w), points of the grid, at least 2 L + 1 of each.
+
+        Returns:
+            A~, see `averaging`.
+        """
+        weights = lag_weights(self._lags, counts, self.reach)
+        made = copy(self)
+        made._even, made._odd = (part * weights[:, None] for part in (self._even, self._odd))
+        # Four roundings more for each coefficient, beside the hundred and more units that the error stands for.
+        made.error = multiply_up(self.error, 1.125 * float(weights.max()))
+        return made
 
     def parts(self, points: Tensor) -> tuple[Tensor, ...]:
         """Split points into parts whose matrices fit into a cache, but into parts of eight at least.

@@ -13,17 +13,21 @@ with pi^2 / 2 (C_h / n_h^2 + C_w / n_w^2) for r (s - low).
 
 Corners are rational multiples of a turn, so that their cosines have the error that `Frequencies` states. A(-w) is the
 conjugate of A(w), with the same eigenvalues: half of the plane is enough.
+
+Where the top is flat, all cells are split, and wide matrices are too dear for that: then the means of `averaging`, on
+one grid, prove more.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from onelip.linalg.convolution.averaging import LADDER
+from onelip.linalg.convolution.cells import Cells, cover
 from onelip.linalg.convolution.frequencies import Frequencies
 from onelip.linalg.positive import all_below, top_eigenvalue_bound
 from onelip.linalg.rounding import add_up, divide_up, down, gamma, multiply_up, up
@@ -52,55 +56,17 @@ _OPERATIONS = (3e8, 3e10)
 _PER_MATRIX = 1e4
 """Operations that a matrix of size one costs."""
 
+_AVERAGED_OPERATIONS = 3e11
+"""Operations that one grid of `averaging` may cost."""
 
-@dataclass(frozen=True)
-class _Cells:
-    """Cells of one size, by their lower corners in units of it, one of each pair that mirrors the other.
+_AVERAGED_SLACK = 2e-3
+"""Relative excess at which no finer grid is tried: half of that in the norm."""
 
-    Attributes:
-        lower: (m, 3), int64: group, i, j.
-        counts: (n_h, n_w), cells per turn.
-        steps: (1, 2, 2), but 1 for a dimension in which A is constant.
-    """
+_SAMPLE = 100
+"""How many points of a grid are looked at for a first estimate of the largest eigenvalue on it."""
 
-    lower: Tensor
-    counts: tuple[int, int]
-    steps: tuple[int, int, int]
-
-    def codes(self, points: Tensor) -> Tensor:
-        _, i, j = points.unbind(-1)
-        n_h, n_w = self.counts
-        return (points[..., 0] * n_h + i % n_h) * n_w + j % n_w
-
-    def points(self, codes: Tensor) -> Tensor:
-        n_h, n_w = self.counts
-        return torch.stack([codes // (n_h * n_w), codes // n_w % n_h, codes % n_w], -1)
-
-    def canonical(self, points: Tensor) -> Tensor:
-        # Points w and -w get one code.
-        mirror = points * torch.tensor([1, -1, -1])
-        return torch.minimum(self.codes(points), self.codes(mirror))
-
-    def offsets(self) -> Tensor:
-        return torch.tensor(list(itertools.product(*(range(s) for s in self.steps))))
-
-    def corners(self) -> Tensor:
-        # (m, 4), or (m, 2) where A is constant in a dimension: canonical codes.
-        return self.canonical(self.lower[:, None] + self.offsets())
-
-    def split(self) -> _Cells:
-        lower = (self.lower[:, None] * torch.tensor(self.steps) + self.offsets()).flatten(0, 1)
-        counts = self.counts[0] * self.steps[1], self.counts[1] * self.steps[2]
-        return replace(self, lower=lower, counts=counts)
-
-
-def _cover(frequencies: Frequencies, per_degree: int = _PER_DEGREE) -> _Cells:
-    counts = tuple(max(1, per_degree * reach) for reach in frequencies.reach)
-    steps = tuple(2 if reach else 1 for reach in frequencies.reach)
-    lower = torch.cartesian_prod(*(torch.arange(n) for n in (frequencies.groups, *counts)))
-    cells = _Cells(lower, (counts[0], counts[1]), (1, steps[0], steps[1]))
-    mirrored = lower * torch.tensor([1, -1, -1]) - torch.tensor([0, 1, 1])
-    return replace(cells, lower=lower[cells.codes(lower) <= cells.codes(mirrored)])
+_STEP = 1e-4
+"""How far above an estimate of the largest eigenvalue on a grid it is proved to be."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +146,7 @@ class _Search:
     def run(self) -> float:
         # Split cells until all are done, or enough is spent.
         flat = self.known.low > 0.9 * self.ceiling
-        cells = _cover(self.frequencies, _PER_DEGREE_IF_FLAT if flat else _PER_DEGREE)
+        cells = self._cover(_PER_DEGREE_IF_FLAT if flat else _PER_DEGREE)
         passed = torch.empty(0, dtype=torch.int64)
         excess = self._excess(cells)
         hopeless = torch.zeros(0, dtype=torch.bool)
@@ -201,7 +167,7 @@ class _Search:
             # At worst, where all neighbours are split as well, a cell adds four corners.
             enough = self.spent + 4 * len(cells.lower) > budget
             if enough or excess.below(self.target) < (_FLAT_SLACK if flat else self.slack / 4) * self.target:
-                return self._proved(left, cells.counts, excess)
+                return self._averaged(self._proved(left, cells.counts, excess))
             points = cells.points(passed) * torch.tensor(cells.steps)
             cells = cells.split()
             passed = cells.canonical(points)
@@ -209,20 +175,28 @@ class _Search:
             hopeless = torch.zeros(0, dtype=torch.bool)
         return self.ceiling
 
-    def _excess(self, cells: _Cells) -> _Excess:
+    def _cover(self, per_degree: int) -> Cells:
+        return cover(self.frequencies.reach, self.frequencies.groups, per_degree)
+
+    def _excess(self, cells: Cells) -> _Excess:
         return _Excess.of(self.known, self.frequencies.reach, cells.counts)
 
     def _start(self, points: Tensor, counts: tuple[int, int], excess: _Excess) -> Tensor:
         # Set the target, and find the points whose eigenvalue is too large to be worth a factorisation.
+        sizes, candidates = self._sizes(self.frequencies, points, counts)
+        self._raise(candidates)
+        return sizes > self._threshold(excess)
+
+    def _sizes(self, frequencies: Frequencies, points: Tensor, counts: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        # Low estimates of the largest eigenvalues, and a few matrices among which is the largest of all.
         sizes: list[Tensor] = []
         best: list[Tensor] = []
-        for part in self.frequencies.parts(points):
-            matrices = self.frequencies.matrices(part, counts)
+        for part in frequencies.parts(points):
+            matrices = frequencies.matrices(part, counts)
             sizes.append(_sizes(matrices, self.block, self.known.low))
             matrices = matrices[sizes[-1].topk(min(_CANDIDATES, len(matrices))).indices]
             best = [self._largest(torch.cat([*best, matrices]))]
-        self._raise(best[0])
-        return torch.cat(sizes) > self._threshold(excess)
+        return torch.cat(sizes), best[0]
 
     def _threshold(self, excess: _Excess) -> float:
         # For the stored matrices, whose error is taken off.
@@ -269,6 +243,38 @@ class _Search:
             top = top_eigenvalue_bound(self.frequencies.matrices(part, counts), top)
         return max(self.target, excess.above(add_up(top, self.frequencies.error)))
 
+    def _averaged(self, best: float) -> float:
+        # Where cells are still too large: means over grids (`averaging`), as fine as the excess asks for, which falls
+        # like the square of their step.
+        slack = max(_AVERAGED_SLACK, self.slack)
+        rungs = [r for r in LADDER if r == LADDER[0] or self._affords(r)]
+        while rungs and best > self.target * (1 + slack):
+            found = self._over_grid(rungs[0])
+            best = min(best, found)
+            wanted = rungs[0] * math.sqrt(max(0.0, found / self.target - 1) / slack)
+            rungs = [r for r in rungs if r > rungs[0] and r >= wanted] or rungs[1:][-1:]
+        return best
+
+    def _affords(self, per_degree: int) -> bool:
+        points = math.prod(max(1, per_degree * degree) for degree in self.frequencies.reach) / 2
+        return self.frequencies.groups * points * (self.frequencies.size**3 + _PER_MATRIX) <= _AVERAGED_OPERATIONS
+
+    def _over_grid(self, per_degree: int) -> float:
+        cells = self._cover(per_degree)
+        points = cells.points(cells.corners().unique())
+        means = self.frequencies.averaging(cells.counts)
+        sample = points[:: -(-len(points) // _SAMPLE)]
+        candidates = self._sizes(means, sample, cells.counts)[1]
+        top = max(self.target, _top_estimate(candidates, self.block, self.known.low, self.target)[0] * (1 + _STEP))
+        for part in means.parts(points):
+            matrices, step = means.matrices(part, cells.counts), _STEP
+            while len(matrices := matrices[~all_below(matrices, top)]):
+                if step > 1:
+                    return math.inf
+                found, _ = _top_estimate(self._largest(matrices), self.block, self.known.low, self.target)
+                top, step = max(top, found) * (1 + step), 2 * step
+        return add_up(top, means.error)
+
 
 def top_bound(frequencies: Frequencies, known: Range, ceiling: float = math.inf, aim: Aim = CLOSEST) -> float:
     """Prove an upper bound of the top eigenvalue of A(w) over all frequencies.
@@ -281,10 +287,10 @@ def top_bound(frequencies: Frequencies, known: Range, ceiling: float = math.inf,
 
     Returns:
         `ceiling`, or the bound, rounded up, for exactly the stored taps: within the slack of the supremum, but
-        up to r (M - low) above it where more cells are near it than the budget of factorisations can split.
+        some thousandths above it where more cells are near it than the budget of factorisations can split.
 
     Cost: about 300 Cholesky factorisations for 3x3 kernels where few frequencies are near the top, at most about 3000
-    (more for small and fewer for large matrices).
+    (more for small and fewer for large matrices), or 2100 for one grid.
     """
     if any(frequencies.reach):
         return _Search(frequencies, known, ceiling, aim).run()
@@ -309,7 +315,7 @@ def low_bound(frequencies: Frequencies, high: float, low: float) -> float:
     Returns:
         The bound, rounded down, at least `low`.
     """
-    cells = _cover(frequencies)
+    cells = cover(frequencies.reach, frequencies.groups, _PER_DEGREE)
     excess = _Excess.of(Range(low), frequencies.reach, cells.counts).ratio
     gap, top = 0.0, 0.0
     for part in frequencies.parts(cells.points(cells.corners().unique())):
