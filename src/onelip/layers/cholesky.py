@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -45,22 +42,6 @@ class CholeskyLinear(OrthogonalLinear):
     Paper: Hu, Leino, Wang and Fredrikson 2024, arXiv:2310.02513; Yamamoto et al. 2015 (CholeskyQR2).
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        depth: int | None = None,
-    ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, depth=depth)
-
     @override
     def orthogonalise(self, raw: Tensor, *, tol: float | None = None) -> Tensor:
         return cholesky(raw, tol=tol).matrix
-
-    @override
-    def options(self) -> dict[str, Any]:
-        return {"depth": self.depth}

@@ -189,9 +189,11 @@ class LOTLinear(OrthogonalLinear):
         bias: Add a learned bias?
         device: Device of the parameters.
         dtype: Precision of the parameters.
+        depth: Number of such layers in a network of residual ones: what is orthogonalised is then
+            I + depth^-1/2 diag(gamma) W with learned W and gamma, near the identity at first. None for W itself.
 
     Raises:
-        ValueError: If a size is not a positive integer.
+        ValueError: If a size or the depth is not a positive integer.
 
     Cost: one step if the raw weight was retracted.
     Paper: Xu, Li and Li 2022, arXiv:2210.11620, section 4.

@@ -101,6 +101,10 @@ class OrthogonalLinear(ExplicitLinear):
         nearest = polar_factor(weight)
         return (nearest,) if self.depth is None else near_identity_inverse(nearest, self.depth)
 
+    @override
+    def options(self) -> dict[str, Any]:
+        return {"depth": self.depth}
+
 
 class IterativeLinear(OrthogonalLinear):
     """Base of orthogonal dense layers whose orthogonaliser is an iteration, which may be stopped early.

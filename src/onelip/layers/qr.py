@@ -31,9 +31,11 @@ class QRLinear(OrthogonalLinear):
         bias: Add a learned bias?
         device: Device of the parameters.
         dtype: Precision of the parameters.
+        depth: Number of such layers in a network of residual ones: what is orthogonalised is then
+            I + depth^-1/2 diag(gamma) W with learned W and gamma, near the identity at first. None for W itself.
 
     Raises:
-        ValueError: If a size is not a positive integer.
+        ValueError: If a size or the depth is not a positive integer.
 
     Cost: see `onelip.linalg.qr`.
     Paper: Golub and Van Loan 2013, Matrix Computations, section 5.2; Boissin et al. 2025, arXiv:2501.08430.
