@@ -22,6 +22,7 @@ import torch
 from onelip import data
 from onelip.experiments import load_config
 from onelip.experiments.preparation import Experiment, prepare
+from onelip.experiments.training import optimizer_factory
 from onelip.layers import retract_
 from onelip.tasks import OPTIMIZERS, SCHEDULES, OptimizerFactory, make_optimizer
 from onelip.tasks.certified import CertifiedCount
@@ -111,9 +112,8 @@ def main() -> None:
     for seed in options.seeds:
         for arm in ("configured", "manifold") if options.only is None else (options.only,):
             experiment = prepare(load_config("digits", [f"seed={seed}"]))
-            section = experiment.config.optimizer
-            factory = OPTIMIZERS[section.name](**section.model_dump(exclude={"name"}))
-            method = f"{section.name}, parametrised"
+            factory = optimizer_factory(experiment.config)
+            method = f"{experiment.config.optimizer.name}, parametrised"
             if arm == "manifold":
                 factory = OPTIMIZERS["manifold-adam"](**chosen)
                 method = "manifold-adam " + ", ".join(f"{k}={v}" for k, v in chosen.items())
