@@ -1,7 +1,7 @@
 """Train the digits network with its configured optimiser and on the manifold, and compare what is certified.
 
     python benchmarks/manifold_digits.py --seeds 0                        one seed, both ways
-    python benchmarks/manifold_digits.py --seeds 0 1 2 3 4 --rate 5e-3
+    python benchmarks/manifold_digits.py --seeds 0 1 2 3 4
     python benchmarks/manifold_digits.py --table                          the Markdown table of all results so far
 
 Data, network, loss, schedule, epochs and augmentation are those of the configuration `digits`; the last weights are
@@ -22,6 +22,7 @@ import torch
 from onelip import data
 from onelip.experiments import load_config
 from onelip.experiments.preparation import Experiment, prepare
+from onelip.experiments.training import optimizer_factory
 from onelip.layers import retract_
 from onelip.tasks import OPTIMIZERS, SCHEDULES, OptimizerFactory, make_optimizer
 from onelip.tasks.certified import CertifiedCount
@@ -96,8 +97,9 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=[])
-    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate on the manifold")
-    parser.add_argument("--period", type=int, default=1, help="steps of the others for one of the matrices")
+    parser.add_argument("--rate", type=float, default=2e-2, help="learning rate on the manifold")
+    parser.add_argument("--period", type=int, default=2, help="steps of the others for one of the matrices")
+    parser.add_argument("--betas", type=float, nargs=2, default=(0.9, 0.99))
     parser.add_argument("--retraction", default="polar")
     parser.add_argument("--momentum", default="adam")
     parser.add_argument("--epochs", type=int, help="instead of the configuration's")
@@ -106,14 +108,12 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     chosen = {"lr": options.rate, "retraction": options.retraction, "momentum": options.momentum}
-    if options.period != 1:
-        chosen["period"] = options.period
+    chosen |= {"period": options.period, "betas": tuple(options.betas)}
     for seed in options.seeds:
         for arm in ("configured", "manifold") if options.only is None else (options.only,):
             experiment = prepare(load_config("digits", [f"seed={seed}"]))
-            section = experiment.config.optimizer
-            factory = OPTIMIZERS[section.name](**section.model_dump(exclude={"name"}))
-            method = f"{section.name}, parametrised"
+            factory = optimizer_factory(experiment.config)
+            method = f"{experiment.config.optimizer.name}, parametrised"
             if arm == "manifold":
                 factory = OPTIMIZERS["manifold-adam"](**chosen)
                 method = "manifold-adam " + ", ".join(f"{k}={v}" for k, v in chosen.items())

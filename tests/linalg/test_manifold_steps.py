@@ -38,6 +38,7 @@ def skew(n, seed, norm):
 def test_projection_is_tangent_idempotent_and_self_adjoint(size, seed):
     x, g, h = stiefel(*size, seed), random(2, *size, seed=seed + 1), random(2, *size, seed=seed + 2)
     pg, ph = tangent_projection(x, g), tangent_projection(x, h)
+    torch.testing.assert_close(tangent_projection(x.mT, g.mT), pg.mT, atol=1e-12, rtol=0)
     inner = x.mT @ pg
     torch.testing.assert_close(inner, -inner.mT, atol=1e-12, rtol=0)
     torch.testing.assert_close(tangent_projection(x, pg), pg, atol=1e-12, rtol=0)
@@ -93,6 +94,9 @@ def test_nearer_is_the_polar_factor_to_the_tolerance(p, q, size):
     gram = x.mT @ x - torch.eye(q, dtype=x.dtype)
     assert drift == pytest.approx(float(torch.linalg.matrix_norm(gram).max()) / q**0.5)
     assert orthogonality_defect(y) <= 1e-6
+    wide, of_wide = nearer_orthogonal(x.mT, 1e-6)
+    torch.testing.assert_close(wide.mT, y, atol=1e-9, rtol=0)
+    assert of_wide == pytest.approx(drift)
     torch.testing.assert_close(y, polar_factor(x), atol=1e-5, rtol=0)
 
 

@@ -34,7 +34,7 @@ def test_updates_of_several_groups_are_those_of_each():
         for i in range(3):
             updates = AdamUpdates()
             for p, (group, decay), state in zip(ours, chosen, states, strict=True):
-                updates.add(group, decay, p, gradient_of(p, i), state)
+                updates.add(group, decay, [p], [gradient_of(p, i)], [state])
             updates.apply_()
     for p, q, (group, decay) in zip(ours, theirs, chosen, strict=True):
         reference = torch.optim.AdamW([q], weight_decay=decay, **group)

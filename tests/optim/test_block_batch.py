@@ -1,4 +1,4 @@
-"""Stacks of orthogonal parameters share memory with the state, and turn wide matrices."""
+"""Stacks of orthogonal parameters share memory with the state, and go back into them."""
 
 from collections import defaultdict
 
@@ -17,14 +17,24 @@ def batch_of(*shapes, states=None):
     return blocks, states, BlockBatch(blocks, states)
 
 
-def test_wide_matrices_are_turned_there_and_back():
+def test_matrices_are_stacked_there_and_back():
     blocks, _, batch = batch_of((2, 3, 5), (1, 3, 5))
-    expected = torch.cat([b.parameter.detach() for b in blocks]).mT
+    expected = torch.cat([b.parameter.detach() for b in blocks])
     assert torch.equal(batch.matrices(), expected)
-    assert torch.equal(batch.gradients(), torch.cat([b.parameter.grad for b in blocks]).mT)
+    assert torch.equal(batch.gradients(), torch.cat([b.parameter.grad for b in blocks]))
     with torch.no_grad():
         batch.write_(2 * expected)
     assert torch.equal(batch.matrices(), 2 * expected)
+
+
+def test_a_single_parameter_is_stepped_in_place():
+    (block,), _, batch = batch_of((2, 3, 5))
+    batch.matrices().fill_(2.0)
+    with torch.no_grad():
+        batch.write_(batch.matrices())
+        assert (block.parameter == 2).all()
+        batch.write_(torch.ones(2, 3, 5))
+    assert (block.parameter == 1).all()
 
 
 def test_states_are_views_and_are_taken_over():

@@ -46,7 +46,7 @@ class Transcription:
         self.t += 1
         self.m, self.v = b1 * self.m + (1 - b1) * a, b2 * self.v + (1 - b2) * a * a
         d = -self.lr * self.m / (1 - b1**self.t) / (np.sqrt(self.v / (1 - b2**self.t)) + self.eps)
-        if not square:
+        if not square and self.retraction == "exponential":
             d = d - x @ (x.T @ d + d.T @ x) / 2
         if self.retraction == "polar":
             self.x = polar_np(x + (x @ d if square else d))

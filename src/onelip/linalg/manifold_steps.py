@@ -1,7 +1,7 @@
 """Steps on the semi-orthogonal matrices: gradients in the tangent space, and ways back to the manifold.
 
-Matrices are `(..., p, q)` with p >= q and orthonormal columns. At X the tangent space holds the D with X^T D skew; for
-square X it is X S, S skew.
+Matrices are `(..., p, q)`, with orthonormal columns if p >= q and rows if not. At X the tangent space holds the D with
+X^T D (of wide ones D X^T) skew; for square X it is X S, S skew.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from onelip.linalg.stiefel import distance_to_identity, gram_of
 _ORDERS = ((0.05, 2), (0.25, 3), (1.0, 4))
 """Frobenius norm below which a Taylor polynomial of that order stands for the exponential (LipNeXt's thresholds)."""
 
-_FAR = 0.5
-"""Relative distance from orthogonality beyond which Bjorck's step is not taken without scaling."""
+_FAR = 1.9
+"""Frobenius distance from orthogonality beyond which Bjorck's step is not taken without scaling: at 2 a singular value
+may be sqrt(3), and beyond that it would change its sign."""
+
+_TYPICAL = 2.0
+"""A step squares the distance and multiplies it by this at most, unless few singular values have most of it."""
 
 
 def skew_gradient(x: Tensor, gradient: Tensor) -> Tensor:
@@ -40,14 +44,15 @@ def tangent_projection(x: Tensor, gradient: Tensor) -> Tensor:
     """Project orthogonally onto the tangent space, in the Frobenius inner product.
 
     Args:
-        x: `(batch, p, q)`, orthonormal columns.
+        x: `(batch, p, q)`, orthonormal columns, or rows if wide.
         gradient: Any matrix, same shape.
 
     Returns:
-        G - X (X^T G + G^T X) / 2.
+        G - X (X^T G + G^T X) / 2, of wide ones G - (X G^T + G X^T) X / 2.
     """
-    product = x.mT @ gradient
-    return torch.baddbmm(gradient, x, product + product.mT, alpha=-0.5)
+    tall = x.shape[-2] >= x.shape[-1]
+    product = x.mT @ gradient if tall else gradient @ x.mT
+    return _times(gradient, x, product + product.mT, beta=1.0)
 
 
 def exponential_step(x: Tensor, skew: Tensor) -> Tensor:
@@ -101,24 +106,25 @@ def nearer_orthogonal(x: Tensor, tolerance: float) -> tuple[Tensor, float]:
     """Bring matrices nearer to their polar factors, by one step of Bjorck's iteration or as many as needed.
 
     Args:
-        x: `(batch, p, q)`, tall or square.
-        tolerance: Largest distance that may be left.
+        x: `(batch, p, q)`.
+        tolerance: Largest distance that should be left. What a step leaves is estimated and not measured, for all
+            singular values as far from 1 as each other.
 
     Returns:
-        The matrices, and how far the farthest had been: ||X^T X - I||_F / sqrt(q).
+        The matrices, and how far the farthest had been: ||X^T X - I||_F / sqrt(q), of wide ones ||X X^T - I||_F.
 
     Cost: two products for a step, which squares the distance.
     """
-    gram, size = gram_of(x), x.shape[-1] ** 0.5
-    first = distance = float(distance_to_identity(gram).max()) / size
-    if distance * size > _FAR:
-        return polar_express(x).matrix, first
+    size, first = min(x.shape[-2:]) ** 0.5, None
     while True:
-        x = torch.baddbmm(x, x, gram, beta=1.5, alpha=-0.5)
-        distance = 0.75 * distance * distance * size
-        if not distance > tolerance:
+        gram = _gram(x)
+        distance = float(distance_to_identity(gram).max()) / size
+        first = distance if first is None else first
+        if distance * size > _FAR:
+            return polar_express(x).matrix, first
+        x = _times(x, x, gram, beta=1.5)
+        if not _TYPICAL * distance * distance > tolerance:
             return x, first
-        gram = gram_of(x)
 
 
 def orthogonality_defect(x: Tensor) -> float:
@@ -130,8 +136,18 @@ def orthogonality_defect(x: Tensor) -> float:
     Returns:
         ||X^T X - I||_F of the smaller side over the root of its size, the largest of the batch.
     """
-    tall = x if x.shape[-2] >= x.shape[-1] else x.mT
-    return float(distance_to_identity(gram_of(tall.detach())).max()) / tall.shape[-1] ** 0.5
+    return float(distance_to_identity(_gram(x.detach())).max()) / min(x.shape[-2:]) ** 0.5
+
+
+def _gram(x: Tensor) -> Tensor:
+    # Of the smaller side.
+    return gram_of(x if x.shape[-2] >= x.shape[-1] else x.mT)
+
+
+def _times(start: Tensor, x: Tensor, small: Tensor, beta: float) -> Tensor:
+    # beta start - X M / 2, of wide matrices beta start - M X / 2: as they lie in memory, without a turned copy.
+    factors = (x, small) if x.shape[-2] >= x.shape[-1] else (small, x)
+    return torch.baddbmm(start, *factors, beta=beta, alpha=-0.5)
 
 
 def _order(skew: Tensor) -> int | None:

@@ -57,22 +57,27 @@ class AdamUpdates:
         self._gathered: dict[Any, tuple[list[Tensor], list[Tensor], list[dict[str, Any]]]] = {}
 
     def add(
-        self, group: dict[str, Any], weight_decay: float, parameter: Tensor, gradient: Tensor, state: dict[str, Any]
+        self,
+        group: dict[str, Any],
+        weight_decay: float,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        states: Sequence[dict[str, Any]],
     ) -> None:
-        """Add a parameter.
+        """Add parameters.
 
         Args:
             group: Has `lr`, `betas` and `eps`.
             weight_decay: Decoupled decay, times the learning rate.
-            parameter: Changed in place by `apply_`.
-            gradient: Of the same shape.
-            state: As in `adamw_step_`.
+            parameters: Changed in place by `apply_`.
+            gradients: Of the same shapes.
+            states: As in `adamw_step_`.
         """
         key = (float(group["lr"]), tuple(group["betas"]), group["eps"], weight_decay)
         lists = self._gathered.setdefault(key, ([], [], []))
-        lists[0].append(parameter)
-        lists[1].append(gradient)
-        lists[2].append(state)
+        lists[0].extend(parameters)
+        lists[1].extend(gradients)
+        lists[2].extend(states)
 
     def apply_(self) -> None:
         """Update them all."""

@@ -15,7 +15,7 @@ PUT_OFF = "gradient"
 
 
 class BlockBatch:
-    """Parameters whose matrices have one size, stacked to `(batch, p, q)` with p >= q.
+    """Parameters whose matrices have one size, stacked to `(batch, m, n)`.
 
     The state of each parameter holds views of the batch's, so that saving it needs nothing else. States found are taken
     over.
@@ -32,18 +32,17 @@ class BlockBatch:
     def __init__(self, blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> None:
         self.parameters = [block.parameter for block in blocks]
         self._shapes = [block.shape for block in blocks]
-        self._wide = blocks[0].shape[1] < blocks[0].shape[2]
         self._states = [states[p] for p in self.parameters]
         first = self._states[0]
         self.state: dict[str, Any] = {"step": first.get("step", torch.zeros((), dtype=torch.float32))}
-        sizes, p, q = [shape[0] for shape in self._shapes], max(blocks[0].shape[1:]), min(blocks[0].shape[1:])
+        self._sizes = [shape[0] for shape in self._shapes]
         for name in ("exp_avg", "exp_avg_sq"):
             pieces = [
-                s[name] if name in s else torch.zeros(size, p, q, dtype=parameter.dtype, device=parameter.device)
-                for s, size, parameter in zip(self._states, sizes, self.parameters, strict=True)
+                s[name] if name in s else torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
+                for s, shape, parameter in zip(self._states, self._shapes, self.parameters, strict=True)
             ]
             self.state[name] = torch.cat(pieces)
-            for s, view in zip(self._states, self.state[name].split(sizes), strict=True):
+            for s, view in zip(self._states, self.state[name].split(self._sizes), strict=True):
                 s[name] = view
         for s in self._states:
             s["step"] = self.state["step"]
@@ -67,7 +66,7 @@ class BlockBatch:
         """Stack the parameters.
 
         Returns:
-            `(batch, p, q)`; shares memory with a single parameter.
+            `(batch, m, n)`; shares memory with a single parameter.
         """
         return self._stacked([p.detach() for p in self.parameters])
 
@@ -75,7 +74,7 @@ class BlockBatch:
         """Stack the gradients, and take those that were put off into their sum.
 
         Returns:
-            `(batch, p, q)`; shares memory with that of a single parameter.
+            `(batch, m, n)`; shares memory with that of a single parameter.
         """
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         put_off = [s.pop(PUT_OFF, None) for s in self._states]
@@ -85,11 +84,12 @@ class BlockBatch:
         """Put matrices into the parameters.
 
         Args:
-            matrices: `(batch, p, q)`.
+            matrices: `(batch, m, n)`.
         """
-        pieces = (matrices.mT if self._wide else matrices).split([shape[0] for shape in self._shapes])
-        for parameter, piece in zip(self.parameters, pieces, strict=True):
-            parameter.copy_(piece.reshape(parameter.shape))
+        for parameter, piece in zip(self.parameters, matrices.split(self._sizes), strict=True):
+            # What was stepped in place is there.
+            if piece.data_ptr() != parameter.data_ptr():
+                parameter.copy_(piece.view(parameter.shape))
 
     def due(self) -> bool:
         """Count a step.
@@ -120,8 +120,7 @@ class BlockBatch:
 
     def _stacked(self, tensors: list[Tensor]) -> Tensor:
         pieces = [t.reshape(shape) for t, shape in zip(tensors, self._shapes, strict=True)]
-        whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-        return whole.mT if self._wide else whole
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
 def batched(blocks: Sequence[OrthogonalBlock], states: Mapping[Tensor, dict[str, Any]]) -> list[BlockBatch]:

@@ -133,15 +133,11 @@ class ManifoldAdam(torch.optim.Optimizer):
         moves, updates = [], AdamUpdates()
         for group in self.param_groups:
             if "shapes" in group:
-                of_group = [Move(batch, group) for batch in self._batches(group)] if self._due(group) else []
-                moves += of_group
-                for move in of_group:
-                    if group["momentum"] == "adam":
-                        updates.add(group, 0.0, move.step, move.tangent, move.batch.state)
+                moves += [Move(batch, group, updates) for batch in self._batches(group)] if self._due(group) else []
             else:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        updates.add(group, group["weight_decay"], p, p.grad, self.state[p])
+                chosen = [p for p in group["params"] if p.grad is not None]
+                states = [self.state[p] for p in chosen]
+                updates.add(group, group["weight_decay"], chosen, [p.grad for p in chosen], states)
         updates.apply_()
         for move in moves:
             move.finish_()
@@ -193,30 +189,34 @@ class ManifoldAdam(torch.optim.Optimizer):
 class Move:
     """One step of a batch of matrices: first its tangent, then, once the direction is known, the retraction."""
 
-    def __init__(self, batch: BlockBatch, group: dict[str, Any]) -> None:
-        self.batch, self._group = batch, group
+    def __init__(self, batch: BlockBatch, group: dict[str, Any], updates: AdamUpdates) -> None:
+        self._batch, self._group = batch, group
         x, gradient = batch.matrices(), batch.gradients()
         if not all(map(is_trusted, batch.parameters)):
             x = _projected(x)
-        self._work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
-        self._x = x.to(self._work)
+        work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
+        self._x = x.to(work)
         self._square = x.shape[-2] == x.shape[-1]
         gradient_at = skew_gradient if self._square else tangent_projection
+        tangent = gradient_at(self._x, gradient.to(work)).to(x.dtype)
         if group["period"] > 1:
-            gradient = gradient / group["period"]
-        self.tangent = gradient_at(self._x, gradient.to(self._work)).to(x.dtype)
-        # Adam's update of zeros is the step.
-        self.step = self._muon() if group["momentum"] == "muon" else torch.zeros_like(self.tangent)
+            tangent /= group["period"]
+        # What lies across the manifold of a step that is added is as good as gone at the drift control, which would
+        # follow at these rates in any case.
+        self._added = not self._square and group["retraction"] == "polar"
+        self._in_place = False
+        if group["momentum"] == "muon":
+            self._step = self._muon(tangent)
+            return
+        # Adam's update of zeros is the step, and that of the matrices their sum, in place where they are one parameter.
+        self._in_place = self._added and self._x.dtype == tangent.dtype
+        self._step = self._x if self._in_place else torch.zeros_like(tangent)
+        updates.add(group, 0.0, [self._step], [tangent], [batch.state])
 
     def finish_(self) -> None:
         """Take the step, control the drift where it is due, and write the parameters."""
-        x, step, batch, group = self._x, self.step.to(self._work), self.batch, self._group
-        if not self._square:
-            step = tangent_projection(x, step)
-        if group["retraction"] == "exponential":
-            y = exponential_step(x, step) if self._square else geodesic_step(x, step)
-        else:
-            y = torch.baddbmm(x, x, step) if self._square else x + step
+        batch, group = self._batch, self._group
+        y = self._x if self._in_place else self._retracted()
         if batch.due():
             y, drift = nearer_orthogonal(y, group["tolerance"])
             batch.plan(drift, group["tolerance"], group["every"])
@@ -224,12 +224,24 @@ class Move:
         for parameter in batch.parameters:
             trust(parameter)
 
-    def _muon(self) -> Tensor:
-        state, beta = self.batch.state, self._group["betas"][0]
+    def _retracted(self) -> Tensor:
+        x, step = self._x, self._step.to(self._x.dtype)
+        if self._square:
+            exponential = self._group["retraction"] == "exponential"
+            return exponential_step(x, step) if exponential else torch.baddbmm(x, x, step)
+        if self._added:
+            return x + step
+        step = tangent_projection(x, step)
+        if x.shape[-2] > x.shape[-1]:
+            return geodesic_step(x, step)
+        return geodesic_step(x.mT, step.mT).mT
+
+    def _muon(self, tangent: Tensor) -> Tensor:
+        state, beta = self._batch.state, self._group["betas"][0]
         state["step"] += 1
-        mean = state["exp_avg"].mul_(beta).add_(self.tangent)
+        mean = state["exp_avg"].mul_(beta).add_(tangent)
         # An odd polynomial of a skew matrix is skew.
-        return -self._group["lr"] * polar_express(self.tangent + beta * mean, tol=_LOOSE).matrix
+        return -self._group["lr"] * polar_express(tangent + beta * mean, tol=_LOOSE).matrix
 
 
 def _projected(matrices: Tensor) -> Tensor:
