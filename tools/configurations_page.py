@@ -10,9 +10,10 @@ The notes of a configuration are its first comment: a sentence or more, then `Pu
 from __future__ import annotations
 
 import re
-import sys
 from importlib import resources
 from pathlib import Path
+
+from tools.generated_page import escaped, run
 
 from onelip import data
 from onelip.experiments import load_config
@@ -133,30 +134,13 @@ def _row(family: str, name: str) -> dict[str, str]:
     found = shipped_notes(family, name)
     return {
         "command": command(name),
-        "what it is": _escaped(found["summary"]),
-        "published": _escaped(found.get("Published", "")),
-        "source": _escaped(found.get("Source", "")),
-        "GPU-hours": _escaped(found.get("GPU-hours", "")),
-        "differs": _escaped(found.get("Differs", "")),
+        "what it is": escaped(found["summary"]),
+        "published": escaped(found.get("Published", "")),
+        "source": escaped(found.get("Source", "")),
+        "GPU-hours": escaped(found.get("GPU-hours", "")),
+        "differs": escaped(found.get("Differs", "")),
     }
 
 
-def _escaped(text: str) -> str:
-    for mark in ("\\", "|", "*", "<"):
-        text = text.replace(mark, f"\\{mark}")
-    return text
-
-
-def main() -> None:
-    """Print the page, or write it."""
-    if sys.argv[1:] not in ([], ["--write"]):
-        sys.exit("usage: python -m tools.configurations_page [--write]")
-    if sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        print(PAGE)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main()
+    run("configurations_page", PAGE, page)

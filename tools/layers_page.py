@@ -7,9 +7,10 @@ usage: python -m tools.layers_page            prints the page
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from tools.generated_page import escaped, run
 
 from onelip import layers
 from onelip.layers import LayerRecord
@@ -54,11 +55,11 @@ _CONVOLUTIONS: tuple[Column, ...] = (
 _WEIGHTED: tuple[Column, ...] = (
     ("square", lambda r: _yes(r.square)),
     ("norm", lambda r: r.norm),
-    ("cost", lambda r: _escaped(r.cost)),
+    ("cost", lambda r: escaped(r.cost)),
 )
 _SOURCES: tuple[Column, ...] = (
-    ("what it is", lambda r: _escaped(summary(r))),
-    ("source", lambda r: _escaped(r.paper)),
+    ("what it is", lambda r: escaped(summary(r))),
+    ("source", lambda r: escaped(r.paper)),
 )
 
 
@@ -113,22 +114,5 @@ def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
-def _escaped(text: str) -> str:
-    for mark in ("\\", "|", "*", "<"):
-        text = text.replace(mark, f"\\{mark}")
-    return text
-
-
-def main() -> None:
-    """Print the page, or write it."""
-    if sys.argv[1:] not in ([], ["--write"]):
-        sys.exit("usage: python -m tools.layers_page [--write]")
-    if sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        print(PAGE)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main()
+    run("layers_page", PAGE, page)

@@ -7,13 +7,13 @@ usage: python -m tools.models_page            prints the page
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from tools.generated_page import escaped, run
 
 from onelip import models
 from onelip.models.registry import usual_method
@@ -110,7 +110,7 @@ def page() -> str:
     names += [_row(name) for name in models.available()]
     sizes = [["name", "data", "options", "parameters", "published", "source"], ["---"] * 6]
     sizes += [
-        [f"`{s.model}`", s.data, _settings(s.options), f"{count(s):,}", s.published, _escaped(s.source)] for s in SIZES
+        [f"`{s.model}`", s.data, _settings(s.options), f"{count(s):,}", s.published, escaped(s.source)] for s in SIZES
     ]
     return "\n".join([INTRODUCTION, *map(_line, names), "", SIZES_INTRODUCTION, *map(_line, sizes), ""])
 
@@ -120,7 +120,7 @@ def _row(name: str) -> list[str]:
     parameters = inspect.signature(part.factory).parameters
     options = {option: parameters[option].default for option in part.options}
     methods = [f"`{method}`" if method else "" for method in (usual.layer, usual.linear, usual.activation)]
-    return [f"`{name}`", _escaped(part.summary), *methods, _settings(options)]
+    return [f"`{name}`", escaped(part.summary), *methods, _settings(options)]
 
 
 def _settings(options: Mapping[str, Any]) -> str:
@@ -131,22 +131,5 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escaped(text: str) -> str:
-    for mark in ("\\", "|", "*", "<"):
-        text = text.replace(mark, f"\\{mark}")
-    return text
-
-
-def main() -> None:
-    """Print the page, or write it."""
-    if sys.argv[1:] not in ([], ["--write"]):
-        sys.exit("usage: python -m tools.models_page [--write]")
-    if sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        print(PAGE)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main()
+    run("models_page", PAGE, page)

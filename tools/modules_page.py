@@ -6,10 +6,10 @@ usage: python -m tools.modules_page            prints the page
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
+from tools.generated_page import run
 from tools.module_table import BOUNDED_ONLY, CONTAINERS, GROUPS, REFUSED, Case
 from torch import nn
 
@@ -118,16 +118,5 @@ def page() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def main() -> None:
-    """Print the page, or write it."""
-    if sys.argv[1:] not in ([], ["--write"]):
-        sys.exit("usage: python -m tools.modules_page [--write]")
-    if sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        print(PAGE)
-    else:
-        sys.stdout.write(page())
-
-
 if __name__ == "__main__":
-    main()
+    run("modules_page", PAGE, page)

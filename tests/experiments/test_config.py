@@ -23,6 +23,22 @@ def test_options_of_named_parts_are_kept_apart_from_the_name():
     assert config.model.options == {"width": 64}
 
 
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ({"model": "convnet-xs"}, ("aoc", "maxmin")),
+        ({"model": "lipconvnet-5"}, ("soc", "maxmin")),
+        ({"model": {"name": "pyramid", "patch": 2}}, ("aoc", "beta-abs")),
+        ({"model": "pyramid", "activation": "abs"}, ("aoc", "abs")),
+        ({"model": "lipconvnet-5", "layer": "cayley"}, ("cayley", "maxmin")),
+    ],
+)
+def test_layers_are_those_of_the_architecture_unless_they_are_named(tree, expected):
+    config = ExperimentConfig.model_validate({**SMALLEST, **tree})
+    assert (config.layer, config.activation) == expected
+    assert ExperimentConfig.model_validate(config.resolved()) == config
+
+
 def test_radii_may_be_fractions():
     config = ExperimentConfig.model_validate({**SMALLEST, "certify": {"radii": ["36/255", 1]}})
     assert config.certify.radii == (36 / 255, 1.0)

@@ -51,6 +51,7 @@ def test_pixels_are_standardised_if_asked_for(experiment):
         ("model=convnet-xs", r"\(1, 8, 8\)"),
         ("model.widths=3", "widths=3"),
         ("loss.margin=wide", "loss.margin='wide' has the wrong type"),
+        ("model={name: pyramid, patch: null}", "model.patch=None has the wrong type; the default is 4"),
         ("loss={name: multi-margin, p: {start: 1, end: 2}}", "loss.p={'start': 1, 'end': 2} has the wrong type"),
         ("loss={name: emma, radius: {start: 1}}", "the ramp of radius in EMMA has no end"),
         ("data.options={size: 3}", "size=3 is not an option of data set 'digits'; its options: none"),
@@ -82,3 +83,10 @@ def test_layers_without_a_constant_in_the_norm_are_named_before_the_training():
     options = ["trainer.threads=1", "layer=sandwich", "certify.norm=linf"]
     with pytest.raises(UserError, match=r"Sandwich1d at .* in the table of known constants in l_inf"):
         prepare(load_config("digits", options))
+
+
+def test_an_option_whose_default_is_a_name_may_be_null_where_the_model_allows_it():
+    model = "model={name: pyramid, patch: 2, widths: [4], depths: [0], dense: [], head: null}"
+    changes = ["trainer.threads=1", "layer=aoc", "activation=abs", model]
+    network = prepare(load_config("digits", changes)).model
+    assert type([m for m in network.modules() if not list(m.children())][-1]).__name__ == "AOCLinear"

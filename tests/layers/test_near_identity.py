@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.layers.dense import dense_matrix, singular_values, train
 
-from onelip.layers import BROConv2d, BROLinear, CholeskyLinear
+from onelip.layers import BROConv2d, BROLinear, CholeskyLinear, LOTLinear, QRLinear
 from onelip.layers.near_identity import (
     identity_kernel,
     near_identity,
@@ -32,6 +32,19 @@ def test_parameters_start_as_published():
     weight, gamma = near_identity_parameters(64, 32, 3, 3, fan=100)
     assert float(weight.detach().std()) == pytest.approx(0.01, rel=0.05)
     assert torch.equal(gamma, torch.ones(64))
+
+
+@pytest.mark.parametrize("kind", [QRLinear, LOTLinear])
+@pytest.mark.parametrize(("inputs", "outputs"), [(6, 6), (4, 6), (6, 4)])
+def test_other_dense_layers_orthogonalise_what_is_near_the_identity(kind, inputs, outputs):
+    layer = kind(inputs, outputs, dtype=torch.float64, depth=8)
+    raw = torch.eye(outputs, inputs) + layer.raw_weight.detach() / 8**0.5
+    u, _, vh = torch.linalg.svd(raw, full_matrices=False)
+    q, r = torch.linalg.qr(raw if outputs >= inputs else raw.mT)
+    columns = q * r.diagonal().sign()
+    expected = u @ vh if kind is LOTLinear else columns if outputs >= inputs else columns.mT
+    torch.testing.assert_close(layer.weight.detach(), expected, rtol=0, atol=1e-6)
+    assert "depth=8" in repr(layer)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(6, 6), (4, 6), (6, 4)])

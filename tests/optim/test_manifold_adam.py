@@ -180,7 +180,8 @@ def test_converges_to_the_nearest_rotation():
             group["lr"] = 0.05 * 0.97**i
         p.grad = -b
         optimizer.step()
-    torch.testing.assert_close(p.detach(), polar_factor(b), atol=1e-2, rtol=0)
+    # It begins 0.29 away, and was 9e-5 away when its rate had run out.
+    torch.testing.assert_close(p.detach(), polar_factor(b), atol=3e-4, rtol=0)
 
 
 def test_changed_parameters_are_projected_first():

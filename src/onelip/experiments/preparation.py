@@ -158,11 +158,14 @@ def _check_names(config: ExperimentConfig) -> None:
 # Types follow the defaults; names, ranges and the mappings of ramps are checked by the parts themselves.
 def _check_options(section: str, options: dict[str, Any], factory: Any) -> None:
     defaults = {name: p.default for name, p in inspect.signature(factory).parameters.items()}
+    annotations = {name: str(p.annotation) for name, p in inspect.signature(factory).parameters.items()}
     scheduled = getattr(factory, "scheduled", ())
     for name, value in options.items():
         if name in scheduled and isinstance(value, dict):
             continue
         default = defaults.get(name)
+        if value is None and "None" in annotations.get(name, ""):
+            continue
         kinds = _OPTION_TYPES.get(type(default))
         if kinds is not None and type(value) not in kinds:
             shown = list(default) if isinstance(default, tuple) else default
