@@ -10,11 +10,11 @@ import torch
 from tests.data.pictures import write_noise
 from torch import nn
 
-from onelip.experiments import create_run_folder, load_config
+from onelip.experiments import UserError, create_run_folder, load_config
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config_optimizer import Step
 from onelip.experiments.config_trainer import Trainer
-from onelip.experiments.evaluation import evenly
+from onelip.experiments.evaluation import certify_best, evenly
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.training import StoppedError, shortened, train
@@ -159,3 +159,28 @@ def test_a_shortened_training_takes_its_steps_and_ends_its_schedule(experiment):
     assert read_checkpoint(folder.last_checkpoint)["global_step"] == 5
     (row,) = read_metrics(folder)
     assert row["learning_rate"] == pytest.approx(0.01 * config.optimizer.lr)
+
+
+def test_a_growing_network_is_trained_and_certified_whole(tmp_path):
+    small = [f"model.{value}" for value in ("name=pyramid", "patch=1", "widths=[8]", "depths=[3]", "dense=[8]")]
+    steps = ["trainer.threads=1", "trainer.max_epochs=4", "trainer.max_steps=8", "trainer.growth=[0.3, 0.6]"]
+    own = ["model.head=null", "layer=aoc", "activation=beta-abs", "optimizer={name: adam}", f"runs_dir={tmp_path}"]
+    experiment = prepare(load_config("digits", [*small, *steps, *own]))
+    before = {name: value.clone() for name, value in experiment.model.state_dict().items()}
+    folder = create_run_folder(experiment.config)
+    train(experiment, folder)
+    after = experiment.model.state_dict()
+    assert not any(torch.equal(after[name], value) for name, value in before.items() if "conv" in name)
+    with torch.no_grad():
+        learned = experiment.model(experiment.data.test.pixels(slice(0, 64)))
+    evaluation = certify_best(experiment, folder)
+    with torch.no_grad():
+        plain = evaluation.network(experiment.data.test.pixels(slice(0, 64)))
+    assert torch.allclose(learned, plain, atol=1e-4)
+    assert evaluation.certificate.bound.value <= 1 + 1e-3
+
+
+def test_a_network_that_cannot_grow_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match="growth needs a network with convolutions that begin at the identity"):
+        prepare(load_config("digits", ["trainer.growth=[0.5]", f"runs_dir={tmp_path}"]))
+    assert not list(tmp_path.iterdir())

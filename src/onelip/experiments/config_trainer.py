@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from onelip.experiments.config_section import Part, Section
+from onelip.experiments.config_section import Milestone, Part, Section
+
+Milestones = Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)]
 
 
 class WeightAverage(Section):
@@ -24,7 +27,9 @@ class Trainer(Section):
     `max_epochs` is 10 unless `max_minutes` is given, which trains for that time instead, validations not counted.
     `max_steps` shortens a training: it takes no more epochs than hold that many steps, and as many steps in each.
     `accumulate` batches make one step. Validated is after every `validate_every` epochs, and at the end.
-    `channels_last` is how images lie in memory while training. `ema` is an average of the weights, or null.
+    With `growth` the network begins shallow, and layers that begin at the identity join after those parts of the
+    training, see `onelip.tasks.Growth`. `channels_last` is how images lie in memory while training. `ema` is an average
+    of the weights, or null.
     """
 
     max_epochs: PositiveInt | None = None
@@ -34,6 +39,7 @@ class Trainer(Section):
     validate_every: PositiveInt = 1
     precision: Literal[32, 64, "bf16-mixed"] = 32
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    growth: Milestones | None = None
     gradient_clip: PositiveFloat | None = None
     compile: bool = False
     channels_last: bool = False
@@ -56,4 +62,7 @@ class Trainer(Section):
                     f"trainer.max_minutes={self.max_minutes:g} and trainer.{key}={getattr(self, key)} both say when "
                     f"the training ends; set one of them to null"
                 )
+        joins = (0.0, *(self.growth or ()))
+        if any(a >= b for a, b in pairwise(joins)):
+            raise ValueError(f"trainer.growth={list(joins[1:])} must be ascending parts of the training in (0, 1)")
         return self

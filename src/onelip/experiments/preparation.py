@@ -17,6 +17,7 @@ from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
 from onelip.linalg import unknown_name
 from onelip.spectral import TrainingMethod, training_method
+from onelip.tasks.growth import check_growth
 
 _OPTION_TYPES = {bool: (bool,), int: (int,), float: (float, int), str: (str,), tuple: (list,), list: (list,)}
 
@@ -70,6 +71,8 @@ def prepare(config: ExperimentConfig) -> Experiment:
         model = build_model(config, images)
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
+        if config.trainer.growth is not None:
+            check_growth(model)
         # Layers without a constant are named now instead of in or after the training.
         if getattr(loss, "uses_constants", False):
             with torch.no_grad():

@@ -28,6 +28,7 @@ from onelip.tasks import (
     OPTIMIZERS,
     SCHEDULES,
     Classification,
+    Growth,
     OptimizerFactory,
     Retract,
     TrainingClock,
@@ -168,6 +169,8 @@ def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) 
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:
         callbacks.append(NormChecks(folder, experiment.data.input_shape, config.clipping))
+    if config.trainer.growth is not None:
+        callbacks.append(Growth(config.trainer.growth))
     if config.trainer.ema is not None:
         # Of weights that a method has clipped.
         callbacks.append(WeightAverage(**config.trainer.ema.model_dump()))

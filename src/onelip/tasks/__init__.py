@@ -5,6 +5,7 @@ from onelip.tasks.classification import Classification
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.ema import WeightAverage
 from onelip.tasks.finite import NonFiniteError, NonFiniteLossError
+from onelip.tasks.growth import Growth
 from onelip.tasks.optimizers import (
     OPTIMIZERS,
     ModelOptimizerFactory,
@@ -31,6 +32,7 @@ __all__ = [
     "SCHEDULES",
     "AfterStep",
     "Classification",
+    "Growth",
     "ModelOptimizerFactory",
     "NonFiniteError",
     "NonFiniteLossError",
