@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "liresnet": _FRAME,
     "mlp": {"widths": [16]},
     "patchnet": {"width": 8, "depth": 1},
+    "pyramid": {"widths": [8, 8], "depths": [2, 2], "dense": [8]},
     "resnet18": {"width": 2},
     "simple-conv": {"width": 2},
     "tiny-convnet": {"width": 4, "depth": 1},
@@ -57,7 +58,7 @@ def reduced(config: ExperimentConfig, pool: Path) -> ExperimentConfig:
     tree["data"] |= {"batch_size": 4, "validation": 0.2, "dir": None}
     if config.data.generated is not None:
         tree["data"]["generated"] |= {"path": str(pool)}
-    tree["trainer"] |= {"max_steps": 1, "threads": 1, "accelerator": "cpu"}
+    tree["trainer"] |= {"max_steps": 1, "max_minutes": None, "threads": 1, "accelerator": "cpu"}
     if config.certify is not None:
         tree["certify"] |= {"max_samples": 2}
     return check_config(tree | {"name": "reduced", "attack": None})

@@ -47,7 +47,13 @@ def test_half_an_image_counts_as_one():
     assert len(split(numbered([0] * 5 + [1] * 5), 0.1, 0)[1]) == 2
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_a_fraction_of_zero_holds_none_out():
+    train, validation = split(numbered([0, 1, 1]), 0.0, 3)
+    assert numbers(train) == numbers(numbered([0, 1, 1]))
+    assert len(validation) == 0
+
+
+@pytest.mark.parametrize("fraction", [1.0, -0.1, 1.5, float("nan")])
 def test_a_fraction_outside_is_refused(fraction):
     with pytest.raises(ValueError, match="fraction="):
         split(numbered([0, 1]), fraction, 0)

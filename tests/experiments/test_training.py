@@ -184,3 +184,24 @@ def test_a_network_that_cannot_grow_is_refused_before_anything_is_written(tmp_pa
     with pytest.raises(UserError, match="growth needs a network with convolutions that begin at the identity"):
         prepare(load_config("digits", ["trainer.growth=[0.5]", f"runs_dir={tmp_path}"]))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ema", ["null", "{decay: 0.5, warmup: false}"])
+def test_without_validation_all_images_are_learned_and_the_last_weights_kept(ema, tmp_path):
+    small = ["trainer.threads=1", "trainer.max_epochs=2", "model.widths=[16]", "layer=plain", f"runs_dir={tmp_path}"]
+    experiment = prepare(load_config("digits", [*small, "data.validation=0", f"trainer.ema={ema}"]))
+    assert len(experiment.train) == len(experiment.data.train)
+    folder = create_run_folder(experiment.config)
+    train(experiment, folder)
+    rows = read_metrics(folder)
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert not any(column.startswith("val") for row in rows for column in row)
+    best, last = read_checkpoint(folder.best_checkpoint), read_checkpoint(folder.last_checkpoint)
+    assert best["epoch"] == 1
+    assert all(torch.equal(last["state_dict"][f"model.{name}"], value) for name, value in best["state_dict"].items())
+
+
+def test_without_validation_weights_cannot_be_chosen(tmp_path):
+    for change in ("certify.weights=best", "certify=null"):
+        with pytest.raises(UserError, match=r"data\.validation=0 holds no images out to choose weights by"):
+            load_config("digits", ["data.validation=0", change])

@@ -20,17 +20,17 @@ def split(train: AnyImages, fraction: float, seed: int) -> tuple[AnyImages, AnyI
 
     Args:
         train: Training images.
-        fraction: Share to hold out, between 0 and 1, both excluded.
+        fraction: Share to hold out, in [0, 1); 0 leaves the validation part empty.
         seed: Seed of the draw, >= 0.
 
     Returns:
         (train, validation), disjoint, together all images.
 
     Raises:
-        ValueError: The fraction or seed is out of range, or one part would be empty.
+        ValueError: The fraction or seed is out of range, or one part would be empty though the fraction is not 0.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction={fraction} of the training images cannot be held out; it must lie in (0, 1)")
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction={fraction} of the training images cannot be held out; it must lie in [0, 1)")
     if seed < 0:
         raise ValueError(f"seed={seed} of the validation split is negative; it must be >= 0")
     labels = train.labels.cpu().numpy()
@@ -39,7 +39,7 @@ def split(train: AnyImages, fraction: float, seed: int) -> tuple[AnyImages, AnyI
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         held_out[rng.permutation(members)[: int(fraction * len(members) + 0.5)]] = True
-    if held_out.all() or not held_out.any():
+    if held_out.all() or (fraction > 0 and not held_out.any()):
         raise ValueError(
             f"fraction={fraction} of {len(labels)} training images leaves one part empty; take another fraction"
         )

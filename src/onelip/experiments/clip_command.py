@@ -86,7 +86,7 @@ def _new_file(out: str) -> Path:
 
 
 def _validation_accuracy(subject: Subject) -> float | None:
-    if subject.validation is None:
+    if subject.validation is None or len(subject.validation) == 0:
         return None
     return accuracy(subject.network, subject.validation, subject.batch_size)
 

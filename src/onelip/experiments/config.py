@@ -149,6 +149,10 @@ class ExperimentConfig(Section):
                 f"schedule={self.schedule.name} does not go with optimizer=schedule-free-adamw, which needs none;"
                 " use schedule=constant"
             )
+        if self.data.validation == 0 and (self.certify is None or self.certify.weights == "best"):
+            raise ValueError(
+                "data.validation=0 holds no images out to choose weights by; certify, with certify.weights=last"
+            )
         return self
 
     def resolved(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from onelip import data
-from onelip.experiments.config_section import NonNegativeFloat, Section
+from onelip.experiments.config_section import NonNegativeFloat, Part, Section
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
@@ -85,6 +85,8 @@ class Generated(Section):
 class Data(Section):
     """The images; `validation` is the part of the training images that is held out to select weights.
 
+    With `validation` 0 all images are learned and nothing is validated; the weights after the last epoch are kept.
+
     `options` are those of the data set's loader, such as the size of images that are streamed from disk.
 
     `normalize` is done by the network's first layer: nothing, subtract the "mean" pixel of the training images, or
@@ -96,7 +98,7 @@ class Data(Section):
     options: dict[str, Any] = Field(default_factory=dict)
     batch_size: PositiveInt = 128
     eval_batch_size: PositiveInt = 512
-    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    validation: Part = 0.1
     normalize: Literal["none", "mean", "standardize"] = "mean"
     augment: Augment = Augment()
     generated: Generated | None = None

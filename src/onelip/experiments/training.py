@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
@@ -114,7 +115,7 @@ def optimizer_factory(config: ExperimentConfig) -> OptimizerFactory:
     return factory if wrapper is None else lookahead(factory, **wrapper)
 
 
-def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence]:
+def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence | _NothingHeldOut]:
     section, device = experiment.config.data, _device(experiment.config.trainer.accelerator)
     return (
         data.batches_of(
@@ -126,8 +127,23 @@ def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequ
             device=device,
             generated=experiment.generated,
         ),
-        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device),
+        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device)
+        if len(experiment.validation)
+        else _NothingHeldOut(experiment.data.input_shape),
     )
+
+
+class _NothingHeldOut:
+    """One batch of no images, after which Lightning keeps weights as after any other validation."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        self._batch = torch.zeros(0, *input_shape), torch.zeros(0, dtype=torch.long)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self._batch
 
 
 def _device(accelerator: str) -> str:

@@ -29,7 +29,8 @@ class Classification(pl.LightningModule):
     that are accumulated are those of all their samples as one batch, also in a last group that is not full. A loss with
     `set_progress` is told the part of the training that is done, in [0, 1], before each step; one with
     `uses_constants = True` is given the estimates of `onelip.bounds.training_constants`. A training stops where the
-    loss, a gradient or a parameter is not finite, before the optimiser steps or a checkpoint is written.
+    loss, a gradient or a parameter is not finite, before the optimiser steps or a checkpoint is written. A validation
+    of no images measures nothing.
 
     Args:
         model: Maps images `(B, C, H, W)` to logits `(B, n_classes)`.
@@ -178,6 +179,8 @@ class Classification(pl.LightningModule):
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch
+        if len(labels) == 0:
+            return
         with full_precision():
             logits = self.__dict__["_evaluated"](images)
             if batch_idx == 0:
@@ -189,6 +192,8 @@ class Classification(pl.LightningModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
+        if self._val_sums.n == 0:
+            return
         loss, accuracy = self._val_sums.means()
         if not torch.isfinite(torch.tensor(loss)):
             raise NonFiniteLossError(self.current_epoch, None, loss)

@@ -184,10 +184,12 @@ def _learning_note(record: RunRecord) -> str:
     rows = record.metrics
     if not rows:
         return ""
-    text = f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}, measured on the training images and on the held-out "
-    text += "validation images; the test images play no part here."
+    text = f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}, measured on the training images"
+    if any("val_loss" in row for row in rows):
+        text += " and on the held-out validation images"
+    text += "; the test images play no part here."
     if not record.ordinary:
-        text = text.replace("images;", "images (certified: those too);")
+        text = text.replace("validation images;", "validation images (certified: those too);")
     weights = (record.results or {}).get("weights")
     if weights is None:
         return text

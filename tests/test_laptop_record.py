@@ -1,0 +1,41 @@
+"""The benchmark of half an hour, here for two steps, with a tiny network and made-up images."""
+
+import json
+import sys
+
+from benchmarks import laptop_record
+from tests.test_gpu_records import cifar  # noqa: F401
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["laptop_record", *arguments])
+    laptop_record.main()
+
+
+def test_a_curve_is_trained_and_drawn(cifar, tmp_path, monkeypatch, capsys):  # noqa: F811
+    results = tmp_path / "record.jsonl"
+    monkeypatch.setattr(laptop_record, "DOCS", tmp_path)
+    tiny = ["model={name: pyramid, widths: [4, 4], depths: [2, 2], dense: [8]}", "data.batch_size=100"]
+    steps = ["trainer.max_minutes=null", "trainer.max_epochs=2", "trainer.validate_every=1", "trainer.threads=1"]
+    common = ["--data", str(cifar), "--results", str(results)]
+    for seed in (1, 2):
+        call(
+            monkeypatch, "train", "cifar10-laptop", *common, "--set", *tiny, *steps, f"seed={seed}",
+            f"runs_dir={tmp_path / 'runs'}",
+        )  # fmt: skip
+    rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+    assert [(row["seed"], row["split"], row["epoch"]) for row in rows] == [
+        (seed, split, epoch)
+        for seed in (1, 2)
+        for split, epoch in (("test, along the way", 1), ("test, along the way", 2), ("test", 2))
+    ]
+    for row in rows[2::3]:
+        assert (row["samples"], row["images"], row["proved"]) == (20, 100, True)
+    # Along the way the constant is estimated, and the network is the same.
+    assert rows[1]["accuracy"] == rows[2]["accuracy"]
+    capsys.readouterr()
+    call(monkeypatch, "plot", "--results", str(results))
+    printed = capsys.readouterr().out
+    assert f"| `cifar10-laptop` | 2 | {100 * rows[-1]['accuracy']:.2f} | " in printed
+    assert (tmp_path / "laptop-record.png").read_bytes().startswith(b"\x89PNG")
+    assert len(laptop_record.read(results)["cifar10-laptop"]) == 3
