@@ -157,7 +157,7 @@ def plot(results: dict[str, list[Row]], file: Path) -> None:
     axes.set(
         xlabel=f"minutes of training, two threads of {machine}",
         ylabel="test images certified at 36/255, per cent",
-        xlim=(0, None),
+        xlim=(0, 1.1 * max(rows[-1]["minutes"] for rows in results.values())),
         ylim=(0, None),
     )
     axes.grid(alpha=0.3)
