@@ -32,7 +32,13 @@ class BadFrom(nn.Module):
 
 @pytest.fixture
 def experiment(tmp_path):
-    small = ["trainer.threads=1", "trainer.max_epochs=3", "model.widths=[16]", "layer=plain"]
+    small = [
+        "trainer.threads=1",
+        "trainer.max_epochs=3",
+        "trainer.validate_every=1",
+        "model.widths=[16]",
+        "layer=plain",
+    ]
     return prepare(load_config("digits", [f"runs_dir={tmp_path}", *small]))
 
 
