@@ -182,3 +182,16 @@ def test_cleared_cache_computes_anew() -> None:
     cache.clear()
     _get(cache, source, counted)
     assert counted.calls == 2
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_a_step_of_an_optimiser_is_seen(optimizer: type[torch.optim.Optimizer], fused: bool) -> None:
+    cache, source = TensorCache(), nn.Parameter(torch.ones(3))
+    counted = Counted(source)
+    stepper = optimizer([source], lr=0.1, fused=fused)
+    for _ in range(3):
+        source.grad = torch.ones(3)
+        stepper.step()
+        assert torch.equal(_get(cache, source, counted), 2 * source.detach())
+    assert counted.calls == 3

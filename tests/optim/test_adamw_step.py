@@ -21,6 +21,16 @@ def test_is_torchs_adamw():
         torch.testing.assert_close(p, q, atol=1e-12, rtol=1e-12)
 
 
+def test_a_step_counts_as_a_change():
+    ours = parameters((3, 2), (4,))
+    before = [p._version for p in ours]
+    with torch.no_grad():
+        adamw_step_(
+            ours, [gradient_of(p, 0) for p in ours], [{} for _ in ours], {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-6}
+        )
+    assert all(p._version > version for p, version in zip(ours, before, strict=True))
+
+
 def test_no_parameters_are_no_work():
     adamw_step_([], [], [], {})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 from torch.optim.adamw import adamw
 
 
@@ -48,6 +49,9 @@ def adamw_step_(
         eps=group["eps"],
         maximize=False,
     )
+    if on_cpu:
+        # The fused kernel does not; layers see by it that what they have built of a parameter is out of date.
+        increment_version(parameters)
 
 
 class AdamUpdates:
