@@ -125,8 +125,8 @@ def curve(experiment: Experiment, run: RunFolder) -> Iterable[list[Row]]:
         train(experiment, run)
     except StoppedError as error:
         stopped = error
-    metrics = [row for row in read_metrics(run) if "val_accuracy" in row]
-    yield [validated(row, experiment.config) for row in metrics]
+    metrics = read_metrics(run)
+    yield [validated(row, experiment.config) for row in metrics if "val_accuracy" in row]
     if stopped is not None:
         raise stopped
     yield [tested(certify_best(experiment, run), metrics[-1]["minutes"], experiment.config)]

@@ -112,15 +112,15 @@ def overrides(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def read(path: Path) -> dict[str, list[Row]]:
-    """The rows of the last training of each recipe."""
+    """The rows of the last training of each recipe, which share a date; one that has no certificate is left out."""
     last: dict[str, list[Row]] = {}
     for line in path.read_text("utf-8").splitlines():
         row = json.loads(line)
         rows = last.setdefault(row["config"], [])
-        if rows and rows[-1]["split"] == "test":
+        if rows and (rows[-1]["split"] == "test" or rows[-1]["date"] != row["date"]):
             rows.clear()
         rows.append(row)
-    return {name: last[name] for name in RECIPES if name in last}
+    return {name: last[name] for name in RECIPES if name in last and last[name][-1]["split"] == "test"}
 
 
 def table(results: dict[str, list[Row]]) -> str:

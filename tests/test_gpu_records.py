@@ -67,6 +67,15 @@ def test_two_steps_leave_a_curve_with_a_proved_constant(cifar, tmp_path, monkeyp
     assert rows_of(results)[-1]["minutes"] > 0
 
 
+def test_a_training_without_validation_leaves_its_certificate(cifar, tmp_path):
+    results = tmp_path / "results.jsonl"
+    whole = ["data.validation=0", "certify.weights=last", f"runs_dir={tmp_path / 'runs'}"]
+    main(["1", "--data", str(cifar), "--results", str(results), "--samples", "4", *TINY, *TWO_STEPS, *whole])
+    (row,) = rows_of(results)
+    assert (row["split"], row["epoch"], row["samples"], row["proved"]) == ("test", 1, 4, True)
+    assert row["minutes"] > 0
+
+
 def test_missing_data_are_said_before_anything_is_done(tmp_path, monkeypatch):
     monkeypatch.delenv("CIFAR10_DIR", raising=False)
     with pytest.raises(SystemExit, match="no data: give --data FOLDER, or set CIFAR10_DIR"):

@@ -39,3 +39,9 @@ def test_a_curve_is_trained_and_drawn(cifar, tmp_path, monkeypatch, capsys):  # 
     assert f"| `cifar10-laptop` | 2 | {100 * rows[-1]['accuracy']:.2f} | " in printed
     assert (tmp_path / "laptop-record.png").read_bytes().startswith(b"\x89PNG")
     assert len(laptop_record.read(results)["cifar10-laptop"]) == 3
+    # A training that was stopped before its certificate leaves points behind.
+    stopped = [{**row, "date": "2000-01-01"} for row in rows[:2]]
+    results.write_text("".join(json.dumps(row) + "\n" for row in [*stopped, *rows[3:]]), encoding="utf-8")
+    assert laptop_record.read(results)["cifar10-laptop"] == rows[3:]
+    results.write_text("".join(json.dumps(row) + "\n" for row in [*rows[3:], *stopped]), encoding="utf-8")
+    assert laptop_record.read(results) == {}

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.written_configs import write_configs
+
 FOLDER = Path(__file__).parents[1] / "src" / "onelip" / "configs" / "clipping"
 
 DIGITS = "clipping-digits"
@@ -129,12 +131,7 @@ def main() -> None:
     if not sys.argv[1:]:
         print("\n".join(grid))
         return
-    for file in FOLDER.glob("*.yaml"):
-        if file.stem not in grid and file.stem not in BASES:
-            file.unlink()
-    for name, text in grid.items():
-        (FOLDER / f"{name}.yaml").write_text(text, encoding="utf-8")
-    print(FOLDER)
+    write_configs(FOLDER, grid, keep=BASES)
 
 
 if __name__ == "__main__":

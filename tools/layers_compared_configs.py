@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.written_configs import write_configs
+
 TABLE = Path(__file__).with_name("layers_compared.csv")
 FOLDER = Path(__file__).parents[1] / "src" / "onelip" / "configs" / "layers_compared"
 
@@ -231,13 +233,7 @@ def main() -> None:
     if not sys.argv[1:]:
         print("\n".join(texts))
         return
-    FOLDER.mkdir(exist_ok=True)
-    for file in FOLDER.glob("*.yaml"):
-        if file.stem not in texts:
-            file.unlink()
-    for name, text in texts.items():
-        (FOLDER / f"{name}.yaml").write_text(text, encoding="utf-8")
-    print(FOLDER)
+    write_configs(FOLDER, texts)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,16 @@ def test_a_resumed_training_grows_on(tmp_path):
     assert calls.of_steps == [first | {"conv1_2"}] * 6 + [ALL] * 6
 
 
+def test_a_compiled_network_grows_too(tmp_path):
+    model = pyramid([2])
+    task = Classification(model, cross_entropy, optimizer=adam(lr=1e-2), radius=None)
+    # As `compile=True` does, but without a compiler of C++.
+    task.__dict__["_train_forward"] = torch.compile(model, backend="eager")
+    before = model.conv1_2.weight.detach().clone()
+    toy_trainer(tmp_path, 2, Growth([0.5])).fit(task, Pictures(), Pictures())
+    assert not torch.allclose(model.conv1_2.weight, before, atol=1e-4)
+
+
 def test_all_layers_take_part_after_a_training_and_after_an_error(tmp_path):
     class Stop(pl.Callback):
         def on_train_batch_end(self, *_):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from onelip.experiments.config_section import Betas, Milestone, NonNegativeFloat, Part, Section
+from onelip.experiments.config_section import Betas, Milestones, NonNegativeFloat, Part, Section
 
 
 class Lookahead(Section):
@@ -138,7 +138,7 @@ class Step(Section):
     """Times `factor` after each of the parts `milestones` of the training, such as 1/3."""
 
     name: Literal["step"]
-    milestones: Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
+    milestones: Milestones = (0.5, 0.75)
     factor: PositiveFloat = 0.1
 
 

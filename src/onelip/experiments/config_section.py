@@ -44,6 +44,7 @@ def from_name(value: Any) -> Any:
 Radius = Annotated[float, BeforeValidator(from_fraction), Field(gt=0.0)]
 Radii = Annotated[tuple[Radius, ...], Field(strict=False, min_length=1)]
 Milestone = Annotated[Part, BeforeValidator(from_fraction)]
+Milestones = Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)]
 Betas = Annotated[tuple[Part, Part], Field(strict=False)]
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from onelip.experiments.config_section import Milestone, Part, Section
-
-Milestones = Annotated[tuple[Milestone, ...], Field(strict=False, min_length=1)]
+from onelip.experiments.config_section import Milestones, Part, Section
 
 
 class WeightAverage(Section):
