@@ -107,13 +107,14 @@ def main() -> None:
     parser.add_argument("--betas", type=float, nargs=2, default=(0.9, 0.99))
     parser.add_argument("--retraction", default="polar")
     parser.add_argument("--momentum", default="adam")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--epochs", type=int, help="instead of the configuration's")
     parser.add_argument("--only", choices=("configured", "manifold"))
     parser.add_argument("--results", type=Path, default=Path("manifold_digits.jsonl"))
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     chosen = {"lr": options.rate, "retraction": options.retraction, "momentum": options.momentum}
-    chosen |= {"period": options.period, "betas": tuple(options.betas)}
+    chosen |= {"period": options.period, "betas": tuple(options.betas), "precision": options.precision}
     for seed in options.seeds:
         for arm in ("configured", "manifold") if options.only is None else (options.only,):
             experiment = prepare(load_config("digits", [*PARAMETRISED, f"seed={seed}"]))

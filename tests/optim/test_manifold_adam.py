@@ -201,10 +201,31 @@ def test_changed_parameters_are_projected_first():
 
 def test_other_precisions():
     half = nn.Parameter(orthogonal((4, 4)).detach().bfloat16())
-    optimizer = ManifoldAdam([{"params": [half], "shapes": [(1, 4, 4)]}], 0.01, double=True)
+    optimizer = ManifoldAdam([{"params": [half], "shapes": [(1, 4, 4)]}], 0.01, precision="float64")
     advance(optimizer, [half], range(3))
     assert half.dtype == torch.bfloat16
     assert torch.linalg.svdvals(half.detach().float()).sub(1).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(160, 160), (192, 160), (160, 192)])
+def test_products_in_bfloat16_give_the_step_to_their_rounding(shape):
+    torch.manual_seed(0)
+    start = orthogonal(shape, dtype=torch.float32).detach()
+    steps = []
+    for precision in ("bfloat16", "float32", "float64"):
+        p = nn.Parameter(start.clone())
+        # eps at the size of the gradient, beside which Adam would blow up rounding of what is next to zero.
+        optimizer = ManifoldAdam([{"params": [p], "shapes": [(1, *shape)]}], 0.01, eps=1.0, precision=precision)
+        p.grad = gradient_of(p, 0)
+        optimizer.step()
+        assert p.dtype == torch.float32
+        values = torch.linalg.svdvals(p.detach().double())
+        assert values.sub(1).abs().max() < 1e-3
+        steps.append(p.detach() - start)
+    rounded, single, exact = steps
+    assert torch.linalg.matrix_norm(single - exact) < 1e-4 * torch.linalg.matrix_norm(exact)
+    error = torch.linalg.matrix_norm(rounded - exact) / torch.linalg.matrix_norm(exact)
+    assert 1e-5 < error < 1e-2
 
 
 def test_everything_else_takes_adamw():
@@ -219,7 +240,15 @@ def test_everything_else_takes_adamw():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("lr", 0.0), ("retraction", "polr"), ("momentum", "sgd"), ("every", 0), ("tolerance", 0.0), ("betas", (1.0, 0.9))],
+    [
+        ("lr", 0.0),
+        ("retraction", "polr"),
+        ("momentum", "sgd"),
+        ("every", 0),
+        ("tolerance", 0.0),
+        ("betas", (1.0, 0.9)),
+        ("precision", "half"),
+    ],
 )
 def test_refuses(option, value):
     with pytest.raises(ValueError, match=f"{option}="):

@@ -109,6 +109,7 @@ class ManifoldAdam(OptimizerSection):
     momentum: Literal["adam", "muon"] = "adam"
     every: PositiveInt = 8
     period: PositiveInt = 1
+    precision: Literal["bfloat16", "float32", "float64"] = "float32"
     tolerance: PositiveFloat = 1e-2
 
 

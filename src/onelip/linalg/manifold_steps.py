@@ -30,14 +30,15 @@ def skew_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """Give the Riemannian gradient of square orthogonal matrices in the coordinates S of X S.
 
     Args:
-        x: `(..., n, n)`, orthogonal.
+        x: `(batch, n, n)`, orthogonal.
         gradient: Euclidean gradient, same shape.
 
     Returns:
-        (X^T G - G^T X) / 2, skew.
+        (X^T G - G^T X) / 2, skew; in float32 at least.
     """
-    product = x.mT @ gradient
-    return (product - product.mT).mul_(0.5)
+    half = torch.baddbmm(x.new_zeros(()), x.mT, gradient, beta=0.0, alpha=0.5)
+    half = half.to(torch.promote_types(x.dtype, torch.float32))
+    return half - half.mT
 
 
 def tangent_projection(x: Tensor, gradient: Tensor) -> Tensor:

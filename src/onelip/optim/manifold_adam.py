@@ -27,9 +27,13 @@ from onelip.optim.checks import check_betas, check_choice, check_count, check_po
 
 Retraction = Literal["polar", "exponential"]
 Momentum = Literal["adam", "muon"]
+Precision = Literal["bfloat16", "float32", "float64"]
 
 _LOOSE = 1e-2
 """Residual at which the direction of "muon" counts as orthogonal."""
+
+_WIDE = 128
+"""Rows and columns from which products in bfloat16 save time; below, a CPU takes longer to prepare them."""
 
 
 class ManifoldAdam(torch.optim.Optimizer):
@@ -59,7 +63,10 @@ class ManifoldAdam(torch.optim.Optimizer):
         tolerance: Drift that is let be.
         period: Steps of the other parameters for one of the matrices, which takes the mean of their gradients: as if
             the matrices alone were trained with batches so many times larger, at that part of the cost.
-        double: Step in float64 whatever the parameters' precision?
+        precision: Of the steps, if the parameters have no higher one. "bfloat16" rounds the factors of the products
+            that give the tangent and a "polar" step, of matrices of 128 rows and columns and more, which changes both
+            by less than a hundredth; the sum, the drift control, and the polynomials of "exponential" and "muon" stay
+            in float32.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -81,7 +88,7 @@ class ManifoldAdam(torch.optim.Optimizer):
         every: int = 8,
         tolerance: float = 1e-2,
         period: int = 1,
-        double: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         owner = type(self).__name__
         check_positive(owner, lr=lr, eps=eps, tolerance=tolerance)
@@ -90,6 +97,7 @@ class ManifoldAdam(torch.optim.Optimizer):
         check_count(owner, every=every, period=period)
         check_choice(owner, "retraction", retraction, get_args(Retraction))
         check_choice(owner, "momentum", momentum, get_args(Momentum))
+        check_choice(owner, "precision", precision, get_args(Precision))
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -100,7 +108,7 @@ class ManifoldAdam(torch.optim.Optimizer):
             "every": every,
             "tolerance": tolerance,
             "period": period,
-            "double": double,
+            "precision": precision,
         }
         super().__init__(params, defaults)
 
@@ -194,11 +202,14 @@ class Move:
         x, gradient = batch.matrices(), batch.gradients()
         if not all(map(is_trusted, batch.parameters)):
             x = _projected(x)
-        work = torch.float64 if group["double"] else torch.promote_types(x.dtype, torch.float32)
-        self._x = x.to(work)
+        chosen: torch.dtype = getattr(torch, group["precision"])
+        self._x = x.to(torch.promote_types(torch.promote_types(x.dtype, chosen), torch.float32))
+        # What the products are taken of.
+        rounded = chosen == torch.bfloat16 and self._x.dtype == torch.float32 and min(x.shape[-2:]) >= _WIDE
+        self._factor = self._x.to(chosen) if rounded else self._x
         self._square = x.shape[-2] == x.shape[-1]
         gradient_at = skew_gradient if self._square else tangent_projection
-        tangent = gradient_at(self._x, gradient.to(work)).to(x.dtype)
+        tangent = gradient_at(self._factor, gradient.to(self._factor.dtype)).to(x.dtype)
         if group["period"] > 1:
             tangent /= group["period"]
         # What lies across the manifold of a step that is added is as good as gone at the drift control, which would
@@ -225,10 +236,14 @@ class Move:
             trust(parameter)
 
     def _retracted(self) -> Tensor:
+        if self._square and self._group["retraction"] == "polar":
+            step = self._step.to(self._factor.dtype)
+            if self._factor is self._x:
+                return torch.baddbmm(self._x, self._x, step)
+            return (self._factor @ step).to(self._x.dtype).add_(self._x)
         x, step = self._x, self._step.to(self._x.dtype)
         if self._square:
-            exponential = self._group["retraction"] == "exponential"
-            return exponential_step(x, step) if exponential else torch.baddbmm(x, x, step)
+            return exponential_step(x, step)
         if self._added:
             return x + step
         step = tangent_projection(x, step)

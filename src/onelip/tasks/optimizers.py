@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from onelip.optim import AggMo, Lookahead, ManifoldAdam, Muon
-from onelip.optim.manifold_adam import Momentum, Retraction
+from onelip.optim.manifold_adam import Momentum, Precision, Retraction
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 """Makes an optimiser of parameters. One with a method `for_model(model)` has to see the modules."""
@@ -248,6 +248,7 @@ def manifold_adam(
     every: int = 8,
     tolerance: float = 1e-2,
     period: int = 1,
+    precision: Precision = "float32",
 ) -> OptimizerFactory:
     """Choose Adam on the orthogonal matrices, which switches the model by `onelip.layers.on_manifold_`.
 
@@ -260,6 +261,7 @@ def manifold_adam(
         every: Largest number of steps from one return to the manifold to the next.
         tolerance: Distance from it that is let be in training.
         period: Steps of the other parameters for one of the matrices.
+        precision: Of the products of a step: "bfloat16", "float32" or "float64".
 
     Returns:
         A function that makes the optimiser.
@@ -279,6 +281,7 @@ def manifold_adam(
             every=every,
             tolerance=tolerance,
             period=period,
+            precision=precision,
         )
 
     def for_parameters(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -292,6 +295,7 @@ def manifold_adam(
             every=every,
             tolerance=tolerance,
             period=period,
+            precision=precision,
         )
 
     return ModelOptimizerFactory(for_model, for_parameters)
