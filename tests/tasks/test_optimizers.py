@@ -13,7 +13,7 @@ from onelip.tasks import OPTIMIZERS, is_schedule_free, lookahead, make_optimizer
 OTHER = {
     "lr": 0.5, "weight_decay": 0.25, "betas": (0.5, 0.75), "momentum": 0.5, "nesterov": True, "warmup_steps": 7,
     "eps": 1e-7, "momentum_decay": 0.125, "retraction": "exponential", "every": 3, "tolerance": 0.25,
-    "period": 2, "steps": 4, "adam_lr": 0.5,
+    "period": 2, "precision": "float64", "steps": 4, "adam_lr": 0.5,
 }  # fmt: skip
 # Options whose values differ from optimiser to optimiser.
 OWN = {("aggmo", "betas"): (0.0, 0.5), ("manifold-adam", "momentum"): "muon"}
