@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--limit", type=float, default=1.15)
-    parser.add_argument("--judge", default="manifold, float32, period=3", help="the arm that the limit is for")
+    parser.add_argument("--judge", default="manifold, bfloat16, period=4", help="the arm that the limit is for")
     options = parser.parse_args()
     torch.set_num_threads(1)
     failed = False

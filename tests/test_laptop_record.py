@@ -1,5 +1,6 @@
 """The benchmark of half an hour, here for two steps, with a tiny network and made-up images."""
 
+import argparse
 import json
 import sys
 
@@ -45,3 +46,14 @@ def test_a_curve_is_trained_and_drawn(cifar, tmp_path, monkeypatch, capsys):  # 
     assert laptop_record.read(results)["cifar10-laptop"] == rows[3:]
     results.write_text("".join(json.dumps(row) + "\n" for row in [*rows[3:], *stopped]), encoding="utf-8")
     assert laptop_record.read(results) == {}
+
+
+def test_all_test_images_are_certified_but_where_a_recipe_says_how_many(cifar):  # noqa: F811
+    options = argparse.Namespace(data=cifar, minutes=30.0, changes=[])
+    found = {
+        name: next(change for change in laptop_record.overrides(name, options) if "max_samples" in change)
+        for name in laptop_record.RECIPES
+    }
+    samples = {name: change.removeprefix("certify.max_samples=") for name, change in found.items()}
+    assert samples.pop("orthogonium-cifar10-robust") == "1000"
+    assert set(samples.values()) == {"null"}

@@ -33,7 +33,7 @@ _LOOSE = 1e-2
 """Residual at which the direction of "muon" counts as orthogonal."""
 
 _WIDE = 128
-"""Rows and columns from which products in bfloat16 save time; below, a CPU takes longer to prepare them."""
+"""Rows and columns from which products are taken in bfloat16; below, a CPU takes longer to prepare them."""
 
 
 class ManifoldAdam(torch.optim.Optimizer):
