@@ -126,6 +126,13 @@ class Cosine(Section):
     end: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
+class Exponential(Section):
+    """Down to `end` times the rate, by the same factor with each step."""
+
+    name: Literal["exponential"]
+    end: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+
+
 class OneCycle(Section):
     """From `start` times the rate up to it during the part `warmup`, then down to `end` times it."""
 
@@ -146,4 +153,4 @@ class Step(Section):
 Optimizer = Annotated[
     Adam | AdamW | AggMo | ManifoldAdam | Muon | NAdam | ScheduleFreeAdamW | SGD, Field(discriminator="name")
 ]
-Schedule = Annotated[Constant | Cosine | OneCycle | Step, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | Exponential | OneCycle | Step, Field(discriminator="name")]

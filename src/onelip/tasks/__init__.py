@@ -22,7 +22,7 @@ from onelip.tasks.optimizers import (
     schedule_free_adamw,
     sgd,
 )
-from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
+from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, exponential, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
@@ -49,6 +49,7 @@ __all__ = [
     "aggmo",
     "constant",
     "cosine",
+    "exponential",
     "is_schedule_free",
     "lookahead",
     "make_optimizer",

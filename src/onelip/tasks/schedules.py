@@ -72,6 +72,22 @@ def step(*, milestones: Sequence[float] = (0.5, 0.75), factor: float = 0.1) -> S
     return lambda progress: factor ** sum(progress >= milestone for milestone in milestones)
 
 
+def exponential(*, end: float = 1e-3) -> Schedule:
+    """Fall by the same factor with each step: `end^progress`.
+
+    A rate that is multiplied by g after each of n epochs ends at `g^n`.
+
+    Args:
+        end: Factor that the last step approaches, in (0, 1].
+
+    Returns:
+        The schedule.
+    """
+    if not 0.0 < end <= 1.0:
+        raise ValueError(f"end={end} of an exponential schedule must be in (0, 1]")
+    return lambda progress: end**progress
+
+
 def _half_cosine(first: float, last: float, position: float) -> float:
     return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * min(position, 1.0)))
 
@@ -84,6 +100,7 @@ def _check_fraction(argument: str, value: float) -> None:
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "constant": constant,
     "cosine": cosine,
+    "exponential": exponential,
     "one-cycle": one_cycle,
     "step": step,
 }
