@@ -27,6 +27,7 @@ TITLES = {
     "records": "Records",
     "orthogonium": "Orthogonium's tutorial",
     "layers_compared": "1-Lipschitz Layers Compared",
+    "lconvnet": "The BCOP paper",
     "": "Others",
     "clipping": "Clipping experiments",
 }
@@ -49,6 +50,9 @@ ABOUT = {
 `layers-compared-SIZE-METHOD` on CIFAR-10, `layers-compared-cifar100-SIZE-METHOD` and
 `layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, from
 `tools/layers_compared.csv`; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
+    "lconvnet": """Two networks with each method of convolutions, and a dense one: `lconvnet-DATA-NETWORK-METHOD`.
+Published are means over five seeds from the paper's repository, in `tools/lconvnet.csv`; what ten epochs of some give is in
+[robustness.md](robustness.md).""",
     "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
 a method and a mode.""",
 }

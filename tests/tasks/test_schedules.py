@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from onelip.tasks import SCHEDULES, constant, cosine, one_cycle, step
+from onelip.tasks import SCHEDULES, constant, cosine, exponential, one_cycle, step
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -32,6 +32,18 @@ def test_one_cycle_without_warmup_starts_at_the_full_rate():
 def test_cosine_and_constant():
     assert cosine(end=0.2)(1 / 3) == pytest.approx(0.2 + 0.8 * (1 + math.cos(math.pi / 3)) / 2)
     assert constant()(0.7) == 1.0
+
+
+def test_an_exponential_one_is_that_of_a_factor_after_each_epoch():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    published = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=10 ** (-1 / 60))
+    schedule = exponential(end=10 ** (-200 / 60))
+    for epoch in range(200):
+        assert 0.1 * schedule(epoch / 200) == pytest.approx(published.get_last_lr()[0], rel=1e-10)
+        optimizer.step()
+        published.step()
+    with pytest.raises(ValueError, match=r"end=0\.0 of an exponential schedule must be in"):
+        exponential(end=0.0)
 
 
 def test_step_drops_at_each_milestone():
