@@ -4,7 +4,20 @@ A data set is one file with one decorated loader, imported here.
 """
 
 # Data sets: each registers its loader when it is imported.
-from onelip.data import arrays, cifar10, cifar100, digits, folder, folder_stream, imagenet, mnist, tiny_imagenet
+from onelip.data import (
+    arrays,
+    cifar10,
+    cifar100,
+    digits,
+    folder,
+    folder_stream,
+    idx,
+    imagenet,
+    mnist,
+    stl10,
+    svhn,
+    tiny_imagenet,
+)
 
 # From a data set to batches: random changes, generated images.
 from onelip.data.augment import Augment
@@ -51,11 +64,14 @@ __all__ = [
     "digits",
     "folder",
     "folder_stream",
+    "idx",
     "imagenet",
     "load",
     "load_generated",
     "mnist",
     "register_dataset",
     "split",
+    "stl10",
+    "svhn",
     "tiny_imagenet",
 ]
