@@ -36,9 +36,10 @@ from onelip.data.rand_augment import RandAugment
 # The registry: load by name, list, add.
 from onelip.data.registry import DataSetRecord, Progress, available, load, register_dataset
 from onelip.data.resized_crop import ResizedCrop
-from onelip.data.split import split
+from onelip.data.split import hold_out, split
 from onelip.data.streamed import StreamedImages
 from onelip.data.streamed_batches import StreamedBatches
+from onelip.data.subset import balanced_subset, read_indices, write_indices
 
 __all__ = [
     "Augment",
@@ -58,20 +59,24 @@ __all__ = [
     "StreamedImages",
     "arrays",
     "available",
+    "balanced_subset",
     "batches_of",
     "cifar10",
     "cifar100",
     "digits",
     "folder",
     "folder_stream",
+    "hold_out",
     "idx",
     "imagenet",
     "load",
     "load_generated",
     "mnist",
+    "read_indices",
     "register_dataset",
     "split",
     "stl10",
     "svhn",
     "tiny_imagenet",
+    "write_indices",
 ]
