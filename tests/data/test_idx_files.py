@@ -33,7 +33,10 @@ def test_the_compressed_file_comes_first(tmp_path):
     ("content", "sentence"),
     [
         (b"\0\0\x08\x03" + struct.pack(">3I", 2, 3, 2), "holds 0 bytes after its header, expected 12 "),
-        (b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 3, 2**32 - 1) + b"1234", "holds 4 bytes after its header, expected 553"),
+        (
+            b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 3, 2**32 - 1) + b"1234",
+            "holds 4 bytes after its header, expected 553",
+        ),
         (b"\0\0\x08\x03" + struct.pack(">3I", 0, 3, 2), "holds 0 x 3 x 2 bytes by its header, expected any x 3 x any"),
         (b"\0\0\x08\x03" + struct.pack(">3I", 1, 4, 2), "holds 1 x 4 x 2 bytes by its header, expected any x 3 x any"),
         (b"\0\0\x0d\x03" + struct.pack(">3I", 1, 3, 1), "begins with 00000d03, expected 00000803 and its shape"),

@@ -167,10 +167,12 @@ def test_a_wrong_byte_anywhere_is_read_or_refused_but_never_a_crash(tmp_path_fac
     changed = bytearray(content)
     changed[at % len(content)] = value
     path = tmp_path_factory.getbasetemp() / "byte.mat"
+    message = str(path)
     try:
         read(path, bytes(changed))
     except DataError as error:
-        assert str(path) in str(error)
+        message = str(error)
+    assert str(path) in message
 
 
 def test_a_wrong_byte_in_a_compressed_array_is_noticed(tmp_path):

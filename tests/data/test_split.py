@@ -80,7 +80,9 @@ def test_what_is_taken_is_not_drawn_and_counts_all_the_same():
     assert drawn.tolist() == sorted(set(drawn.tolist()))
     assert torch.equal(drawn, hold_out(labels, 0.25, 3, taken))
     assert not torch.equal(drawn, hold_out(labels, 0.25, 4, taken))
-    with pytest.raises(ValueError, match=r"fraction=0.5 of the 20 images of class 1 are 10 to hold out, and only 8 are"):
+    with pytest.raises(
+        ValueError, match=r"fraction=0.5 of the 20 images of class 1 are 10 to hold out, and only 8 are"
+    ):
         hold_out(labels, 0.5, 0, torch.cat([taken[1::2], torch.arange(13, 25, 2)]))
 
 

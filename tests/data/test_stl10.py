@@ -77,7 +77,10 @@ def with_line(text):
         (with_first("train_y.bin", 11), "train_y.bin has label 11 at 0"),
         (lambda home: (home / "class_names.txt").write_text("cat\ndog"), "class_names.txt does not name the classes"),
         (lambda home: (home / "class_names.txt").write_bytes(b"\xff"), "class_names.txt is missing or no text file"),
-        (lambda home: (home / "fold_indices.txt").write_text("1 2 3 4\n"), "fold_indices.txt has 1 lines, expected one"),
+        (
+            lambda home: (home / "fold_indices.txt").write_text("1 2 3 4\n"),
+            "fold_indices.txt has 1 lines, expected one",
+        ),
         (with_line("1 2 3\n"), r"line 1 of .*fold_indices.txt does not hold 4 indices in 0..11"),
         (with_line("1 2 3 12\n"), "line 1 of .*fold_indices.txt does not hold 4 indices"),
         (with_line("1 2 3 x\n"), "line 1 of .*fold_indices.txt does not hold 4 indices"),

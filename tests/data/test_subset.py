@@ -50,7 +50,9 @@ def test_every_image_of_a_class_is_drawn_equally_often():
 
 
 def test_a_class_that_has_too_few_images_is_named():
-    with pytest.raises(ValueError, match="per_class=3 and validation_per_class=2 ask for 5 images of class 'ant', which"):
+    with pytest.raises(
+        ValueError, match="per_class=3 and validation_per_class=2 ask for 5 images of class 'ant', which"
+    ):
         balanced_subset(LABELS, 3, 0, validation_per_class=2, classes=("ant", "bee", "cat"))
     with pytest.raises(ValueError, match="ask for 1 images of class 'dog', which has 0; ask for fewer"):
         balanced_subset(LABELS, 1, 0, classes=("ant", "bee", "cat", "dog"))

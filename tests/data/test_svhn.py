@@ -61,7 +61,10 @@ def cut(home):
         (rewrite(svhn.TRAIN_FILE, X=lambda x: x[..., :6]), r"X in .* has shape 32x32x3x6, expected 32x32x3x7"),
         (rewrite(svhn.TEST_FILE, X=lambda x: x / 255), r"X in .*test_32x32.mat is not stored as 12288 bytes"),
         (rewrite(svhn.TEST_FILE, y=lambda y: y[:3]), r"y in .*test_32x32.mat has shape 3x1, expected 4x1"),
-        (rewrite(svhn.TEST_FILE, y=with_label(0)), r"test_32x32.mat has label 0 at 2; labels of SVHN are 1..10, 10 for"),
+        (
+            rewrite(svhn.TEST_FILE, y=with_label(0)),
+            r"test_32x32.mat has label 0 at 2; labels of SVHN are 1..10, 10 for",
+        ),
         (rewrite(svhn.TEST_FILE, y=with_label(11)), r"test_32x32.mat has label 11 at 2"),
     ],
 )
@@ -72,7 +75,9 @@ def test_broken_files_are_refused(tmp_path, arrays, change, sentence):
 
 
 def test_wrong_arguments_are_refused(tmp_path, arrays):
-    with pytest.raises(DataError, match=r"nowhere.* is not a folder; data set 'svhn' needs one with train_32x32.mat and"):
+    with pytest.raises(
+        DataError, match=r"nowhere.* is not a folder; data set 'svhn' needs one with train_32x32.mat and"
+    ):
         data.load("svhn", tmp_path / "nowhere")
     with pytest.raises(ValueError, match="extra=1 of data set 'svhn' must be true or false"):
         data.load("svhn", tmp_path, extra=1)

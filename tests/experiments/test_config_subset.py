@@ -37,16 +37,25 @@ def test_validation_images_of_its_own_replace_the_default_share(tmp_path):
     ("changes", "sentence"),
     [
         (["data.subset={}"], "data.subset.per_class=None and data.subset.indices=None say how many images to draw"),
-        (["data.subset={per_class: 3, indices: a.txt}"], "data.subset.per_class=3 and data.subset.indices=a.txt say how"),
+        (
+            ["data.subset={per_class: 3, indices: a.txt}"],
+            "data.subset.per_class=3 and data.subset.indices=a.txt say how",
+        ),
         (["data.subset={per_class: 0}"], "data.subset.per_class=0 in the configuration is not allowed"),
         (["data.subset={per_class: 3, seed: -1}"], "data.subset.seed=-1 in the configuration is not allowed"),
         (["data.subset={per_classs: 3}"], "did you mean 'data.subset.per_class'"),
-        ([NONE, "data.subset={indices: a, validation_per_class: 3}"], "data.subset.validation_per_class=3 goes with data."),
-        (["data.subset={indices: a, seed: 3}"], "data.subset.seed=3 goes with data.subset.per_class, which is not given"),
+        (
+            [NONE, "data.subset={indices: a, validation_per_class: 3}"],
+            "data.subset.validation_per_class=3 goes with data.",
+        ),
+        (
+            ["data.subset={indices: a, seed: 3}"],
+            "data.subset.seed=3 goes with data.subset.per_class, which is not given",
+        ),
         (["data.subset={per_class: 3, validation_indices: b}"], "data.subset.validation_indices=b goes with"),
         (
             ["data.subset={per_class: 3, validation_per_class: 2}"],
-            "data.validation=0.05 and data.subset.validation_per_class=2 both say what validates; set data.validation=null",
+            "data.validation=0.05 and data.subset.validation_per_class=2 both say what validates; set data.valid",
         ),
         (["data.subset={indices: a, validation_indices: b}"], "and data.subset.validation_indices=b both say what"),
         ([NONE], "data.validation=null needs a data.subset with validation images"),

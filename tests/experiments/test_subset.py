@@ -128,7 +128,13 @@ def test_a_run_keeps_its_indices_and_goes_on_with_them(tmp_path, own, monkeypatc
 
 
 def test_without_validation_images_there_is_one_file(tmp_path):
-    changes = [*SMALL, "data.validation=0", "certify.weights=last", "data.subset={per_class: 3}", f"runs_dir={tmp_path}"]
+    changes = [
+        *SMALL,
+        "data.validation=0",
+        "certify.weights=last",
+        "data.subset={per_class: 3}",
+        f"runs_dir={tmp_path}",
+    ]
     config = load_config("digits", changes)
     folder = create_run_folder(config)
     keep_indices(choose_images(config.data, load("digits"), 3), folder)

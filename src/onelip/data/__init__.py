@@ -25,6 +25,7 @@ from onelip.data.batch_sequence import BatchSequence
 from onelip.data.batches import Batches
 from onelip.data.batches_of import batches_of
 from onelip.data.color_jitter import ColorJitter
+from onelip.data.download import cache_folder
 from onelip.data.generated import Generated, load_generated
 
 # What a data set is.
@@ -61,6 +62,7 @@ __all__ = [
     "available",
     "balanced_subset",
     "batches_of",
+    "cache_folder",
     "cifar10",
     "cifar100",
     "digits",

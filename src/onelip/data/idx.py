@@ -18,8 +18,7 @@ def idx(dir: Path | None, progress: Progress | None = None) -> DataSet:
 
     Grey images are in `train-images-idx3-ubyte`, `(N, H, W)`; images in colours in `train-images-idx4-ubyte`,
     `(N, H, W, 3)`, red, green and blue of a pixel side by side. Labels from 0 are in `train-labels-idx1-ubyte`; the
-    test images are in `t10k-...`. Each file may be compressed (".gz"). There are as many classes as the largest label
-    says, named by their numbers.
+    test images are in `t10k-...`. Each file may be compressed (".gz"). Classes are the numbers up to the largest label.
 
     Args:
         dir: The folder with the files.

@@ -83,7 +83,9 @@ def read_indices(path: Path, n_images: int) -> Tensor:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is missing or no text file; it should hold the index of an image on each line") from error
+        raise DataError(
+            f"{path} is missing or no text file; it should hold the index of an image on each line"
+        ) from error
     found: dict[int, int] = {}
     for number, line in enumerate(lines, start=1):
         word = line.strip()
