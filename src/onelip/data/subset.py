@@ -56,17 +56,17 @@ def balanced_subset(
     return train, validation
 
 
-def write_indices(path: Path, indices: Tensor) -> None:
+def write_indices(path: str | Path, indices: Tensor) -> None:
     """Write indices of images as text, one a line, in one step.
 
     Args:
         path: The file.
         indices: `(N,)` integers, >= 0.
     """
-    write_text_atomically(path, "".join(f"{index}\n" for index in indices.tolist()))
+    write_text_atomically(Path(path), "".join(f"{index}\n" for index in indices.tolist()))
 
 
-def read_indices(path: Path, n_images: int) -> Tensor:
+def read_indices(path: str | Path, n_images: int) -> Tensor:
     """Read indices of images as `write_indices` writes them.
 
     Args:
@@ -81,7 +81,7 @@ def read_indices(path: Path, n_images: int) -> Tensor:
             there twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is missing or no text file; it should hold the index of an image on each line"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
@@ -77,10 +76,10 @@ def _drawn(subset: Subset, images: DataSet, seed: int) -> tuple[Tensor, Tensor |
 
 
 def _listed(subset: Subset, images: DataSet) -> tuple[Tensor, Tensor | None]:
-    train = read_indices(Path(subset.indices or ""), len(images.train))
+    train = read_indices(subset.indices or "", len(images.train))
     if subset.validation_indices is None:
         return train, None
-    validation = read_indices(Path(subset.validation_indices), len(images.train))
+    validation = read_indices(subset.validation_indices, len(images.train))
     shared = set(train.tolist()) & set(validation.tolist())
     if shared:
         raise ValueError(
