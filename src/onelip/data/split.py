@@ -69,11 +69,11 @@ def hold_out(labels: Tensor, fraction: float, seed: int, taken: Tensor | None = 
         free[taken.cpu().numpy()] = False
     drawn = []
     for label in np.unique(numbers):
-        members, n_all = np.flatnonzero((numbers == label) & free), int((numbers == label).sum())
-        n_held = int(fraction * n_all + 0.5)
+        every = np.flatnonzero(numbers == label)
+        members, n_held = every[free[every]], int(fraction * len(every) + 0.5)
         if n_held > len(members):
             raise ValueError(
-                f"fraction={fraction} of the {n_all} images of class {label} are {n_held} to hold out, and only "
+                f"fraction={fraction} of the {len(every)} images of class {label} are {n_held} to hold out, and only "
                 f"{len(members)} are not taken; take a smaller fraction"
             )
         drawn.append(rng.permutation(members)[:n_held])
