@@ -10,7 +10,7 @@ import pytest
 
 from onelip.cli import main
 
-COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "clip", "report", "list", "doctor", "bench")
+COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "clip", "report", "list", "data", "doctor", "bench")
 
 
 @pytest.fixture
@@ -237,3 +237,16 @@ def test_bugs_show_their_traceback(monkeypatch, onelip):
     monkeypatch.setattr(sys, "argv", ["onelip", "list"])
     with pytest.raises(RuntimeError, match="a bug"):
         main()
+
+
+def test_a_data_set_is_checked(onelip, tmp_path):
+    code, output, _ = onelip("data")
+    assert code == 0
+    assert "svhn" in output
+    code, output, _ = onelip("data", "digits")
+    assert (code, output.splitlines()[1]) == (0, "files: packed in onelip")
+    (tmp_path / "train_32x32.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM")
+    code, output, errors = onelip("data", "svhn", "extra=false", "--dir", str(tmp_path))
+    assert (code, output) == (2, "")
+    assert "train_32x32.mat has no array X" in errors
+    assert errors.count("\n") == 1

@@ -240,6 +240,31 @@ def list_parts(
     listing.show(kind)
 
 
+@app.command(name="data")
+def data_sets(
+    name: Annotated[str | None, typer.Argument(help="A data set; without one, all are listed.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of its loader, such as extra=true.")
+    ] = None,
+    dir: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where its files are; else downloaded once, if it has a home.")
+    ] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every image of a data set that is streamed from disk, too.")
+    ] = False,
+) -> None:
+    """Load a data set, downloaded if need be, check it, and show what is in it; or list all data sets.
+
+    Prints parts, counts, shape, classes and their balance, mean and deviation of pixels, and where the files are.
+    Exit code 2 and one line if a file is missing, broken or not what it should be.
+
+    Example: onelip data svhn extra=true
+    """
+    from onelip.experiments.data_command import show_data
+
+    show_data(name, dir=dir, options=options or [], decode=decode)
+
+
 @app.command()
 def doctor() -> None:
     """Check this machine's linear algebra, FFT and threads, and say what is broken.

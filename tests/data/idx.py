@@ -7,6 +7,7 @@ import numpy as np
 
 
 def idx(array):
+    """The content of an IDX file."""
     return struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 

@@ -48,14 +48,23 @@ def truncated(content):
         (IMAGES, truncated, "cannot be decompressed .*; it is truncated or no gzip file"),
         (IMAGES, lambda c: b"<html>", "cannot be decompressed"),
         (IMAGES, lambda c: c[:60] + bytes([c[60] ^ 255]) + c[61:], "cannot be decompressed"),
-        (IMAGES, lambda c: gzip.compress(truncated(gzip.decompress(c))), r"holds 15676 bytes, expected 15696"),
-        (IMAGES, lambda c: gzip.compress(gzip.decompress(c) + b"0"), r"holds more than 15696 bytes, expected 15696"),
-        (IMAGES, lambda c: gzip.compress(idx(np.zeros((20, 28, 27), np.uint8))), "expected 00000803000000140000001c"),
-        (IMAGES, lambda c: gzip.compress(b""), "begins with , expected 00000803"),
+        (
+            IMAGES,
+            lambda c: gzip.compress(truncated(gzip.decompress(c))),
+            r"holds 15660 bytes after its header, expected 15680 \(20 x 28 x 28\)",
+        ),
+        (IMAGES, lambda c: gzip.compress(gzip.decompress(c) + b"0"), r"holds more than 15680 bytes after its header"),
+        (
+            IMAGES,
+            lambda c: gzip.compress(idx(np.zeros((20, 28, 27), np.uint8))),
+            "holds 20 x 28 x 27 bytes by its header, expected 20 x 28 x 28",
+        ),
+        (IMAGES, lambda c: gzip.compress(b""), "begins with nothing, expected 00000803 and its shape"),
+        (LABELS, lambda c: gzip.compress(idx(np.zeros(9, np.uint8))), "holds 9 bytes by its header, expected 10"),
         (
             LABELS,
             lambda c: gzip.compress(idx(np.full(10, 10, np.uint8))),
-            "has label 10 at 0; labels of mnist are 0",
+            r"t10k-labels-idx1-ubyte.gz has label 10 at 0; labels are 0\.\.9",
         ),
     ],
 )

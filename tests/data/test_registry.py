@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data import house_numbers, stl10_files
 from tests.data.idx import write_idx
 from tests.data.pictures import write_classes
 
@@ -70,6 +71,23 @@ def _mnist(home, monkeypatch):
     return home
 
 
+def _idx(home, monkeypatch):
+    write_idx(home, 10, 10)
+    return home
+
+
+def _svhn(home, monkeypatch):
+    house_numbers.shrink(monkeypatch)
+    house_numbers.write_svhn(home)
+    return home
+
+
+def _stl10(home, monkeypatch):
+    stl10_files.shrink(monkeypatch)
+    stl10_files.write_stl10(home)
+    return home
+
+
 LOCATIONS = {
     "cifar10": _cifar10,
     "cifar100": _cifar100,
@@ -81,6 +99,9 @@ LOCATIONS = {
     "digits": lambda home, monkeypatch: None,
     "mnist": _mnist,
     "fashion-mnist": _mnist,
+    "idx": _idx,
+    "stl10": _stl10,
+    "svhn": _svhn,
 }
 
 
@@ -113,13 +134,18 @@ def test_records_say_what_a_list_needs():
         "fashion-mnist": "optional",
         "folder": "required",
         "folder-stream": "required",
+        "idx": "required",
         "imagenet": "required",
         "mnist": "optional",
+        "stl10": "optional",
+        "svhn": "optional",
         "tiny-imagenet": "optional",
     }
     assert all(record.summary.endswith(".") for record in records.values())
     assert records["imagenet"].options == ("size", "resize", "threads")
-    assert records["cifar10"].options == ()
+    assert (records["cifar10"].options, records["stl10"].options) == ((), ("fold",))
+    # What is downloaded is somewhere.
+    assert all(bool(record.kept) == (record.dir == "optional") for record in records.values())
 
 
 def test_an_option_of_another_data_set_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from onelip.data import ImageData, split
+from onelip.data import ImageData, hold_out, split
 
 
 def numbered(labels):
@@ -69,3 +69,23 @@ def test_an_empty_part_is_refused(labels, fraction):
     data = numbered(labels) if labels else ImageData(torch.zeros(0, 1, 1, 1), torch.zeros(0, dtype=torch.int64), 1.0)
     with pytest.raises(ValueError, match="leaves one part empty"):
         split(data, fraction, 0)
+
+
+def test_what_is_taken_is_not_drawn_and_counts_all_the_same():
+    labels = torch.arange(40) % 2
+    taken = torch.arange(12)
+    drawn = hold_out(labels, 0.25, 3, taken)
+    assert labels[drawn].bincount().tolist() == [5, 5]
+    assert drawn.min() >= 12
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert torch.equal(drawn, hold_out(labels, 0.25, 3, taken))
+    assert not torch.equal(drawn, hold_out(labels, 0.25, 4, taken))
+    with pytest.raises(
+        ValueError, match=r"fraction=0.5 of the 20 images of class 1 are 10 to hold out, and only 8 are"
+    ):
+        hold_out(labels, 0.5, 0, torch.cat([taken[1::2], torch.arange(13, 25, 2)]))
+
+
+def test_a_split_holds_out_what_is_drawn():
+    labels = [0, 1, 1] * 8
+    assert numbers(split(numbered(labels), 0.4, 5)[1]) == hold_out(torch.tensor(labels), 0.4, 5).tolist()

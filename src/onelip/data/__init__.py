@@ -4,7 +4,20 @@ A data set is one file with one decorated loader, imported here.
 """
 
 # Data sets: each registers its loader when it is imported.
-from onelip.data import arrays, cifar10, cifar100, digits, folder, folder_stream, imagenet, mnist, tiny_imagenet
+from onelip.data import (
+    arrays,
+    cifar10,
+    cifar100,
+    digits,
+    folder,
+    folder_stream,
+    idx,
+    imagenet,
+    mnist,
+    stl10,
+    svhn,
+    tiny_imagenet,
+)
 
 # From a data set to batches: random changes, generated images.
 from onelip.data.augment import Augment
@@ -12,6 +25,7 @@ from onelip.data.batch_sequence import BatchSequence
 from onelip.data.batches import Batches
 from onelip.data.batches_of import batches_of
 from onelip.data.color_jitter import ColorJitter
+from onelip.data.download import cache_folder
 from onelip.data.generated import Generated, load_generated
 
 # What a data set is.
@@ -23,9 +37,10 @@ from onelip.data.rand_augment import RandAugment
 # The registry: load by name, list, add.
 from onelip.data.registry import DataSetRecord, Progress, available, load, register_dataset
 from onelip.data.resized_crop import ResizedCrop
-from onelip.data.split import split
+from onelip.data.split import hold_out, split
 from onelip.data.streamed import StreamedImages
 from onelip.data.streamed_batches import StreamedBatches
+from onelip.data.subset import balanced_subset, read_indices, write_indices
 
 __all__ = [
     "Augment",
@@ -45,17 +60,25 @@ __all__ = [
     "StreamedImages",
     "arrays",
     "available",
+    "balanced_subset",
     "batches_of",
+    "cache_folder",
     "cifar10",
     "cifar100",
     "digits",
     "folder",
     "folder_stream",
+    "hold_out",
+    "idx",
     "imagenet",
     "load",
     "load_generated",
     "mnist",
+    "read_indices",
     "register_dataset",
     "split",
+    "stl10",
+    "svhn",
     "tiny_imagenet",
+    "write_indices",
 ]

@@ -18,7 +18,7 @@ N_RECORDS = 10_000
 """Images in each file."""
 
 
-@register_dataset("cifar10", dir="optional")
+@register_dataset("cifar10", dir="optional", kept=tuple(f"{FOLDER}/{name}" for name in (*TRAIN_FILES, TEST_FILE)))
 def cifar10(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels in 10 classes.
 

@@ -29,7 +29,7 @@ CLASSES = (
 )  # fmt: skip
 
 
-@register_dataset("cifar100", dir="optional")
+@register_dataset("cifar100", dir="optional", kept=(f"{FOLDER}/{TRAIN_FILE}", f"{FOLDER}/{TEST_FILE}"))
 def cifar100(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels in 100 classes.
 

@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from onelip.data.images import DataError
 from onelip.data.registry import Progress
@@ -101,9 +100,7 @@ def extract(archive: Path, members: Sequence[str], destination: Path) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     try:
         with tarfile.open(archive) as opened:
-            for member in members:
-                with _member(opened, member) as source, (beside / Path(member).name).open("wb") as file:
-                    shutil.copyfileobj(source, file, _CHUNK)
+            _extract(opened, members, beside)
         if not destination.exists():
             beside.rename(destination)
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -140,9 +137,17 @@ def extract_zip(archive: Path, folder: str, destination: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    found = archive.getmember(name) if name in archive.getnames() else None
-    source = archive.extractfile(found) if found is not None and found.isreg() else None
-    if source is None:
-        raise DataError(f"{archive.name!s} has no file {name}; it is not the expected archive")
-    return source
+# In one pass, since going back in a compressed archive means to decompress it from the start.
+def _extract(archive: tarfile.TarFile, members: Sequence[str], folder: Path) -> None:
+    missing = set(members)
+    for found in archive:
+        source = archive.extractfile(found) if found.name in missing and found.isreg() else None
+        if source is None:
+            continue
+        with source, (folder / Path(found.name).name).open("wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+        missing.discard(found.name)
+        if not missing:
+            break
+    if missing:
+        raise DataError(f"{archive.name!s} has no file {min(missing)}; it is not the expected archive")

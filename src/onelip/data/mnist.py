@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
 
 from onelip.data.download import cache_folder, download
-from onelip.data.images import DataError, DataSet, ImageData
+from onelip.data.idx_files import read_part
+from onelip.data.images import DataError, DataSet
 from onelip.data.registry import Progress, register_dataset
 
 N_TRAIN, N_TEST = 60_000, 10_000
@@ -40,6 +34,11 @@ class IDXFiles:
     sha256: dict[str, str]
     classes: tuple[str, ...]
     source: str
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The files, as paths from the cache folder."""
+        return tuple(f"{self.name}/{file}" for file in self.sha256)
 
 
 MNIST = IDXFiles(
@@ -68,7 +67,7 @@ FASHION_MNIST = IDXFiles(
 )
 
 
-@register_dataset("mnist", dir="optional")
+@register_dataset("mnist", dir="optional", kept=MNIST.kept)
 def mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28 grey pixels.
 
@@ -89,7 +88,7 @@ def mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     return _load(MNIST, dir, progress)
 
 
-@register_dataset("fashion-mnist", dir="optional")
+@register_dataset("fashion-mnist", dir="optional", kept=FASHION_MNIST.kept)
 def fashion_mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothes in 10 classes, 28x28 grey pixels.
 
@@ -123,59 +122,9 @@ def _load(files: IDXFiles, dir: Path | None, progress: Progress | None) -> DataS
     counts = (N_TRAIN, N_TEST)
     total, done = sum(counts), 0
     for part, count in zip(_PARTS, counts, strict=True):
-        images = read_idx(home / f"{part}-images-idx3-ubyte.gz", (count, _SIDE, _SIDE))
-        labels = read_idx(home / f"{part}-labels-idx1-ubyte.gz", (count,))
-        wrong = np.flatnonzero(labels >= len(files.classes))
-        if len(wrong):
-            raise DataError(
-                f"{home / part}-labels-idx1-ubyte.gz has label {labels[wrong[0]]} at {wrong[0]}; labels of "
-                f"{files.name} are 0..{len(files.classes) - 1}"
-            )
-        parts[part] = ImageData(
-            torch.from_numpy(images[:, None].copy()), torch.from_numpy(labels.astype(np.int64)), 255.0
-        )
+        names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+        parts[part] = read_part(home, *names, (count, _SIDE, _SIDE), len(files.classes))
         done += count
         if progress is not None:
             progress(done * (_SIDE**2 + 1), total * (_SIDE**2 + 1))
     return DataSet(files.name, parts["train"], parts["t10k"], files.classes, f"{files.source}, {files.url}")
-
-
-def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Read an IDX file of bytes of a known shape.
-
-    The format: two zero bytes, 8 for unsigned bytes, the number of axes, each axis's length as four bytes, the largest
-    first, then the values, the last axis running fastest.
-
-    Args:
-        path: The file, compressed if its name ends in ".gz"; if it is missing, the one without that ending is read.
-        shape: What it has to hold.
-
-    Returns:
-        `shape`, uint8.
-
-    Raises:
-        DataError: The file is missing, cannot be decompressed, or holds something else.
-    """
-    plain = path.with_suffix("")
-    if not path.is_file() and plain.is_file():
-        path = plain
-    if not path.is_file():
-        raise DataError(f"{path} is missing; it should hold {' x '.join(map(str, shape))} bytes in IDX format")
-    header = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
-    expected = len(header) + math.prod(shape)
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            # No more than what it should hold, and one byte to see that there is more.
-            content = file.read(expected + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be decompressed ({error}); it is truncated or no gzip file") from error
-    if content[: len(header)] != header:
-        raise DataError(
-            f"{path} begins with {content[: len(header)].hex()}, expected {header.hex()}, that of an IDX file of "
-            f"{' x '.join(map(str, shape))} bytes"
-        )
-    if len(content) != expected:
-        more = "more than " if len(content) > expected else ""
-        raise DataError(f"{path} holds {more}{min(len(content), expected)} bytes, expected {expected}")
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)

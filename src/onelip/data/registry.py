@@ -29,6 +29,7 @@ class DataSetRecord:
         dir: Whether the location is "unused" (packed in the package), "optional" (else downloaded) or "required".
         summary: One line for lists.
         options: Names of the loader's keyword arguments that users may set.
+        kept: Files that a download leaves, as paths from the cache folder.
     """
 
     name: str
@@ -36,13 +37,14 @@ class DataSetRecord:
     dir: Location
     summary: str
     options: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 _REGISTRY: Registry[DataSet] = Registry("data set", supplied=("dir", "progress"))
-_LOCATIONS: dict[str, Location] = {}
+_LOCATIONS: dict[str, tuple[Location, tuple[str, ...]]] = {}
 
 
-def register_dataset(name: str, *, dir: Location) -> Callable[[Loader], Loader]:
+def register_dataset(name: str, *, dir: Location, kept: tuple[str, ...] = ()) -> Callable[[Loader], Loader]:
     """Register a loader of a data set; its docstring's first line becomes the summary.
 
     Arguments of the loader after (dir, progress) are options that users may set.
@@ -50,6 +52,7 @@ def register_dataset(name: str, *, dir: Location) -> Callable[[Loader], Loader]:
     Args:
         name: The name users type.
         dir: Whether the loader's location is "unused", "optional" or "required".
+        kept: Files that a download leaves, as paths from the cache folder.
 
     Returns:
         A decorator that leaves the loader as it is.
@@ -58,7 +61,7 @@ def register_dataset(name: str, *, dir: Location) -> Callable[[Loader], Loader]:
 
     def register(loader: Loader) -> Loader:
         entered = enter(loader)
-        _LOCATIONS[name] = dir
+        _LOCATIONS[name] = dir, kept
         return entered
 
     return register
@@ -103,4 +106,5 @@ def load(name: str, dir: str | Path | None = None, progress: Progress | None = N
 
 def _record(name: str, options: dict[str, Any]) -> DataSetRecord:
     part = _REGISTRY.part(name, options)
-    return DataSetRecord(name, part.factory, _LOCATIONS[name], part.summary, part.options)
+    location, kept = _LOCATIONS[name]
+    return DataSetRecord(name, part.factory, location, part.summary, part.options, kept)

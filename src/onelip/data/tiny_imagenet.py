@@ -31,7 +31,7 @@ _SIDE = 64
 _NEEDS = f"data set 'tiny-imagenet' needs wnids.txt, train/CLASS/images/ and val/images/, as in {FOLDER}.zip"
 
 
-@register_dataset("tiny-imagenet", dir="optional")
+@register_dataset("tiny-imagenet", dir="optional", kept=(f"{FOLDER}/wnids.txt",))
 def tiny_imagenet(dir: Path | None = None, progress: Progress | None = None, *, threads: int | None = None) -> DataSet:
     """Tiny-ImageNet: 100,000 training and 10,000 test images of 64x64 pixels in 200 classes.
 

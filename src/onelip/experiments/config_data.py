@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from onelip import data
 from onelip.experiments.config_section import NonNegativeFloat, Part, Section
+from onelip.experiments.config_subset import Subset
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveRange = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
@@ -85,7 +87,8 @@ class Generated(Section):
 class Data(Section):
     """The images; `validation` is the part of the training images that is held out to select weights.
 
-    With `validation` 0 all images are learned and nothing is validated; the weights after the last epoch are kept.
+    With `validation` 0 all images are learned and nothing is validated; the weights after the last epoch are kept. It
+    is null where `subset` has validation images of its own.
 
     `options` are those of the data set's loader, such as the size of images that are streamed from disk.
 
@@ -98,7 +101,28 @@ class Data(Section):
     options: dict[str, Any] = Field(default_factory=dict)
     batch_size: PositiveInt = 128
     eval_batch_size: PositiveInt = 512
-    validation: Part = 0.1
+    validation: Part | None = 0.1
+    subset: Subset | None = None
     normalize: Literal["none", "mean", "standardize"] = "mean"
     augment: Augment = Augment()
     generated: Generated | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _validation_of_subset(cls, tree: Any) -> Any:
+        subset = tree.get("subset") if isinstance(tree, Mapping) else None
+        own = isinstance(subset, Mapping) and any(
+            subset.get(name) is not None for name in ("validation_per_class", "validation_indices")
+        )
+        return {**tree, "validation": None} if own and "validation" not in tree else tree
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        own = None if self.subset is None else self.subset.own_validation
+        if own is not None and self.validation is not None:
+            raise ValueError(
+                f"data.validation={self.validation} and {own} both say what validates; set data.validation=null"
+            )
+        if own is None and self.validation is None:
+            raise ValueError("data.validation=null needs a data.subset with validation images; give a share, or 0")
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from onelip.data import DataSet, Generated, ImageData, Images, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
+from onelip.experiments.subset import ChosenImages, choose_images
 from onelip.linalg import unknown_name
 from onelip.spectral import TrainingMethod, training_method
 from onelip.tasks.growth import check_growth
@@ -35,6 +36,7 @@ class Experiment:
         loss: The loss.
         method: What keeps the norms of the network small, or None.
         generated: Generated images to mix in, or None.
+        chosen: Which of the data set's images `train` and `validation` are, if they are a subset.
     """
 
     config: ExperimentConfig
@@ -45,6 +47,7 @@ class Experiment:
     loss: nn.Module
     method: TrainingMethod | None = None
     generated: Generated | None = None
+    chosen: ChosenImages | None = None
 
 
 def prepare(config: ExperimentConfig) -> Experiment:
@@ -65,10 +68,12 @@ def prepare(config: ExperimentConfig) -> Experiment:
         with work_bar(f"loading {config.data.name}") as progress:
             images = data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
         generated = _load_generated(config, images)
-        train, validation = data.split(images.train, config.data.validation, config.seed)
+        chosen = choose_images(config.data, images, config.seed)
+        train, validation = _parts(config, images, chosen)
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
-        model = build_model(config, images)
+        # A subset is all that the run knows of the training images.
+        model = build_model(config, images if chosen is None else replace(images, train=train))
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
         if config.trainer.growth is not None:
@@ -80,7 +85,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         if config.certify is not None and config.certify.norm != "l2":
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
         method = _build_method(config, model, images)
-    return Experiment(config, images, train, validation, model, loss, method, generated)
+    return Experiment(config, images, train, validation, model, loss, method, generated, chosen)
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
@@ -106,6 +111,12 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         layer_options=config.layer_options,
         **config.model.options,
     )
+
+
+def _parts(config: ExperimentConfig, images: DataSet, chosen: ChosenImages | None) -> tuple[Images, Images]:
+    if chosen is None:
+        return data.split(images.train, config.data.validation or 0.0, config.seed)
+    return images.train.subset(chosen.train), images.train.subset(chosen.validation)
 
 
 def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:

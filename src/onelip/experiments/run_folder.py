@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_data import Data
 from onelip.experiments.config_file import dump_config, load_config
+from onelip.experiments.config_subset import Subset
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import file_creation_mask, write_text_atomically
 
@@ -34,6 +36,16 @@ class RunFolder:
     def metrics_file(self) -> Path:
         """One row for each epoch."""
         return self.path / "metrics.csv"
+
+    @property
+    def train_indices_file(self) -> Path:
+        """Indices of the images that are learned, one a line, if they are a subset."""
+        return self.path / "train_indices.txt"
+
+    @property
+    def validation_indices_file(self) -> Path:
+        """Indices of the validation images beside a subset, if there are any."""
+        return self.path / "validation_indices.txt"
 
     @property
     def norms_file(self) -> Path:
@@ -108,9 +120,28 @@ class RunFolder:
         """Read the run's configuration.
 
         Returns:
-            The checked configuration.
+            The checked configuration; a subset of the training images is that of the run's own files.
+
+        Raises:
+            UserError: If something in it is wrong, or the files of a subset are gone.
         """
-        return load_config(str(self.config_file))
+        config = load_config(str(self.config_file))
+        if config.data.subset is None:
+            return config
+        if self.train_indices_file.exists():
+            return config.model_copy(update={"data": self._with_kept_indices(config.data)})
+        if self.last_checkpoint.exists():
+            raise UserError(f"{self.train_indices_file} is missing; which images the run learns from is not known")
+        return config
+
+    # The files that they were read from may be others today.
+    def _with_kept_indices(self, section: Data) -> Data:
+        held_out = self.validation_indices_file.exists()
+        files = Subset(
+            indices=str(self.train_indices_file),
+            validation_indices=str(self.validation_indices_file) if held_out else None,
+        )
+        return section.model_copy(update={"subset": files, "validation": None if held_out else 0.0})
 
 
 def create_run_folder(config: ExperimentConfig, *, now: datetime | None = None) -> RunFolder:

@@ -24,6 +24,7 @@ from onelip.experiments.norm_checks import NormChecks
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
+from onelip.experiments.subset import keep_indices
 from onelip.experiments.training_progress import TrainingProgress
 from onelip.tasks import (
     OPTIMIZERS,
@@ -63,6 +64,7 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
         NonFiniteError: If the loss, a gradient or a parameter became NaN or infinite.
     """
     config = experiment.config
+    keep_indices(experiment.chosen, folder)
     clock = TrainingClock(config.trainer.max_minutes)
     checkpoint = folder.last_checkpoint if resume and folder.last_checkpoint.exists() else None
     step = 0
