@@ -106,4 +106,6 @@ def end_with_the_first() -> None:
 def _environment(plan: ProcessPlan, rank: int, port: int) -> dict[str, str]:
     numbers = {"RANK": rank, "WORLD_SIZE": plan.size, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": plan.local_size}
     place = {"MASTER_ADDR": plan.address, "MASTER_PORT": port, STARTED_BY_US: os.getpid()}
-    return {**os.environ, **{name: str(value) for name, value in {**numbers, **place}.items()}}
+    # Torch's own warnings come from the first process already.
+    quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+    return {**quiet, **os.environ, **{name: str(value) for name, value in {**numbers, **place}.items()}}
