@@ -1,4 +1,4 @@
-"""Trainings that are done in one process and in two, which were started for nothing else; each process does them all."""
+"""Trainings that one process does, and two together that are started for nothing else."""
 
 import dataclasses
 import gc
@@ -6,7 +6,6 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
-
 
 import torch
 from torch import distributed, nn
@@ -44,8 +43,9 @@ CASES = {
 def statistics_and_dropout() -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8, momentum=None), nn.ReLU(), nn.Dropout2d(0.2), BatchCentering(8),
-        nn.Flatten(), nn.Linear(288, 16), BatchLipNorm(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 10),
+        nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8, momentum=None), nn.ReLU(), nn.Dropout2d(0.2),
+        BatchCentering(8), nn.Flatten(), nn.Linear(288, 16, bias=False), BatchLipNorm(16), nn.ReLU(),
+        nn.Dropout(0.3), nn.Linear(16, 10),
     )  # fmt: skip
 
 

@@ -126,7 +126,5 @@ class Batches(BatchSequence):
 
 
 # A process may have only real or only generated images of a batch.
-def _changed(
-    augment: Augment, images: Tensor, rng: np.random.Generator, scale: float, colour: Tensor | None
-) -> Tensor:
+def _changed(augment: Augment, images: Tensor, rng: np.random.Generator, scale: float, colour: Tensor | None) -> Tensor:
     return augment.apply(images, rng, scale=scale, colour=colour) if len(images) else to_pixels(images, scale)

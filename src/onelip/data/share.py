@@ -90,15 +90,18 @@ class PieceOfDraws(np.random.Generator):
 
     @override
     def integers(self, *args: Any, size: Any = None, **kwargs: Any) -> Any:
-        return self._kept(super().integers(*args, size=self._whole(size), **kwargs))
+        every: Any = super()
+        return self._kept(every.integers(*args, size=self._whole(size), **kwargs))
 
     @override
     def uniform(self, *args: Any, size: Any = None, **kwargs: Any) -> Any:
-        return self._kept(super().uniform(*args, size=self._whole(size), **kwargs))
+        every: Any = super()
+        return self._kept(every.uniform(*args, size=self._whole(size), **kwargs))
 
     @override
     def random(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return self._kept(super().random(self._whole(size), *args, **kwargs))
+        every: Any = super()
+        return self._kept(every.random(self._whole(size), *args, **kwargs))
 
     def _whole(self, size: Any) -> tuple[int, ...]:
         shape = size if isinstance(size, tuple) else (size,)

@@ -10,15 +10,14 @@ from pydantic import BeforeValidator, PositiveFloat, PositiveInt, model_validato
 
 from onelip.experiments.config_section import Milestones, Part, Section
 
-
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 
 def _offered(value: Any) -> Any:
     if isinstance(value, str) and value not in STRATEGIES:
         raise ValueError(
-            f"trainer.strategy={value} is not offered; those that divide the parameters of a layer among processes cannot"
-            f" build its constrained weight, and others add nothing to: {', '.join(STRATEGIES)}"
+            f"trainer.strategy={value} is not offered: where the parameters of a layer are divided among processes, its "
+            f"constrained weight cannot be built; use one of {', '.join(STRATEGIES)}"
         )
     return value
 
@@ -33,7 +32,8 @@ def _checked_devices(value: Any) -> Any:
         allowed = value == "auto" or (whole and value > 0)
     if not allowed:
         raise ValueError(
-            f"trainer.devices={list(value) if isinstance(value, tuple) else value} must be auto, a number of devices, or a list of the numbers of GPUs"
+            f"trainer.devices={list(value) if isinstance(value, tuple) else value} must be auto, a number of devices, "
+            "or a list of the numbers of GPUs"
         )
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from lightning.fabric.plugins.environments import ClusterEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
@@ -37,18 +37,17 @@ def trainer_options(section: Trainer, plan: ProcessPlan) -> dict[str, Any]:
     if plan.size == 1:
         return {"accelerator": section.accelerator, "devices": devices}
     unused = section.strategy == "ddp_find_unused_parameters_true"
-    strategy = DDPStrategy(
-        cluster_environment=_Joined(plan),
-        find_unused_parameters=unused or (section.strategy == "auto" and section.growth is not None),
+    options: dict[str, Any] = {
+        "find_unused_parameters": unused or (section.strategy == "auto" and section.growth is not None),
         # All processes compute the same ones, and writing to them would make layers compute their weights anew.
-        **{_BUFFERS: False},
-    )
+        _BUFFERS: False,
+    }
     # For Lightning each process is a machine with one device, however many a machine has and shows to each.
     return {
         "accelerator": "gpu" if index else "cpu",
         "devices": devices,
         "num_nodes": plan.size,
-        "strategy": strategy,
+        "strategy": DDPStrategy(cluster_environment=_Joined(plan), **options),
         "use_distributed_sampler": False,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from onelip.experiments.config_trainer import Trainer
 from onelip.experiments.errors import UserError
@@ -65,9 +65,7 @@ def plan_processes(section: Trainer, environment: Mapping[str, str]) -> ProcessP
     """
     plan = _started(environment)
     n_gpus = _n_gpus(section.accelerator)
-    wanted = len(section.devices) if isinstance(section.devices, tuple) else section.devices
-    if wanted == "auto":
-        wanted = plan.local_size if plan is not None else max(1, n_gpus)
+    wanted = _wanted(section, plan, n_gpus)
     size = wanted * section.num_nodes
     if plan is None and section.num_nodes > 1:
         raise UserError(
@@ -82,6 +80,14 @@ def plan_processes(section: Trainer, environment: Mapping[str, str]) -> ProcessP
             f"each; set trainer.devices={plan.local_size} and trainer.num_nodes={plan.size // plan.local_size}"
         )
     return replace(plan, device=_device(section, plan, n_gpus))
+
+
+def _wanted(section: Trainer, plan: ProcessPlan | None, n_gpus: int) -> int:
+    if isinstance(section.devices, tuple):
+        return len(section.devices)
+    if section.devices != "auto":
+        return section.devices
+    return plan.local_size if plan is not None else max(1, n_gpus)
 
 
 def _started(environment: Mapping[str, str]) -> ProcessPlan | None:

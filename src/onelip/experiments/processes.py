@@ -149,7 +149,7 @@ def _join(plan: ProcessPlan, backend: str, arguments: Sequence[str]) -> ChildPro
         return None
     if STARTED_BY_US in os.environ:
         end_with_the_first()
-    store = distributed.TCPStore(
+    store = distributed.TCPStore(  # type: ignore[attr-defined]  # It is exported.
         plan.address, plan.port, plan.size, plan.first, timeout=timedelta(minutes=10), wait_for_workers=False
     )
     starts = plan.launcher == "ourselves" and plan.first
@@ -199,6 +199,9 @@ def _release(error: BaseException | None) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            yield
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield

@@ -122,7 +122,9 @@ def optimizer_factory(config: ExperimentConfig) -> OptimizerFactory:
     return factory if wrapper is None else lookahead(factory, **wrapper)
 
 
-def _loaders(experiment: Experiment, plan: ProcessPlan) -> tuple[data.BatchSequence, data.BatchSequence | _NothingHeldOut]:
+def _loaders(
+    experiment: Experiment, plan: ProcessPlan
+) -> tuple[data.BatchSequence, data.BatchSequence | _NothingHeldOut]:
     section, device, share = experiment.config.data, plan.device, data.Share(plan.rank, plan.size)
     return (
         data.batches_of(

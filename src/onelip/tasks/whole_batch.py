@@ -50,7 +50,7 @@ def whole(values: Tensor, piece: Piece | None) -> Tensor:
     Returns:
         `(N, ...)`, for all images of the batch.
     """
-    return values if piece is None else _Whole.apply(values, piece)  # type: ignore[no-any-return]
+    return values if piece is None else _Whole.apply(values, piece)
 
 
 class _Whole(torch.autograd.Function):
