@@ -126,7 +126,7 @@ def raise_error(message):
 
 def test_processes_on_the_cpu_have_no_nccl():
     section = Trainer(devices=2, process_group_backend="nccl", accelerator="cpu")
-    with pytest.raises(UserError, match="trainer.process_group_backend=nccl joins GPUs, and these processes are on"):
+    with pytest.raises(UserError, match=r"trainer\.process_group_backend=nccl joins GPUs, and these processes are on"):
         together(section, []).__enter__()
 
 

@@ -16,8 +16,8 @@ STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 def _offered(value: Any) -> Any:
     if isinstance(value, str) and value not in STRATEGIES:
         raise ValueError(
-            f"trainer.strategy={value} is not offered: where the parameters of a layer are divided among processes, its "
-            f"constrained weight cannot be built; use one of {', '.join(STRATEGIES)}"
+            f"trainer.strategy={value} is not offered: where the parameters of a layer are divided among processes, "
+            f"its constrained weight cannot be built; use one of {', '.join(STRATEGIES)}"
         )
     return value
 

@@ -81,8 +81,9 @@ class BatchStatistics(ConstrainedModule):
     """Base of layers that centre each channel: by the batch's mean in training, by the running mean in eval.
 
     Like torch's BatchNorm, and unlike every other layer of this library, it writes to buffers in a training forward:
-    running <- (1 - momentum) running + momentum (the batch's). In distributed training the batch is
-    that of all processes. Eval writes nothing and treats samples one by one. The constants that it states are those of eval: in training the samples of a batch are coupled.
+    running <- (1 - momentum) running + momentum (the batch's). In distributed training the batch is that
+    of all processes. Eval writes nothing and treats samples one by one. The constants that it states are those of eval:
+    in training the samples of a batch are coupled.
 
     Args:
         num_features: Channels of the input.
