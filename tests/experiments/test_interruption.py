@@ -4,9 +4,11 @@ import signal
 import threading
 
 import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tests.tasks.toy import ToyBatches, linear_model, toy_trainer
 from torch.nn.functional import cross_entropy
 
+from onelip.experiments import interruption as module
 from onelip.experiments.interruption import Interruption
 from onelip.tasks import Classification, sgd
 
@@ -81,3 +83,23 @@ def test_an_ignored_signal_stays_ignored():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SIGTERMException)])
+def test_a_signal_to_another_process_stops_this_one(number, kind, monkeypatch):
+    monkeypatch.setattr(module, "largest", lambda own: max(own, number))
+    with pytest.raises(kind):
+        Interruption().on_train_batch_start(None, None, None, 0)
+
+
+def test_sigterm_waits_for_the_next_batch_of_all_processes(monkeypatch):
+    monkeypatch.setattr(module, "several_processes", lambda: True)
+    before = signal.getsignal(signal.SIGTERM)
+    interruption = Interruption()
+    interruption.on_train_start(None, None)
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(SIGTERMException):
+        interruption.on_validation_batch_start(None, None, None, 0)

@@ -10,7 +10,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from onelip.layers import BatchCentering, BatchLipNorm
-from onelip.layers.batch_statistics import average_over_processes, checked_number
+from onelip.layers.batch_statistics import batch_mean, batch_variance, checked_number, several_processes
 
 BOTH = [BatchCentering, BatchLipNorm]
 
@@ -19,32 +19,49 @@ def _batch(process: int) -> torch.Tensor:
     return torch.randn(5, 3, 2, generator=torch.Generator().manual_seed(process)) * (process + 1) + process
 
 
+def _layers() -> torch.nn.Sequential:
+    # Weighted channels, or the gradients of what is centred would be zero.
+    torch.manual_seed(0)
+    return torch.nn.Sequential(BatchCentering(3), torch.nn.Conv1d(3, 3, 1), torch.nn.Tanh(), BatchLipNorm(3))
+
+
+def _gradients(layers: torch.nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
+    x = x.clone().requires_grad_()
+    layers(x).pow(3).sum().backward()
+    assert x.grad is not None
+    return [x.grad, *(p.grad for p in layers.parameters() if p.grad is not None)]
+
+
 def _train_in_process(process: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=process, world_size=2)
-    layer = BatchLipNorm(3, momentum=1.0)
-    y = layer(_batch(process))
-    torch.save((layer.state_dict(), y), f"{folder}/{process}.pt")
+    layers = _layers()
+    # Shares of different sizes.
+    found = _gradients(layers, _batch(process)[: 5 - 2 * process])
+    torch.save((layers.state_dict(), found), f"{folder}/{process}.pt")
     distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_statistics_of_all_samples(tmp_path: Path) -> None:
+def test_two_processes_compute_what_one_does_with_all_samples(tmp_path: Path) -> None:
     multiprocessing.spawn(_train_in_process, (str(tmp_path),), 2)
-    states = [torch.load(tmp_path / f"{i}.pt", weights_only=True) for i in range(2)]
-    both = torch.cat([_batch(0), _batch(1)])
-    for state, _ in states:
-        assert torch.allclose(state["running_mean"], both.mean((0, 2)), atol=1e-6)
-        assert torch.allclose(state["running_var"], both.var((0, 2), correction=0), rtol=1e-5)
-        assert torch.equal(state["running_var"], states[0][0]["running_var"])
-    # Each centres by its own samples.
-    for _, y in states:
-        assert torch.allclose(y.mean((0, 2)), torch.zeros(3), atol=1e-6)
+    (first, mine), (second, other) = (torch.load(tmp_path / f"{i}.pt", weights_only=True) for i in range(2))
+    layers = _layers()
+    of_inputs, *of_weights = _gradients(layers, torch.cat([_batch(0), _batch(1)[:3]]))
+    for name, value in layers.state_dict().items():
+        assert torch.equal(first[name], second[name])
+        assert torch.allclose(first[name], value, atol=1e-6)
+    assert torch.allclose(torch.cat([mine[0], other[0]]), of_inputs, atol=1e-5)
+    for a, b, expected in zip(mine[1:], other[1:], of_weights, strict=True):
+        assert torch.allclose(a + b, expected, atol=1e-5)
 
 
-def test_one_process_averages_nothing() -> None:
-    x = torch.randn(3, requires_grad=True)
-    assert torch.equal(average_over_processes(x), x)
-    assert not average_over_processes(x).requires_grad
+def test_one_process_computes_torchs_moments() -> None:
+    assert not several_processes()
+    x = _batch(1)
+    mean, count = batch_mean(x)
+    assert count == 10
+    assert torch.equal(mean, x.mean((0, 2)))
+    assert torch.equal(batch_variance(x, mean, count), x.var((0, 2), correction=0))
 
 
 @pytest.mark.parametrize("cls", BOTH)

@@ -1,5 +1,7 @@
 """Trainings that end after a time: with a clock that ticks once a batch, everything is known in advance."""
 
+from types import SimpleNamespace
+
 import lightning.pytorch as pl
 import pytest
 from tests.tasks.toy import ToyBatches, linear_model, toy_trainer
@@ -78,3 +80,19 @@ def test_the_time_is_part_of_the_state(tmp_path):
 def test_the_time_must_be_positive(minutes):
     with pytest.raises(ValueError, match=f"max_minutes={minutes} in TrainingClock"):
         TrainingClock(minutes)
+
+
+def test_several_processes_go_by_the_time_of_the_first():
+    time = [0.0]
+    clock = TrainingClock(1.0, now=lambda: time[0])
+    first = [6.0]
+    trainer = SimpleNamespace(world_size=2, strategy=SimpleNamespace(broadcast=lambda own: first[0]), should_stop=False)
+    clock.on_train_batch_start(trainer, None, None, 0)
+    time[0] = 50.0
+    # Not this process's time, and the same until all ask again.
+    assert clock.progress == 0.1
+    clock.after_step(trainer, None)
+    assert not trainer.should_stop
+    first[0] = 60.0
+    clock.after_step(trainer, None)
+    assert trainer.should_stop

@@ -37,6 +37,9 @@ from onelip.data.rand_augment import RandAugment
 # The registry: load by name, list, add.
 from onelip.data.registry import DataSetRecord, Progress, available, load, register_dataset
 from onelip.data.resized_crop import ResizedCrop
+
+# What one of several processes takes of each batch.
+from onelip.data.share import Share
 from onelip.data.split import hold_out, split
 from onelip.data.streamed import StreamedImages
 from onelip.data.streamed_batches import StreamedBatches
@@ -56,6 +59,7 @@ __all__ = [
     "Progress",
     "RandAugment",
     "ResizedCrop",
+    "Share",
     "StreamedBatches",
     "StreamedImages",
     "arrays",

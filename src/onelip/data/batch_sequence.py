@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onelip.data.augment import Augment
 from onelip.data.images import Images
+from onelip.data.share import Piece, PieceOfDraws, Share
 from onelip.data.shuffles import Shuffles
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -31,6 +32,7 @@ class BatchSequence(ABC):
         shuffle: Draw a new order in each epoch; else keep the order of the data.
         seed: Seed of the order and of the changes to batches, >= 0.
         drop_last: Leave out a last batch that is not full.
+        share: What this process takes of each batch; by default all.
 
     Attributes:
         epoch: The epoch that iteration reads, 0 at first; it changes by `set_epoch` only.
@@ -40,7 +42,15 @@ class BatchSequence(ABC):
     """
 
     def __init__(
-        self, n_images: int, batch_size: int, *, n_taken: int | None = None, shuffle: bool, seed: int, drop_last: bool
+        self,
+        n_images: int,
+        batch_size: int,
+        *,
+        n_taken: int | None = None,
+        shuffle: bool,
+        seed: int,
+        drop_last: bool,
+        share: Share | None = None,
     ) -> None:
         kind = type(self).__name__
         if not isinstance(batch_size, int) or batch_size < 1:
@@ -56,6 +66,7 @@ class BatchSequence(ABC):
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
+        self.share = share or Share()
         self.epoch = 0
         self._shuffles = Shuffles(n_images, seed, _ORDER)
 
@@ -106,6 +117,17 @@ class BatchSequence(ABC):
             raise IndexError(f"number={number} in {type(self).__name__}.batch must lie in 0..{len(self) - 1}")
         return self._batch(self.epoch, number)
 
+    def piece(self, number: int) -> Piece:
+        """Say which images of a batch this process takes.
+
+        Args:
+            number: Of the batch, from 0.
+
+        Returns:
+            Their positions in the batch.
+        """
+        return self.share.of(self._n_in(number))
+
     @abstractmethod
     def _batch(self, epoch: int, number: int) -> Batch: ...
 
@@ -117,9 +139,13 @@ class BatchSequence(ABC):
         first, last = number * self.n_taken, min((number + 1) * self.n_taken, self.n_images)
         return self._shuffles.order(epoch)[first:last] if self.shuffle else torch.arange(first, last)
 
-    # The source of all changes to a batch.
-    def _rng(self, epoch: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, epoch, _CHANGES, number])
+    # Images in a batch, of all processes together.
+    def _n_in(self, number: int) -> int:
+        return min(self.n_taken, self.n_images - number * self.n_taken)
+
+    # The source of all changes to a piece of the images of a batch.
+    def _rng(self, epoch: int, number: int, piece: Piece) -> np.random.Generator:
+        return PieceOfDraws(np.random.default_rng([self.seed, epoch, _CHANGES, number]), piece)
 
 
 def fill_colour(augment: Augment, data: Images, *, scale: float, whole: bool) -> Tensor | None:

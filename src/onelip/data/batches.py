@@ -12,7 +12,8 @@ from typing_extensions import override
 from onelip.data.augment import Augment
 from onelip.data.batch_sequence import Batch, BatchSequence, fill_colour
 from onelip.data.generated import Generated
-from onelip.data.images import ImageData
+from onelip.data.images import ImageData, to_pixels
+from onelip.data.share import Piece, PieceOfDraws, Share
 from onelip.data.shuffles import Shuffles
 
 # Beside the streams of `BatchSequence`.
@@ -39,6 +40,7 @@ class Batches(BatchSequence):
         device: Where the images are kept and the batches made.
         drop_last: Leave out a last batch that is not full.
         generated: Images to mix in; None for none.
+        share: What this process takes of each batch; by default all.
 
     Attributes:
         epoch: The epoch that iteration reads, 0 at first; it changes by `set_epoch` only.
@@ -58,9 +60,12 @@ class Batches(BatchSequence):
         device: str | torch.device = "cpu",
         drop_last: bool = False,
         generated: Generated | None = None,
+        share: Share | None = None,
     ) -> None:
         n_real = batch_size if generated is None else generated.real_images(batch_size)
-        super().__init__(len(data), batch_size, n_taken=n_real, shuffle=shuffle, seed=seed, drop_last=drop_last)
+        super().__init__(
+            len(data), batch_size, n_taken=n_real, shuffle=shuffle, seed=seed, drop_last=drop_last, share=share
+        )
         self.data = data.to(device)
         self.augment = augment or Augment()
         self.generated = generated
@@ -84,23 +89,29 @@ class Batches(BatchSequence):
 
     @override
     def _batch(self, epoch: int, number: int) -> Batch:
-        index = self._members(epoch, number).to(self.data.labels.device)
+        members = self._members(epoch, number)
+        piece, n_real = self.piece(number), len(members)
+        real = piece.within(0, n_real)
+        index = members[real.places].to(self.data.labels.device)
         images, labels = self.data.images[index], self.data.labels[index]
-        rng = self._rng(epoch, number)
-        pixels = self.augment.apply(images, rng, scale=self.data.scale, colour=self._colour)
+        rng = self._rng(epoch, number, real)
+        pixels = _changed(self.augment, images, rng, self.data.scale, self._colour)
         if self.generated is None:
             return pixels, labels
-        more_pixels, more_labels = self._generated_part(self.generated, epoch, number)
+        more_pixels, more_labels = self._generated_part(self.generated, epoch, number, piece.within(n_real, piece.n))
         return torch.cat([pixels, more_pixels]), torch.cat([labels, more_labels])
 
-    def _generated_part(self, generated: Generated, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        first, last = self._n_generated(number), self._n_generated(number + 1)
-        place = epoch * self._n_generated(len(self)) + first
-        index = self._pool_shuffles.run(place, last - first)
+    def _generated_part(self, generated: Generated, epoch: int, number: int, piece: Piece) -> tuple[Tensor, Tensor]:
+        place = epoch * self._n_generated(len(self)) + self._n_generated(number)
+        index = self._pool_shuffles.run(place, piece.n)[piece.places]
         images, labels = generated.take(index, self.data.images.device)
-        rng = np.random.default_rng([self.seed, epoch, _POOL_CHANGES, number])
-        scale = generated.data.scale
-        return self._pool_augment.apply(images, rng, scale=scale, colour=self._pool_colour), labels
+        rng = PieceOfDraws(np.random.default_rng([self.seed, epoch, _POOL_CHANGES, number]), piece)
+        return _changed(self._pool_augment, images, rng, generated.data.scale, self._pool_colour), labels
+
+    @override
+    def _n_in(self, number: int) -> int:
+        n_generated = self._n_generated(number + 1) - self._n_generated(number)
+        return super()._n_in(number) + n_generated
 
     # Generated images in the first batches of an epoch; a last batch that is not full keeps the proportion.
     def _n_generated(self, n_batches: int) -> int:
@@ -112,3 +123,8 @@ class Batches(BatchSequence):
         images = filled.images
         colour = fill_colour(augment, self.data, scale=filled.scale, whole=images.dtype == torch.uint8)
         return None if colour is None else colour.to(dtype=images.dtype, device=self.data.images.device)
+
+
+# A process may have only real or only generated images of a batch.
+def _changed(augment: Augment, images: Tensor, rng: np.random.Generator, scale: float, colour: Tensor | None) -> Tensor:
+    return augment.apply(images, rng, scale=scale, colour=colour) if len(images) else to_pixels(images, scale)

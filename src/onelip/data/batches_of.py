@@ -9,6 +9,7 @@ from onelip.data.batch_sequence import BatchSequence
 from onelip.data.batches import Batches
 from onelip.data.generated import Generated
 from onelip.data.images import ImageData, Images
+from onelip.data.share import Share
 from onelip.data.streamed import StreamedImages
 from onelip.data.streamed_batches import StreamedBatches
 
@@ -23,6 +24,7 @@ def batches_of(
     device: str | torch.device = "cpu",
     drop_last: bool = False,
     generated: Generated | None = None,
+    share: Share | None = None,
 ) -> BatchSequence:
     """Make batches of images, wherever they are kept.
 
@@ -35,6 +37,7 @@ def batches_of(
         device: Where the batches go; images in memory are moved there once.
         drop_last: Leave out a last batch that is not full.
         generated: Images to mix in, with images in memory only; None for none.
+        share: What this process takes of each batch; by default all.
 
     Returns:
         `Batches` of images in memory, `StreamedBatches` of those on disk.
@@ -53,11 +56,19 @@ def batches_of(
             device=device,
             drop_last=drop_last,
             generated=generated,
+            share=share,
         )
     if generated is not None:
         raise ValueError("generated in batches_of is mixed with images in memory only, not with those on disk")
     if isinstance(data, StreamedImages):
         return StreamedBatches(
-            data, batch_size, shuffle=shuffle, augment=augment, seed=seed, device=device, drop_last=drop_last
+            data,
+            batch_size,
+            shuffle=shuffle,
+            augment=augment,
+            seed=seed,
+            device=device,
+            drop_last=drop_last,
+            share=share,
         )
     raise TypeError(f"data of type {type(data).__name__} in batches_of must be ImageData or StreamedImages")

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from onelip.data.augment import Augment
 from onelip.data.batch_sequence import Batch, BatchSequence, fill_colour
+from onelip.data.share import Share
 from onelip.data.streamed import ChooseBox, StreamedImages
 
 # Of each image by its place in the data, beside the streams of `BatchSequence`.
@@ -55,6 +56,7 @@ class StreamedBatches(BatchSequence):
         device: Where the batches go.
         drop_last: Leave out a last batch that is not full.
         ahead: How many batches are decoded in advance, >= 1.
+        share: What this process takes of each batch; by default all. Other images are not decoded.
 
     Attributes:
         epoch: The epoch that iteration reads, 0 at first; it changes by `set_epoch` only.
@@ -74,8 +76,9 @@ class StreamedBatches(BatchSequence):
         device: str | torch.device = "cpu",
         drop_last: bool = False,
         ahead: int = 2,
+        share: Share | None = None,
     ) -> None:
-        super().__init__(len(data), batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last)
+        super().__init__(len(data), batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last, share=share)
         if not isinstance(ahead, int) or ahead < 1:
             raise ValueError(f"ahead={ahead!r} in StreamedBatches must be a number of batches, an integer >= 1")
         self.data = data
@@ -108,7 +111,7 @@ class StreamedBatches(BatchSequence):
             return self._finish(epoch, self._start(pool, epoch, number))
 
     def _start(self, pool: ThreadPoolExecutor, epoch: int, number: int) -> _Pending:
-        members = self._members(epoch, number)
+        members = self._members(epoch, number)[self.piece(number).places]
         images = torch.empty((len(members), *self.data.shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         futures = [pool.submit(self._decode, images[i], epoch, member) for i, member in enumerate(members.tolist())]
         return _Pending(number, images, self.data.labels[members], futures)
@@ -133,5 +136,5 @@ class StreamedBatches(BatchSequence):
         for future in pending.futures:
             future.result()
         images, labels = (tensor.to(self.device, non_blocking=True) for tensor in (pending.images, pending.labels))
-        rng = self._rng(epoch, pending.number)
+        rng = self._rng(epoch, pending.number, self.piece(pending.number))
         return self._rest.apply(images, rng, scale=self.data.scale, colour=self._colour), labels

@@ -15,16 +15,21 @@ from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
-from onelip.experiments.preparation import prepare
+from onelip.experiments.preparation import Experiment, prepare
+from onelip.experiments.process_plan import ProcessPlan
+from onelip.experiments.processes import together, told
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
 from onelip.tasks import NonFiniteError
+
+_WHERE_IT_RUNS = ("trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.process_group_backend")
+"""What a resumed run may change: the numbers stay the same, but for rounding."""
 
 
 def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
@@ -38,16 +43,22 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     folder = _find_run(name, overrides) if resume else None
     if folder is not None:
         folder.check_writable()
-    config = _with_threads(load_config(name, overrides)) if folder is None else folder.config()
+    config = _configuration(name, overrides, folder)
     if folder is not None and folder.last_checkpoint.exists():
         read_checkpoint(folder.last_checkpoint)
-    experiment = prepare(config)
-    if folder is None:
-        folder = create_run_folder(config)
-    say(f"run folder: {folder.path}")
-    _recall_failure(folder)
-    with _resumable(folder):
-        training.train(experiment, folder, resume=resume)
+    with together(config.trainer, ["train", name, *overrides, *(["--resume"] if resume else [])]) as processes:
+        config = _with_threads(config, processes.local_size)
+        experiment = prepare(config, processes)
+        folder = _same_folder(config, folder, processes)
+        with _resumable(folder, processes):
+            training.train(experiment, folder, resume=resume, processes=processes)
+    if processes.first:
+        _evaluate(experiment, folder)
+
+
+def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
+    config = experiment.config
+    with _resumable(folder, ProcessPlan()):
         if config.certify is None:
             write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
             if config.attack is not None:
@@ -111,23 +122,42 @@ def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:
     runs_dir = "runs"
     for override in overrides:
         key, _, value = override.partition("=")
-        if key != "runs_dir":
+        if key == "runs_dir":
+            runs_dir = value
+        elif key not in _WHERE_IT_RUNS:
             raise UserError(f"{override!r} cannot change a run that is resumed; start a new run instead")
-        runs_dir = value
     is_path = Path(name).is_dir() or Path(name).name != name
     return open_run_folder(name) if is_path else latest_run(name, runs_dir)
 
 
+def _configuration(name: str, overrides: Sequence[str], folder: RunFolder | None) -> ExperimentConfig:
+    if folder is None:
+        return load_config(name, overrides)
+    return load_config(str(folder.config_file), [o for o in overrides if o.partition("=")[0] in _WHERE_IT_RUNS])
+
+
+# The first process makes the folder, or knows which run is the latest.
+def _same_folder(config: ExperimentConfig, folder: RunFolder | None, processes: ProcessPlan) -> RunFolder:
+    with as_user_errors():
+        if folder is None and processes.first:
+            folder = create_run_folder(config)
+        folder = RunFolder(Path(told("" if folder is None else str(folder.path))))
+    say(f"run folder: {folder.path}")
+    _recall_failure(folder)
+    return folder
+
+
 # The number of threads changes the last digits; a run that is resumed elsewhere keeps it.
-def _with_threads(config: ExperimentConfig) -> ExperimentConfig:
+def _with_threads(config: ExperimentConfig, n_processes: int) -> ExperimentConfig:
     if config.trainer.threads is not None:
         return config
-    trainer = config.trainer.model_copy(update={"threads": torch.get_num_threads()})
+    threads = max(1, torch.get_num_threads() // n_processes)
+    trainer = config.trainer.model_copy(update={"threads": threads})
     return config.model_copy(update={"trainer": trainer})
 
 
 @contextmanager
-def _resumable(folder: RunFolder) -> Iterator[None]:
+def _resumable(folder: RunFolder, processes: ProcessPlan) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -135,9 +165,11 @@ def _resumable(folder: RunFolder) -> Iterator[None]:
     except training.StoppedError as error:
         _stopped(folder, error.number)
     except NonFiniteError as error:
-        write_json_atomically(folder.failure_file, {"message": str(error)})
+        if processes.first:
+            write_json_atomically(folder.failure_file, {"message": str(error)})
         raise CommandFailedError(f"{error}; {_kept(folder)}", 1) from None
-    folder.failure_file.unlink(missing_ok=True)
+    if processes.first:
+        folder.failure_file.unlink(missing_ok=True)
 
 
 def _kept(folder: RunFolder) -> str:

@@ -28,7 +28,7 @@ class NormChecks(AfterStep):
 
     The measurement shares no state with the method: the largest singular value of each part, as it is run in eval mode,
     to a relative error of 1e-4. TensorBoard gets the same as `measured_norm/<part>`. Rows that a killed run wrote after
-    its last checkpoint are cut.
+    its last checkpoint are cut. Of several processes, whose weights are the same, the first one measures.
 
     Args:
         folder: The run's folder.
@@ -45,7 +45,8 @@ class NormChecks(AfterStep):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        keep_steps(self._folder, trainer.global_step)
+        if trainer.is_global_zero:
+            keep_steps(self._folder, trainer.global_step)
 
     @override
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -59,6 +60,8 @@ class NormChecks(AfterStep):
             self._check(trainer, pl_module)
 
     def _check(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         # The weights are the same with and without the task around the network, and so are the names.
         network = getattr(pl_module, "model", pl_module)
         rows = bounded_parts(network, self._input_shape, self._options.batch_norm)

@@ -14,6 +14,8 @@ from onelip.bounds import lipschitz_bound, training_constants
 from onelip.data import DataSet, Generated, ImageData, Images, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
+from onelip.experiments.process_plan import ProcessPlan
+from onelip.experiments.processes import in_turns
 from onelip.experiments.progress import work_bar
 from onelip.experiments.subset import ChosenImages, choose_images
 from onelip.linalg import unknown_name
@@ -50,11 +52,12 @@ class Experiment:
     chosen: ChosenImages | None = None
 
 
-def prepare(config: ExperimentConfig) -> Experiment:
+def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None) -> Experiment:
     """Check the names in a configuration, load the data, build the network; write nothing.
 
     Args:
         config: The configuration.
+        processes: The place of this process among those that train together, which all call this; None for one alone.
 
     Returns:
         The experiment, its weights drawn with the configuration's seed.
@@ -65,8 +68,8 @@ def prepare(config: ExperimentConfig) -> Experiment:
     with as_user_errors():
         _check_names(config)
         loss = losses.build(config.loss.name, **config.loss.options)
-        with work_bar(f"loading {config.data.name}") as progress:
-            images = data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
+        # Data that has to be fetched or decoded first is there for all that come later.
+        images = in_turns(processes or ProcessPlan(), lambda: _load(config))
         generated = _load_generated(config, images)
         chosen = choose_images(config.data, images, config.seed)
         train, validation = _parts(config, images, chosen)
@@ -117,6 +120,11 @@ def _parts(config: ExperimentConfig, images: DataSet, chosen: ChosenImages | Non
     if chosen is None:
         return data.split(images.train, config.data.validation or 0.0, config.seed)
     return images.train.subset(chosen.train), images.train.subset(chosen.validation)
+
+
+def _load(config: ExperimentConfig) -> DataSet:
+    with work_bar(f"loading {config.data.name}") as progress:
+        return data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
 
 
 def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:

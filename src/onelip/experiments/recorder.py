@@ -39,6 +39,7 @@ class Recorder(Checkpoint):
     checkpoint are cut. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
     validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
     further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy.
+    Of several processes the first one writes.
 
     Args:
         folder: The run's folder.
@@ -58,7 +59,8 @@ class Recorder(Checkpoint):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        # Of the device in use: every process has the same, and may have another device when it goes on.
+        devices = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
         return {"best": self._best, "random": {"cpu": torch.get_rng_state(), "cuda": devices}}
 
     @override
@@ -68,12 +70,13 @@ class Recorder(Checkpoint):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        remove_partial_files(self._folder.path)
-        keep_epochs(self._folder, trainer.current_epoch)
+        if trainer.is_global_zero:
+            remove_partial_files(self._folder.path)
+            keep_epochs(self._folder, trainer.current_epoch)
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"].cpu())
-            if self._random["cuda"]:
-                torch.cuda.set_rng_state_all([state.cpu() for state in self._random["cuda"]])
+            if self._random["cuda"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state(self._random["cuda"][0].cpu())
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -85,6 +88,8 @@ class Recorder(Checkpoint):
         score = tuple(metrics[name] for name in ("val_certified_accuracy", "val_accuracy") if name in metrics)
         if self._weights == "last" or self._best is None or score >= self._best:
             self._best = score
+            if not trainer.is_global_zero:
+                return
             weights = _task(pl_module).model.state_dict()
             with atomic_path(self._folder.best_checkpoint) as temporary:
                 torch.save({"epoch": trainer.current_epoch, "state_dict": weights}, temporary)
@@ -95,6 +100,10 @@ class Recorder(Checkpoint):
         row = {"epoch": trainer.current_epoch, "seconds": seconds, **_task(pl_module).metrics}
         if self._clock is not None:
             row["minutes"] = round(self._clock.seconds / 60.0, 5)
+        if not trainer.is_global_zero:
+            # All take part in making a checkpoint, and the first writes it.
+            trainer.save_checkpoint(self._folder.last_checkpoint, weights_only=False)
+            return
         self._append(row)
         with atomic_path(self._folder.last_checkpoint) as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)

@@ -20,8 +20,10 @@ from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
+from onelip.experiments.lightning_processes import trainer_options
 from onelip.experiments.norm_checks import NormChecks
 from onelip.experiments.preparation import Experiment
+from onelip.experiments.process_plan import ProcessPlan
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.subset import keep_indices
@@ -37,6 +39,7 @@ from onelip.tasks import (
     TrainingMethodCallback,
     ValidationInterval,
     WeightAverage,
+    WholeBatch,
     lookahead,
 )
 
@@ -51,20 +54,25 @@ class StoppedError(Exception):
         self.number = number
 
 
-def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) -> None:
+def train(
+    experiment: Experiment, folder: RunFolder, *, resume: bool = False, processes: ProcessPlan | None = None
+) -> None:
     """Train, leaving metrics and checkpoints in a run folder.
 
     Args:
         experiment: What to train.
         folder: Where.
         resume: Continue after the last checkpoint in the folder, if there is one.
+        processes: The place of this process among those that train together, which all call this; None for one alone.
 
     Raises:
         StoppedError: If a signal stopped it; the folder can be resumed.
         NonFiniteError: If the loss, a gradient or a parameter became NaN or infinite.
     """
     config = experiment.config
-    keep_indices(experiment.chosen, folder)
+    plan = processes or ProcessPlan(device=_device(config.trainer.accelerator))
+    if plan.first:
+        keep_indices(experiment.chosen, folder)
     clock = TrainingClock(config.trainer.max_minutes)
     checkpoint = folder.last_checkpoint if resume and folder.last_checkpoint.exists() else None
     step = 0
@@ -76,12 +84,12 @@ def train(experiment: Experiment, folder: RunFolder, *, resume: bool = False) ->
     if clock.progress == 1.0:
         return
     task = _task(experiment, clock)
-    loaders = _loaders(experiment)
+    loaders = _loaders(experiment, plan)
     torch.manual_seed(config.seed)
     with _quiet_lightning():
         interruption = Interruption()
         callbacks = [interruption, *_callbacks(experiment, folder, clock)]
-        trainer = _trainer(experiment, folder, len(loaders[0]), step, callbacks)
+        trainer = _trainer(experiment, folder, len(loaders[0]), step, callbacks, plan)
         with _signals_as_errors(), interruption.listening():
             trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
@@ -117,8 +125,10 @@ def optimizer_factory(config: ExperimentConfig) -> OptimizerFactory:
     return factory if wrapper is None else lookahead(factory, **wrapper)
 
 
-def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequence | _NothingHeldOut]:
-    section, device = experiment.config.data, _device(experiment.config.trainer.accelerator)
+def _loaders(
+    experiment: Experiment, plan: ProcessPlan
+) -> tuple[data.BatchSequence, data.BatchSequence | _NothingHeldOut]:
+    section, device, share = experiment.config.data, plan.device, data.Share(plan.rank, plan.size)
     return (
         data.batches_of(
             experiment.train,
@@ -128,8 +138,9 @@ def _loaders(experiment: Experiment) -> tuple[data.BatchSequence, data.BatchSequ
             seed=experiment.config.seed,
             device=device,
             generated=experiment.generated,
+            share=share,
         ),
-        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device)
+        data.batches_of(experiment.validation, section.eval_batch_size, shuffle=False, device=device, share=share)
         if len(experiment.validation)
         else _NothingHeldOut(experiment.data.input_shape),
     )
@@ -155,7 +166,12 @@ def _device(accelerator: str) -> str:
 
 
 def _trainer(
-    experiment: Experiment, folder: RunFolder, n_batches: int, step: int, callbacks: list[pl.Callback]
+    experiment: Experiment,
+    folder: RunFolder,
+    n_batches: int,
+    step: int,
+    callbacks: list[pl.Callback],
+    plan: ProcessPlan,
 ) -> pl.Trainer:
     config = experiment.config
     n_epochs, n_batches = shortened(config.trainer, n_batches)
@@ -165,12 +181,11 @@ def _trainer(
         max_epochs=n_epochs,
         limit_train_batches=n_batches,
         accumulate_grad_batches=config.trainer.accumulate,
-        accelerator=config.trainer.accelerator,
-        devices=1,
+        **trainer_options(config.trainer, plan),
         precision=_PRECISIONS[config.trainer.precision],
         gradient_clip_val=config.trainer.gradient_clip,
         log_every_n_steps=min(config.trainer.log_every, n_steps),
-        deterministic=True if _device(config.trainer.accelerator) == "cpu" else "warn",
+        deterministic=True if plan.device == "cpu" else "warn",
         callbacks=callbacks,
         logger=logger,
         default_root_dir=folder.path,
@@ -182,7 +197,7 @@ def _trainer(
 
 def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) -> list[pl.Callback]:
     config = experiment.config
-    callbacks: list[pl.Callback] = [Retract(), TrainingProgress(clock)]
+    callbacks: list[pl.Callback] = [WholeBatch(), Retract(), TrainingProgress(clock)]
     if experiment.method is not None:
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:
@@ -242,6 +257,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # Raised by Lightning 2.6 itself on torch 2.13.
             warnings.filterwarnings("ignore", r".*treespec, LeafSpec", FutureWarning)
+            # Metrics are the same in all processes already.
+            warnings.filterwarnings("ignore", r".*sync_dist=True", UserWarning)
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from onelip.layers.batch_statistics import BatchStatistics, average_over_processes, batch_axes, per_channel
+from onelip.layers.batch_statistics import BatchStatistics, batch_mean, per_channel
 from onelip.layers.normalize import Normalize
 from onelip.layers.registry import register
 from onelip.linalg import EXACT_ONE, Bound
@@ -22,9 +22,9 @@ class BatchCentering(BatchStatistics):
     """Subtract the mean of each channel and add a learned bias: y = x - mean + bias.
 
     In eval the mean is the running one: a translation, whose Jacobian is the identity. In training it is that of the
-    batch, over samples and space, as in `nn.BatchNorm2d`, and gradients pass through it. In distributed training each
-    process centres by the mean of its own samples, and the running mean is the average over processes, the same in all.
-    The plain form is a `Normalize` with unit deviations.
+    batch, over samples and space, as in `nn.BatchNorm2d`, and gradients pass through it; in distributed
+    training the batch is that of all processes, as in `nn.SyncBatchNorm`. The plain form is a `Normalize` with unit
+    deviations.
 
     Shape: `(N, num_features, ...)`; the output has the shape and precision of the input.
 
@@ -57,8 +57,8 @@ class BatchCentering(BatchStatistics):
         wide = self.wide(x)
         mean = self.running_mean
         if self.training:
-            mean = wide.mean(batch_axes(wide))
-            self.update_(self.running_mean, average_over_processes(mean))
+            mean, _ = batch_mean(wide)
+            self.update_(self.running_mean, mean)
         return self.shifted(wide - per_channel(mean, wide)).to(x.dtype)
 
     @override

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from onelip.layers.batch_statistics import (
     BatchStatistics,
-    average_over_processes,
-    batch_axes,
+    batch_mean,
+    batch_variance,
     checked_number,
     per_channel,
 )
@@ -34,9 +34,8 @@ class BatchLipNorm(BatchStatistics):
     has no such limit and leaves the product of all factors to be counted at the end.
 
     In eval mean and variance are the running ones. In training they are the batch's, over samples and space, and
-    gradients pass through them; the variance is the biased one in both. In distributed training each process
-    normalises by its own samples, and the running statistics are those of all samples, if processes have equally many.
-    The plain form is a `Normalize`.
+    gradients pass through them; the variance is the biased one in both. In distributed training the batch is
+    that of all processes. The plain form is a `Normalize`.
 
     Shape: `(N, num_features, ...)`; the output has the shape and precision of the input.
 
@@ -90,20 +89,13 @@ class BatchLipNorm(BatchStatistics):
         wide = self.wide(x)
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            mean, variance = self._measure(wide)
+            mean, count = batch_mean(wide)
+            variance = batch_variance(wide, mean, count)
+            self.update_(self.running_mean, mean)
+            self.update_(self.running_var, variance)
         # Limited before the root, whose derivative is infinite at 0.
         divisor = (variance.max() + self.eps).clamp_min(self.constant**-2).sqrt()
         return self.shifted((wide - per_channel(mean, wide)) / divisor).to(x.dtype)
-
-    def _measure(self, wide: Tensor) -> tuple[Tensor, Tensor]:
-        axes = batch_axes(wide)
-        mean, variance = wide.mean(axes), wide.var(axes, correction=0)
-        mean_of_all = average_over_processes(mean)
-        # Within processes, and between them.
-        variance_of_all = average_over_processes(variance.detach() + (mean.detach() - mean_of_all).square())
-        self.update_(self.running_mean, mean_of_all)
-        self.update_(self.running_var, variance_of_all)
-        return mean, variance
 
     def _largest_variance(self) -> float:
         self.stored()

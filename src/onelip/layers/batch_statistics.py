@@ -13,29 +13,77 @@ from onelip.layers.constrained import ConstrainedModule
 from onelip.layers.conv_arguments import positive_int
 
 
-def average_over_processes(values: Tensor) -> Tensor:
-    """Average a tensor over all processes of distributed training.
-
-    Args:
-        values: A tensor of the same shape in each; no gradient passes.
+def several_processes() -> bool:
+    """Ask whether this process is one of several of a distributed training.
 
     Returns:
-        The average, or the values themselves if there is one process.
+        Whether there are others.
     """
-    values = values.detach()
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return values
-    total = values.clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes, whose gradient is the sum of the gradients in all of them."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return _SumOverProcesses.apply(grads[0])
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # Torch does not say.
+def _sum_over_processes(values: Tensor) -> Tensor:
+    return _SumOverProcesses.apply(values)
+
+
+def batch_mean(x: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Compute the mean of each channel over the samples of all processes, of which each may have another number.
+
+    Gradients pass, also to the samples of the other processes, where the gradients of all processes are added up.
+
+    Args:
+        x: `(N, C, ...)`, of one shape but for N in each process.
+
+    Returns:
+        `(C,)` means, and how many values of a channel there are.
+    """
+    n = x.numel() / x.shape[1]
+    if not several_processes():
+        return x.mean(batch_axes(x)), n
+    sums = _sum_over_processes(torch.cat([x.sum(batch_axes(x)), x.new_tensor([n])]))
+    return sums[:-1] / sums[-1], sums[-1].detach()
+
+
+def batch_variance(x: Tensor, mean: Tensor, count: Tensor | float) -> Tensor:
+    """Compute the biased variance of each channel over the samples of all processes, as `batch_mean` does the mean.
+
+    Args:
+        x: `(N, C, ...)`.
+        mean: What `batch_mean` gave.
+        count: What `batch_mean` gave.
+
+    Returns:
+        `(C,)` variances.
+    """
+    if not several_processes():
+        return x.var(batch_axes(x), correction=0)
+    return _sum_over_processes((x - per_channel(mean, x)).square().sum(batch_axes(x))) / count
 
 
 class BatchStatistics(ConstrainedModule):
     """Base of layers that centre each channel: by the batch's mean in training, by the running mean in eval.
 
     Like torch's BatchNorm, and unlike every other layer of this library, it writes to buffers in a training forward:
-    running <- (1 - momentum) running + momentum (the batch's, averaged over processes). Eval writes nothing and treats
-    samples one by one. The constants that it states are those of eval: in training the samples of a batch are coupled.
+    running <- (1 - momentum) running + momentum (the batch's). In distributed training the batch is that
+    of all processes. Eval writes nothing and treats samples one by one. The constants that it states are those of eval:
+    in training the samples of a batch are coupled.
 
     Args:
         num_features: Channels of the input.
@@ -81,7 +129,7 @@ class BatchStatistics(ConstrainedModule):
             ValueError: If it has another number of channels, or, in training, a single value for each.
         """
         check_channels(type(self).__name__, x, self.num_features)
-        if self.training and x.numel() == self.num_features:
+        if self.training and x.numel() == self.num_features and not several_processes():
             raise ValueError(
                 f"input of shape {tuple(x.shape)} in {type(self).__name__} has one value for each of "
                 f"num_features={self.num_features}, of which training learns nothing; use a larger batch"
@@ -89,7 +137,7 @@ class BatchStatistics(ConstrainedModule):
         return x.to(torch.promote_types(x.dtype, self.running_mean.dtype))
 
     def update_(self, running: Tensor, batch: Tensor) -> None:
-        """Move a running statistic towards that of a batch, which is already averaged over processes.
+        """Move a running statistic towards that of a batch.
 
         Args:
             running: The buffer, changed in place.

@@ -26,6 +26,7 @@ from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, expone
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
+from onelip.tasks.whole_batch import ProcessesDifferError, WholeBatch
 
 __all__ = [
     "OPTIMIZERS",
@@ -37,6 +38,7 @@ __all__ = [
     "NonFiniteError",
     "NonFiniteLossError",
     "OptimizerFactory",
+    "ProcessesDifferError",
     "Retract",
     "Schedule",
     "SpectralClip",
@@ -44,6 +46,7 @@ __all__ = [
     "TrainingMethodCallback",
     "ValidationInterval",
     "WeightAverage",
+    "WholeBatch",
     "adam",
     "adamw",
     "aggmo",

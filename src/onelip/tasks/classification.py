@@ -18,6 +18,7 @@ from onelip.tasks.clock import TrainingClock
 from onelip.tasks.finite import NonFiniteLossError, all_finite, blame
 from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
+from onelip.tasks.whole_batch import piece_of, whole
 
 Batch = tuple[Tensor, Tensor]
 
@@ -30,7 +31,8 @@ class Classification(pl.LightningModule):
     `set_progress` is told the part of the training that is done, in [0, 1], before each step; one with
     `uses_constants = True` is given the estimates of `onelip.bounds.training_constants`. A training stops where the
     loss, a gradient or a parameter is not finite, before the optimiser steps or a checkpoint is written. A validation
-    of no images measures nothing.
+    of no images measures nothing. Loaders with `piece`, as `onelip.data.Batches` with a `share`, divide batches among
+    processes: losses and metrics are those of whole batches then, the same in all processes.
 
     Args:
         model: Maps images `(B, C, H, W)` to logits `(B, n_classes)`.
@@ -121,7 +123,9 @@ class Classification(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
         self._tell_progress()
-        logits = self.__dict__["_train_forward"](images.to(memory_format=self._memory_format))
+        piece = piece_of(self.trainer.train_dataloader, batch_idx)
+        logits = whole(self.__dict__["_train_forward"](images.to(memory_format=self._memory_format)), piece)
+        labels = whole(labels, piece)
         loss = self._loss_of(logits, labels, self._training_constants(logits))
         penalty = None if self._penalty is None else self._penalty()
         total = loss if penalty is None else loss + penalty
@@ -182,7 +186,8 @@ class Classification(pl.LightningModule):
         if len(labels) == 0:
             return
         with full_precision():
-            logits = self.__dict__["_evaluated"](images)
+            piece = piece_of(self.trainer.val_dataloaders, batch_idx)
+            logits, labels = whole(self.__dict__["_evaluated"](images), piece), whole(labels, piece)
             if batch_idx == 0:
                 # Not earlier, since callbacks may put other weights in place for the validation.
                 self._constants = self._training_constants(logits)

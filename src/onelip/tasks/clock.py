@@ -18,8 +18,8 @@ class TrainingClock(AfterStep):
 
     Validations and what is done at the end of an epoch do not count, so that how often one looks does not change what
     is learned. The time is part of each checkpoint, and a resumed training goes on counting from there. At the end of
-    the time the training stops after the step that is under way, and is validated. Put it after the callbacks whose
-    work is to count.
+    the time the training stops after the step that is under way, and is validated. In distributed training with a
+    limit, all processes go by the time of the first. Put it after the callbacks whose work is to count.
 
     Args:
         max_minutes: Positive; None for a training that ends otherwise.
@@ -37,6 +37,7 @@ class TrainingClock(AfterStep):
         self._now = now
         self._before = 0.0
         self._since: float | None = None
+        self._agreed: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -46,7 +47,8 @@ class TrainingClock(AfterStep):
     @property
     def progress(self) -> float | None:
         """The part of the time that is over, in [0, 1]; None without a limit."""
-        return None if self.max_minutes is None else min(self.seconds / (60.0 * self.max_minutes), 1.0)
+        seconds = self.seconds if self._agreed is None else self._agreed
+        return None if self.max_minutes is None else min(seconds / (60.0 * self.max_minutes), 1.0)
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class TrainingClock(AfterStep):
 
     @override
     def after_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._agree(trainer)
         if self.progress == 1.0:
             trainer.should_stop = True
 
@@ -71,6 +74,7 @@ class TrainingClock(AfterStep):
     ) -> None:
         # After a validation in the middle of an epoch.
         self._start()
+        self._agree(trainer)
 
     @override
     def on_train_batch_end(
@@ -83,6 +87,11 @@ class TrainingClock(AfterStep):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
+
+    # What the learning rate, ramps and the end depend on has to be the same in all processes.
+    def _agree(self, trainer: pl.Trainer) -> None:
+        if self.max_minutes is not None and trainer.world_size > 1:
+            self._agreed = float(trainer.strategy.broadcast(self.seconds))
 
     def _start(self) -> None:
         if self._since is None:
