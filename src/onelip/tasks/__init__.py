@@ -1,11 +1,18 @@
 """What is trained: one Lightning module for each task, usable with any Lightning trainer."""
 
+from onelip.tasks.adversarial import PGDTraining
 from onelip.tasks.callbacks import AfterStep, Retract
 from onelip.tasks.classification import Classification
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.ema import WeightAverage
 from onelip.tasks.finite import NonFiniteError, NonFiniteLossError
 from onelip.tasks.growth import Growth
+from onelip.tasks.jacobian_penalty import (
+    JacobianPenalty,
+    jacobian_frobenius_sq_estimate,
+    jacobian_norm_estimate,
+)
+from onelip.tasks.objective import Objective
 from onelip.tasks.optimizers import (
     OPTIMIZERS,
     ModelOptimizerFactory,
@@ -24,19 +31,24 @@ from onelip.tasks.optimizers import (
 )
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
+from onelip.tasks.trades import TRADES
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "TRADES",
     "AfterStep",
     "Classification",
     "Growth",
+    "JacobianPenalty",
     "ModelOptimizerFactory",
     "NonFiniteError",
     "NonFiniteLossError",
+    "Objective",
     "OptimizerFactory",
+    "PGDTraining",
     "Retract",
     "Schedule",
     "SpectralClip",
@@ -50,6 +62,8 @@ __all__ = [
     "constant",
     "cosine",
     "is_schedule_free",
+    "jacobian_frobenius_sq_estimate",
+    "jacobian_norm_estimate",
     "lookahead",
     "make_optimizer",
     "manifold_adam",

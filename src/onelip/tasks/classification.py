@@ -16,6 +16,7 @@ from onelip.linalg import full_precision
 from onelip.tasks.certified import CertifiedCount
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.finite import NonFiniteLossError, all_finite, blame
+from onelip.tasks.objective import Objective, ordinary, tell
 from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
 
@@ -46,6 +47,9 @@ class Classification(pl.LightningModule):
             steps.
         mirror_average: Validate the average over each image and its mirror image; what is trained is without it.
         channels_last: Train on images with the channels last in memory.
+        objective: Maps (model, images, labels, loss) to what is minimised and the logits that the training accuracy is
+            counted with, such as `PGDTraining`; by default the loss of the images. The training losses that are
+            reported are those that it gives. It is never used in validation.
 
     Attributes:
         metrics: What the last epoch measured, by name; each value is a float.
@@ -64,8 +68,11 @@ class Classification(pl.LightningModule):
         clock: TrainingClock | None = None,
         mirror_average: bool = False,
         channels_last: bool = False,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
+        if compile and objective is not None:
+            raise ValueError("compile=True in Classification does not go with an objective; leave one of them out")
         if radius is not None and radius <= 0.0:
             raise ValueError(f"radius={radius} in Classification must be positive, or None")
         self.model = model
@@ -75,6 +82,7 @@ class Classification(pl.LightningModule):
         self._schedule = schedule or constant()
         self._radius = radius
         self._penalty = penalty
+        self._objective = objective or ordinary
         self._clock = clock
         self._memory_format = torch.channels_last if channels_last else torch.preserve_format
         self._certified: CertifiedCount | None = None
@@ -121,8 +129,9 @@ class Classification(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
         self._tell_progress()
-        logits = self.__dict__["_train_forward"](images.to(memory_format=self._memory_format))
-        loss = self._loss_of(logits, labels, self._training_constants(logits))
+        tell(self._objective, self.progress, self.current_epoch, batch_idx)
+        images = images.to(memory_format=self._memory_format)
+        loss, logits = self._objective(self.__dict__["_train_forward"], images, labels, self._training_loss)
         penalty = None if self._penalty is None else self._penalty()
         total = loss if penalty is None else loss + penalty
         if not torch.isfinite(total):
@@ -132,6 +141,9 @@ class Classification(pl.LightningModule):
         if penalty is not None:
             self.log("train_step_penalty", penalty.detach(), on_step=True, on_epoch=False)
         return total * self._group.weight(len(labels))
+
+    def _training_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self._loss_of(logits, labels, self._training_constants(logits))
 
     def _tell_progress(self) -> None:
         set_progress = getattr(self.loss, "set_progress", None)
