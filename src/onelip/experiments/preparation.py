@@ -79,6 +79,8 @@ def prepare(config: ExperimentConfig) -> Experiment:
                 training_constants(model, images.n_classes)
         if config.certify is not None and config.certify.norm != "l2":
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
+        if config.projection is not None:
+            config.projection.callback().layers(model)
         method = _build_method(config, model, images)
     return Experiment(config, images, train, validation, model, loss, method, generated)
 

@@ -21,6 +21,7 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.norm_checks import NormChecks
+from onelip.experiments.objectives import build_objective
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
@@ -31,6 +32,7 @@ from onelip.tasks import (
     Classification,
     Growth,
     OptimizerFactory,
+    OwnProjections,
     Retract,
     TrainingClock,
     TrainingMethodCallback,
@@ -97,6 +99,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
         clock=clock,
         mirror_average=config.certify is not None and config.certify.mirror_average,
         channels_last=config.trainer.channels_last,
+        objective=build_objective(config),
     )
 
 
@@ -181,6 +184,10 @@ def _trainer(
 def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) -> list[pl.Callback]:
     config = experiment.config
     callbacks: list[pl.Callback] = [Retract(), TrainingProgress(clock)]
+    projection = config.projection
+    callbacks.append(OwnProjections(except_svcm=projection is not None and projection.kind == "svcm"))
+    if projection is not None:
+        callbacks.append(projection.callback())
     if experiment.method is not None:
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:

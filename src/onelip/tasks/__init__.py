@@ -29,11 +29,13 @@ from onelip.tasks.optimizers import (
     schedule_free_adamw,
     sgd,
 )
+from onelip.tasks.projection import OwnProjections, Projection
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.trades import TRADES
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
+from onelip.tasks.weight_projections import WeightProjection, project_weight
 
 __all__ = [
     "OPTIMIZERS",
@@ -48,7 +50,9 @@ __all__ = [
     "NonFiniteLossError",
     "Objective",
     "OptimizerFactory",
+    "OwnProjections",
     "PGDTraining",
+    "Projection",
     "Retract",
     "Schedule",
     "SpectralClip",
@@ -56,6 +60,7 @@ __all__ = [
     "TrainingMethodCallback",
     "ValidationInterval",
     "WeightAverage",
+    "WeightProjection",
     "adam",
     "adamw",
     "aggmo",
@@ -70,6 +75,7 @@ __all__ = [
     "muon",
     "nadam",
     "one_cycle",
+    "project_weight",
     "schedule_free_adamw",
     "sgd",
     "step",
