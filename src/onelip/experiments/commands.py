@@ -24,6 +24,8 @@ from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
+from onelip.experiments.start import with_start_folder
+from onelip.experiments.start_results import measure_start, record_start, say_start
 from onelip.tasks import NonFiniteError
 
 
@@ -38,17 +40,20 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     folder = _find_run(name, overrides) if resume else None
     if folder is not None:
         folder.check_writable()
-    config = _with_threads(load_config(name, overrides)) if folder is None else folder.config()
-    if folder is not None and folder.last_checkpoint.exists():
+    config = with_start_folder(_with_threads(load_config(name, overrides))) if folder is None else folder.config()
+    fresh = folder is None or not folder.last_checkpoint.exists()
+    if folder is not None and not fresh:
         read_checkpoint(folder.last_checkpoint)
-    experiment = prepare(config)
+    experiment = prepare(config, fresh=fresh)
     if folder is None:
         folder = create_run_folder(config)
     say(f"run folder: {folder.path}")
+    record_start(experiment, folder)
     _recall_failure(folder)
     with _resumable(folder):
         training.train(experiment, folder, resume=resume)
         if config.certify is None:
+            measure_start(experiment, folder, experiment.data.test)
             write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
             if config.attack is not None:
                 attacking.attack_uncertified(experiment, config.attack, folder)
@@ -57,9 +62,11 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
             relax_certified(certified, config.certify, folder)
             if config.attack is not None:
                 evaluation.attack_certified(certified, config.attack, config.seed, folder)
+            measure_start(experiment, folder, certified.samples)
             evaluation.write_results(experiment, folder, certified)
         page = write_report(folder.path)
     show_results(folder)
+    say_start(folder)
     say(f"report: {page}")
     if config.certify is None:
         say(f"weights: {folder.weights_file}", f"singular values: {folder.spectrum_file}")

@@ -15,6 +15,7 @@ from onelip.data import DataSet, Generated, ImageData, Images, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
+from onelip.experiments.start import Began, begin_with, start_folder
 from onelip.linalg import unknown_name
 from onelip.spectral import TrainingMethod, training_method
 from onelip.tasks.growth import check_growth
@@ -35,6 +36,7 @@ class Experiment:
         loss: The loss.
         method: What keeps the norms of the network small, or None.
         generated: Generated images to mix in, or None.
+        began: Which weights the network has if they are those of another run, else None.
     """
 
     config: ExperimentConfig
@@ -45,16 +47,18 @@ class Experiment:
     loss: nn.Module
     method: TrainingMethod | None = None
     generated: Generated | None = None
+    began: Began | None = None
 
 
-def prepare(config: ExperimentConfig) -> Experiment:
+def prepare(config: ExperimentConfig, *, fresh: bool = False) -> Experiment:
     """Check the names in a configuration, load the data, build the network; write nothing.
 
     Args:
         config: The configuration.
+        fresh: Is a training about to begin? Then the weights are those that `start` names, if it names any.
 
     Returns:
-        The experiment, its weights drawn with the configuration's seed.
+        The experiment, its weights otherwise drawn with the configuration's seed.
 
     Raises:
         UserError: If something does not exist or does not fit together.
@@ -69,6 +73,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
         model = build_model(config, images)
+        began = _begin(config, model, images) if fresh else None
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
         if config.trainer.growth is not None:
@@ -82,7 +87,7 @@ def prepare(config: ExperimentConfig) -> Experiment:
         if config.projection is not None:
             config.projection.callback().layers(model)
         method = _build_method(config, model, images)
-    return Experiment(config, images, train, validation, model, loss, method, generated)
+    return Experiment(config, images, train, validation, model, loss, method, generated, began)
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
@@ -108,6 +113,15 @@ def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
         layer_options=config.layer_options,
         **config.model.options,
     )
+
+
+def _begin(config: ExperimentConfig, model: nn.Module, images: DataSet) -> Began | None:
+    if config.start is None:
+        return None
+    other = start_folder(config.start, config.runs_dir).config()
+    source = build_model(other, images)
+    _build_method(other, source, images)
+    return begin_with(model, source, config.start, config.runs_dir)
 
 
 def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:
@@ -155,8 +169,10 @@ def _check_names(config: ExperimentConfig) -> None:
                 f"model.{name} is not an option of a model; the configuration has keys of its own for that"
             )
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
-    if config.layer in layers.available("conv2d"):
-        _check_options("layer_options", config.layer_options, layers.record("conv2d", config.layer).factory)
+    for kind in ("conv2d", "linear"):
+        if config.layer in layers.available(kind):
+            _check_options("layer_options", config.layer_options, layers.record(kind, config.layer).factory)
+            break
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 
 

@@ -71,6 +71,16 @@ class RunFolder:
         return self.path / "failure.json"
 
     @property
+    def start_file(self) -> Path:
+        """Which other run this one began with the weights of, and what they were worth."""
+        return self.path / "start.json"
+
+    @property
+    def start_weights_file(self) -> Path:
+        """Those weights, in the layers of this run."""
+        return self.path / "start.safetensors"
+
+    @property
     def certificate_file(self) -> Path:
         """The certificate, beside the weights and architecture that it is about."""
         return self.path / "certificate.json"
