@@ -16,6 +16,7 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
 from onelip.experiments.progress import work_bar
 from onelip.experiments.start import Began, begin_with, start_folder
+from onelip.layers.registry import Kind
 from onelip.linalg import unknown_name
 from onelip.spectral import TrainingMethod, training_method
 from onelip.tasks.growth import check_growth
@@ -169,7 +170,8 @@ def _check_names(config: ExperimentConfig) -> None:
                 f"model.{name} is not an option of a model; the configuration has keys of its own for that"
             )
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
-    for kind in ("conv2d", "linear"):
+    kinds: tuple[Kind, ...] = ("conv2d", "linear")
+    for kind in kinds:
         if config.layer in layers.available(kind):
             _check_options("layer_options", config.layer_options, layers.record(kind, config.layer).factory)
             break

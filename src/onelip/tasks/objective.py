@@ -15,9 +15,7 @@ Objective: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Callable[..., Tensor
 """
 
 
-def ordinary(
-    model: nn.Module, images: Tensor, labels: Tensor, loss: Callable[..., Tensor]
-) -> tuple[Tensor, Tensor]:
+def ordinary(model: nn.Module, images: Tensor, labels: Tensor, loss: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
     """Give the loss of the images as they are.
 
     Args:
