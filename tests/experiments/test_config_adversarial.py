@@ -8,7 +8,12 @@ from onelip.experiments.config_file import check_config
 
 @pytest.mark.parametrize(
     ("text", "radius"),
-    [("0.3", 0.3), ("1", 1.0), ("36/255", 36 / 255), ("{start: 1/255, end: 2/255}", {"start": 1 / 255, "end": 2 / 255})],
+    [
+        ("0.3", 0.3),
+        ("1", 1.0),
+        ("36/255", 36 / 255),
+        ("{start: 1/255, end: 2/255}", {"start": 1 / 255, "end": 2 / 255}),
+    ],
 )
 def test_radii_are_numbers_fractions_or_ramps_and_survive_the_file(text, radius):
     config = load_config("digits", [f"adversarial={{radius: {text}}}"])

@@ -21,7 +21,10 @@ def test_it_makes_the_callback_and_survives_the_file():
         (["projection={}"], "projection.kind is missing"),
         (["projection={kind: l3}"], "projection.kind='l3' in the configuration is not allowed"),
         (["projection={kind: l2, beta: 0.1}"], r"beta=0\.1 in Projection has no effect on kind='l2'"),
-        (["projection={kind: l2}", "optimizer=schedule-free-adamw", "schedule=constant"], "does not reach the averages"),
+        (
+            ["projection={kind: l2}", "optimizer=schedule-free-adamw", "schedule=constant"],
+            "does not reach the averages",
+        ),
         (["projection={kind: l2, n: 2}", "trainer.ema={}"], "trainer.ema would average weights"),
         (["projection={kind: l2}", "clipping={method: gouk}"], "clipping.method=gouk both move weights"),
     ],

@@ -72,7 +72,10 @@ def test_what_a_method_made_of_the_weights_is_taken(tmp_path):
     ("changes", "message"),
     [
         (["model.widths=[9]", "layer=plain"], r"start.run=.*other.*: weight of layer 'network.dense1' is \(8, 64\)"),
-        (["layer=sll"], "the network to begin with has no layer 'network.dense1.0'; it must be of the same architecture"),
+        (
+            ["layer=sll"],
+            "the network to begin with has no layer 'network.dense1.0'; it must be of the same architecture",
+        ),
         (["layer=plain", "model.widths=[8, 8]"], "has no layer 'network.dense2'"),
         (["layer=plain", "model.widths=[]"], "only the network to begin with has a layer 'network.dense1'"),
     ],

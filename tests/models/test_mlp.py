@@ -85,7 +85,9 @@ def test_options_of_a_dense_layer_reach_it():
     model = models.build("mlp", **SMALL, widths=[8], layer_options={"max_steps": 3})
     assert [m.max_steps for m in model if isinstance(m, layers.BjorckLinear)] == [3, 3]
     assert not model.head.orthogonal
-    with pytest.raises(ValueError, match=r"rank='free' is not an option of layer 'bjorck'; its options: order, max_steps"):
+    with pytest.raises(
+        ValueError, match=r"rank='free' is not an option of layer 'bjorck'; its options: order, max_steps"
+    ):
         models.build("mlp", **SMALL, layer_options={"rank": "free"})
     # Of a method that has convolutions, they are those of the convolution.
     dense = models.build("mlp", **{**SMALL, "layer": "aoc"}, widths=[8], layer_options={"rank": "free"})

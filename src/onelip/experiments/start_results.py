@@ -14,6 +14,7 @@ from onelip.experiments.evaluation import plain_network, read_json
 from onelip.experiments.files import atomic_path, write_json_atomically
 from onelip.experiments.ordinary import accuracy
 from onelip.experiments.preparation import Experiment
+from onelip.experiments.report.numbers import upper_text
 from onelip.experiments.run_folder import RunFolder, open_run_folder
 
 _KEPT = ("accuracy", "certified", "lipschitz_bound")
@@ -84,7 +85,7 @@ def say_start(folder: RunFolder) -> None:
 
 def _numbers(row: dict[str, Any]) -> str:
     share, bound = row.get("accuracy"), row.get("lipschitz_bound")
-    accurate = "accuracy not measured" if share is None else f"accuracy {share:.2%}"
+    accurate = "accuracy not measured" if share is None else f"test accuracy {share:.2%}"
     if bound is None:
         return accurate
-    return f"{accurate}, constant <= {bound['value']:.7g} ({'proved' if bound['proved'] else 'not proved'})"
+    return f"{accurate}, constant <= {upper_text(bound['value'])} ({'proved' if bound['proved'] else 'not proved'})"
