@@ -4,7 +4,8 @@
     python benchmarks/robust_training.py --seeds 1 --epochs 10 --only ordinary pgd
 
 Clean accuracy, accuracy under 40 steps of PGD with 5 restarts, and accuracy certified with the proved constant, all in
-l2 on all 359 test images, with the weights after the last epoch. Rows are mean values over the seeds, in per cent; seconds are those of the processor.
+l2 on all 359 test images, with the weights after the last epoch. Rows are mean values over the seeds, in per cent;
+seconds are those of the processor.
 """
 
 from __future__ import annotations

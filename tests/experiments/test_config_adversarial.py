@@ -23,7 +23,8 @@ def test_radii_are_numbers_fractions_or_ramps_and_survive_the_file(text, radius)
 
 def test_by_default_there_is_neither():
     config = load_config("digits")
-    assert config.adversarial is None and config.jacobian is None
+    assert config.adversarial is None
+    assert config.jacobian is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_it_survives_the_file():
 
 
 def test_mistakes_are_one_sentence():
-    with pytest.raises(UserError, match="start.run is missing"):
+    with pytest.raises(UserError, match=r"start\.run is missing"):
         load_config("digits", ["start={weights: last}"])
-    with pytest.raises(UserError, match="start.weights='first' in the configuration is not allowed"):
+    with pytest.raises(UserError, match=r"start\.weights='first' in the configuration is not allowed"):
         load_config("digits", ["start={run: a, weights: first}"])

@@ -29,12 +29,14 @@ def test_without_sections_there_is_none():
 
 def test_adversarial_training():
     pgd = objective("adversarial={radius: 0.3, norm: linf, steps: 4, step_size: 0.1, random_start: false}", "seed=5")
-    assert isinstance(pgd, PGDTraining) and not pgd.random_start
+    assert isinstance(pgd, PGDTraining)
+    assert not pgd.random_start
     found = pgd.adversary
     assert (found.radius, found.norm, found.steps, found.step_size, found.random.seed) == (0.3, "linf", 4, 0.1, 5)
     assert objective("adversarial={radius: 0.3}").random_start
     trades = objective("adversarial={kind: trades, radius: 0.3, beta: 2.5}")
-    assert isinstance(trades, TRADES) and trades.beta == 2.5
+    assert isinstance(trades, TRADES)
+    assert trades.beta == 2.5
     assert objective("adversarial={kind: trades, radius: 0.3}").beta == 6.0
 
 
@@ -43,7 +45,8 @@ def test_penalties_are_added_to_it():
     assert isinstance(penalty, JacobianPenalty)
     assert (penalty.kind, penalty.weight, penalty.iterations) == ("spectral", 0.1, 7)
     both = objective("jacobian={kind: frobenius, weight: 0.1, projections: 2}", "adversarial={radius: 0.3}")
-    assert isinstance(both.base, PGDTraining) and (both.kind, both.projections) == ("frobenius", 2)
+    assert isinstance(both.base, PGDTraining)
+    assert (both.kind, both.projections) == ("frobenius", 2)
 
 
 class StopAt(nn.Module):
@@ -90,7 +93,8 @@ def test_a_run_that_was_stopped_resumes_to_the_same_numbers(changes, tmp_path):
     train(resumed, folders[1], resume=True)
     clock = ("seconds", "minutes")
     first, second = ([{k: v for k, v in row.items() if k not in clock} for row in read_metrics(f)] for f in folders)
-    assert len(first) == 2 and first == second
+    assert len(first) == 2
+    assert first == second
     expected = whole.model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in resumed.model.state_dict().items())
 

@@ -43,7 +43,7 @@ def test_or_with_its_last_ones(other, tmp_path):
 def test_a_run_that_is_evaluated_does_not_look_for_them(tmp_path):
     config = load_config("digits", [WIDTHS, "start.run=gone", f"runs_dir={tmp_path}"])
     assert prepare(config).began is None
-    with pytest.raises(UserError, match="start.run: there is no run of 'gone'"):
+    with pytest.raises(UserError, match=r"start\.run: there is no run of 'gone'"):
         prepare(config, fresh=True)
 
 
@@ -54,7 +54,7 @@ def test_other_layers_project_them(other, tmp_path):
     assert isinstance(head, BjorckLinear)
     u, _, vh = torch.linalg.svd(model.network.head.weight.detach().double(), full_matrices=False)
     torch.testing.assert_close(head.eval_weight().double(), u @ vh, atol=1e-5, rtol=0)
-    assert 0 < experiment.began.largest_change
+    assert experiment.began.largest_change > 0
 
 
 def test_what_a_method_made_of_the_weights_is_taken(tmp_path):
@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_one_sentence(changes, message, other, tmp_path):
 def test_a_folder_without_weights_is_named(other, tmp_path):
     folder, _ = other
     folder.best_checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match="best.ckpt is not a whole checkpoint"):
+    with pytest.raises(UserError, match=r"best\.ckpt is not a whole checkpoint"):
         begin(tmp_path, "start.run=other", "layer=plain")
 
 

@@ -31,16 +31,19 @@ def test_accuracy_and_constant_before_and_after(runs, capsys):
     assert results["start"] == facts
     before = read_json(few.results_file)
     assert facts["before"] == {key: before[key] for key in ("accuracy", "certified", "lipschitz_bound")}
-    assert facts["run"] == str(few.path) and facts["largest_change"] > 0
+    assert facts["run"] == str(few.path)
+    assert facts["largest_change"] > 0
     assert tuned.config().start.run == str(few.path)
     begun = facts["begun"]
-    assert begun["lipschitz_bound"]["proved"] and begun["lipschitz_bound"]["value"] <= 1 + 1e-5
+    assert begun["lipschitz_bound"]["proved"]
+    assert begun["lipschitz_bound"]["value"] <= 1 + 1e-5
     weights = load_file(tuned.start_weights_file)
     raw = weights["network.dense1.raw_weight"].double()
     torch.testing.assert_close(raw @ raw.T, torch.eye(16, dtype=torch.float64), atol=1e-5, rtol=0)
     for name, row in (("the run it began with", before), ("its weights in these layers", begun), ("after", results)):
         line = next(line for line in said.splitlines() if line.startswith(name))
-        assert f"test accuracy {row['accuracy']:.2%}, constant <= " in line and line.endswith(" (proved)")
+        assert f"test accuracy {row['accuracy']:.2%}, constant <= " in line
+        assert line.endswith(" (proved)")
         shown = float(line.split("<= ")[1].split()[0])
         assert row["lipschitz_bound"]["value"] <= shown <= row["lipschitz_bound"]["value"] + 2e-7
 

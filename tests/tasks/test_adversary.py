@@ -38,7 +38,8 @@ def test_points_are_in_the_ball_and_the_box_and_higher(norm, seed):
     offset = (found - x).flatten(1)
     lengths = offset.norm(dim=1) if norm == "l2" else offset.abs().amax(1)
     assert float(lengths.max()) <= radius * (1 + 1e-6)
-    assert float(found.min()) >= 0 and float(found.max()) <= 1
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1
     with torch.no_grad():
         assert bool((model(found)[:, 1] >= model(x)[:, 1]).all())
     assert not found.requires_grad
@@ -80,7 +81,8 @@ def test_the_network_is_left_as_it_was(training):
     frozen = [p.requires_grad for p in model.parameters()]
     first = climb(Adversary("it", 0.3, "l2", 3), model, images())
     assert model.modes == [False] * 3
-    assert model.training is training and all(m.training is training for m in model.modules())
+    assert model.training is training
+    assert all(m.training is training for m in model.modules())
     assert [p.requires_grad for p in model.parameters()] == frozen
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(model.inner[0].weight.grad, torch.ones_like(model.inner[0].weight))

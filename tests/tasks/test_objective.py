@@ -67,9 +67,11 @@ def test_a_validation_sees_the_images_untouched_and_is_without_it(tmp_path):
     trainer.fit(task, ToyBatches(), validation)
     validation.set_epoch(0)
     ((x, y),) = list(validation)
-    assert len(model.seen) == 2 and all(torch.equal(seen, x) for seen in model.seen)
+    assert len(model.seen) == 2
+    assert all(torch.equal(seen, x) for seen in model.seen)
     assert task.metrics["val_loss"] == pytest.approx(float(cross_entropy(model.inner(x), y).detach()), rel=1e-6)
-    assert len(objective.images) == 2 * len(ToyBatches()) and all(objective.modes)
+    assert len(objective.images) == 2 * len(ToyBatches())
+    assert all(objective.modes)
 
 
 def test_it_is_told_where_the_training_is(tmp_path):
@@ -83,7 +85,8 @@ def test_it_is_told_where_the_training_is(tmp_path):
 def test_ordinary_is_the_loss_of_the_images():
     x, y, model = ToyBatches().x, ToyBatches().y, linear_model()
     loss, logits = ordinary(model, x, y, cross_entropy)
-    assert torch.equal(logits, model(x)) and torch.equal(loss, cross_entropy(model(x), y))
+    assert torch.equal(logits, model(x))
+    assert torch.equal(loss, cross_entropy(model(x), y))
     tell(ordinary, 0.5, 1, 2)
 
 

@@ -104,7 +104,8 @@ def test_a_training_that_is_stopped_ends_projected(tmp_path):
 
 def test_a_training_of_so_many_steps_ends_projected(tmp_path):
     model, _, trainer = fit(tmp_path, Projection("l2", every="epoch"), epochs=9, max_steps=6)
-    assert trainer.global_step == 6 and not Norms.far(model)
+    assert trainer.global_step == 6
+    assert not Norms.far(model)
 
 
 def test_an_average_of_weights_in_the_ball_is_in_the_ball(tmp_path):
@@ -131,9 +132,9 @@ def test_every_optimizer_can_begin_anew(name, tmp_path):
 
 def test_a_network_without_such_layers_is_refused(tmp_path):
     bare = nn.Sequential(ParsevalLinear(2, 2))
-    with pytest.raises(ValueError, match="projection.kind=l2 projects ordinary layers"):
+    with pytest.raises(ValueError, match=r"projection\.kind=l2 projects ordinary layers"):
         fit(tmp_path, Projection("l2"), model=bare)
-    with pytest.raises(ValueError, match="projection.kind=svcm projects layers of layer='svcm'"):
+    with pytest.raises(ValueError, match=r"projection\.kind=svcm projects layers of layer='svcm'"):
         fit(tmp_path, Projection("svcm"))
 
 
@@ -199,7 +200,8 @@ def test_layers_project_themselves_as_often_as_they_say_and_at_the_end(tmp_path,
 
 
 def test_their_periods_are_those_published():
-    assert SVCMConv2d.projection_period == 100 and ParsevalLinear.projection_period == 1
+    assert SVCMConv2d.projection_period == 100
+    assert ParsevalLinear.projection_period == 1
 
 
 def test_averaged_iterates_are_left_alone(tmp_path, monkeypatch):
@@ -212,4 +214,5 @@ def test_a_projection_of_svcm_has_its_own_times_and_steps(tmp_path, monkeypatch)
     calls, _ = steps_with_calls(tmp_path, monkeypatch, Projection("svcm", n=5, iterations=7))
     assert calls == {"svcm": [(5, 7), (8, 7)], "parseval": []}
     calls, _ = steps_with_calls(tmp_path, monkeypatch, OwnProjections(except_svcm=True))
-    assert calls["svcm"] == [] and len(calls["parseval"]) == 8
+    assert calls["svcm"] == []
+    assert len(calls["parseval"]) == 8
