@@ -26,6 +26,8 @@ from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
+from onelip.experiments.start import with_start_folder
+from onelip.experiments.start_results import measure_start, record_start, say_start
 from onelip.tasks import NonFiniteError
 
 _WHERE_IT_RUNS = ("trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.process_group_backend")
@@ -44,12 +46,15 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     if folder is not None:
         folder.check_writable()
     config = _configuration(name, overrides, folder)
-    if folder is not None and folder.last_checkpoint.exists():
+    fresh = folder is None or not folder.last_checkpoint.exists()
+    if folder is not None and not fresh:
         read_checkpoint(folder.last_checkpoint)
     with together(config.trainer, ["train", name, *overrides, *(["--resume"] if resume else [])]) as processes:
         config = _with_threads(config, processes.local_size)
-        experiment = prepare(config, processes)
+        experiment = prepare(config, processes, fresh=fresh)
         folder = _same_folder(config, folder, processes)
+        if processes.first:
+            record_start(experiment, folder)
         with _resumable(folder, processes):
             training.train(experiment, folder, resume=resume, processes=processes)
     if processes.first:
@@ -60,6 +65,7 @@ def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
     config = experiment.config
     with _resumable(folder, ProcessPlan()):
         if config.certify is None:
+            measure_start(experiment, folder, experiment.data.test)
             write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
             if config.attack is not None:
                 attacking.attack_uncertified(experiment, config.attack, folder)
@@ -68,9 +74,11 @@ def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
             relax_certified(certified, config.certify, folder)
             if config.attack is not None:
                 evaluation.attack_certified(certified, config.attack, config.seed, folder)
+            measure_start(experiment, folder, certified.samples)
             evaluation.write_results(experiment, folder, certified)
         page = write_report(folder.path)
     show_results(folder)
+    say_start(folder)
     say(f"report: {page}")
     if config.certify is None:
         say(f"weights: {folder.weights_file}", f"singular values: {folder.spectrum_file}")
@@ -132,8 +140,8 @@ def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:
 
 def _configuration(name: str, overrides: Sequence[str], folder: RunFolder | None) -> ExperimentConfig:
     if folder is None:
-        return load_config(name, overrides)
-    return load_config(str(folder.config_file), [o for o in overrides if o.partition("=")[0] in _WHERE_IT_RUNS])
+        return with_start_folder(load_config(name, overrides))
+    return folder.config([o for o in overrides if o.partition("=")[0] in _WHERE_IT_RUNS])
 
 
 # The first process makes the folder, or knows which run is the latest.

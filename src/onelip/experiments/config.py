@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, Positive
 from onelip import models
 from onelip.attacks import AttackName
 from onelip.certify import Relaxation
+from onelip.experiments.config_adversarial import Adversarial, Jacobian
 from onelip.experiments.config_data import Data
 from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
+from onelip.experiments.config_projection import Projection
 from onelip.experiments.config_section import (
     NamedPart,
     NonNegativeFloat,
@@ -21,6 +23,7 @@ from onelip.experiments.config_section import (
     from_fraction,
     from_name,
 )
+from onelip.experiments.config_start import Start
 from onelip.experiments.config_trainer import Trainer
 
 
@@ -125,6 +128,10 @@ class ExperimentConfig(Section):
     schedule: Annotated[Schedule, BeforeValidator(from_name)] = Constant(name="constant")
     trainer: Trainer = Trainer()
     clipping: Annotated[Clipping | None, BeforeValidator(_from_method)] = None
+    adversarial: Adversarial | None = None
+    jacobian: Jacobian | None = None
+    projection: Projection | None = None
+    start: Start | None = None
     certify: Certify | None = Certify()
     attack: Attack | None = Attack()
     runs_dir: str = "runs"
@@ -152,6 +159,26 @@ class ExperimentConfig(Section):
         if self.data.validation == 0 and (self.certify is None or self.certify.weights == "best"):
             raise ValueError(
                 "data.validation=0 holds no images out to choose weights by; certify, with certify.weights=last"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_training(self) -> Self:
+        for section in ("adversarial", "jacobian"):
+            if self.trainer.compile and getattr(self, section) is not None:
+                raise ValueError(f"trainer.compile=true does not go with {section}; set trainer.compile=false")
+        projection = self.projection
+        if projection is None:
+            return self
+        kind = f"projection.kind={projection.kind}"
+        if self.optimizer.name == "schedule-free-adamw":
+            raise ValueError(f"{kind} does not reach the averages of optimizer=schedule-free-adamw; use another one")
+        if self.clipping is not None:
+            raise ValueError(f"{kind} and clipping.method={self.clipping.method} both move weights; set one to null")
+        if self.trainer.ema is not None and (projection.every, projection.n) != ("step", 1):
+            raise ValueError(
+                f"trainer.ema would average weights that {kind} has not projected yet; use projection.every=step and "
+                f"projection.n=1, or trainer.ema=null"
             )
         return self
 

@@ -195,8 +195,9 @@ def write_results(experiment: Experiment, folder: RunFolder, certified: Certifie
         "lipschitz_bound": {"value": bound.value, "proved": bound.proved, "method": bound.method},
         "split": "test",
     }
-    if folder.relaxation_file.exists():
-        results["relaxation"] = read_json(folder.relaxation_file)
+    for key, file in (("relaxation", folder.relaxation_file), ("start", folder.start_file)):
+        if file.exists():
+            results[key] = read_json(file)
     write_json_atomically(folder.results_file, results)
 
 

@@ -102,6 +102,8 @@ def write_ordinary_results(experiment: Experiment, folder: RunFolder, evaluated:
         **ordinary_numbers(config, folder, evaluated),
         "split": "test",
     }
+    if folder.start_file.exists():
+        results["start"] = read_json(folder.start_file)
     write_json_atomically(folder.results_file, results)
 
 

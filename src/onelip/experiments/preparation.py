@@ -17,7 +17,9 @@ from onelip.experiments.errors import as_user_errors
 from onelip.experiments.process_plan import ProcessPlan
 from onelip.experiments.processes import in_turns
 from onelip.experiments.progress import work_bar
+from onelip.experiments.start import Began, begin_with, start_folder
 from onelip.experiments.subset import ChosenImages, choose_images
+from onelip.layers.registry import Kind
 from onelip.linalg import unknown_name
 from onelip.spectral import TrainingMethod, training_method
 from onelip.tasks.growth import check_growth
@@ -39,6 +41,7 @@ class Experiment:
         method: What keeps the norms of the network small, or None.
         generated: Generated images to mix in, or None.
         chosen: Which of the data set's images `train` and `validation` are, if they are a subset.
+        began: Which weights the network has if they are those of another run, else None.
     """
 
     config: ExperimentConfig
@@ -50,17 +53,19 @@ class Experiment:
     method: TrainingMethod | None = None
     generated: Generated | None = None
     chosen: ChosenImages | None = None
+    began: Began | None = None
 
 
-def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None) -> Experiment:
+def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None, *, fresh: bool = False) -> Experiment:
     """Check the names in a configuration, load the data, build the network; write nothing.
 
     Args:
         config: The configuration.
         processes: The place of this process among those that train together, which all call this; None for one alone.
+        fresh: Is a training about to begin? Then the weights are those that `start` names, if it names any.
 
     Returns:
-        The experiment, its weights drawn with the configuration's seed.
+        The experiment, its weights otherwise drawn with the configuration's seed.
 
     Raises:
         UserError: If something does not exist or does not fit together.
@@ -76,7 +81,9 @@ def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None) -> E
         if config.trainer.threads is not None:
             torch.set_num_threads(config.trainer.threads)
         # A subset is all that the run knows of the training images.
-        model = build_model(config, images if chosen is None else replace(images, train=train))
+        known = images if chosen is None else replace(images, train=train)
+        model = build_model(config, known)
+        began = _begin(config, model, known) if fresh else None
         with torch.no_grad():
             model(train.pixels(slice(0, 2)))
         if config.trainer.growth is not None:
@@ -87,8 +94,10 @@ def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None) -> E
                 training_constants(model, images.n_classes)
         if config.certify is not None and config.certify.norm != "l2":
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
+        if config.projection is not None:
+            config.projection.callback().layers(model)
         method = _build_method(config, model, images)
-    return Experiment(config, images, train, validation, model, loss, method, generated, chosen)
+    return Experiment(config, images, train, validation, model, loss, method, generated, chosen, began)
 
 
 def build_model(config: ExperimentConfig, images: DataSet) -> nn.Module:
@@ -125,6 +134,15 @@ def _parts(config: ExperimentConfig, images: DataSet, chosen: ChosenImages | Non
 def _load(config: ExperimentConfig) -> DataSet:
     with work_bar(f"loading {config.data.name}") as progress:
         return data.load(config.data.name, config.data.dir, progress=progress, **config.data.options)
+
+
+def _begin(config: ExperimentConfig, model: nn.Module, images: DataSet) -> Began | None:
+    if config.start is None:
+        return None
+    other = start_folder(config.start, config.runs_dir).config()
+    source = build_model(other, images)
+    _build_method(other, source, images)
+    return begin_with(model, source, config.start, config.runs_dir)
 
 
 def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:
@@ -172,8 +190,11 @@ def _check_names(config: ExperimentConfig) -> None:
                 f"model.{name} is not an option of a model; the configuration has keys of its own for that"
             )
     _check_options("model", config.model.options, models.available()[config.model.name].factory)
-    if config.layer in layers.available("conv2d"):
-        _check_options("layer_options", config.layer_options, layers.record("conv2d", config.layer).factory)
+    kinds: tuple[Kind, ...] = ("conv2d", "linear")
+    for kind in kinds:
+        if config.layer in layers.available(kind):
+            _check_options("layer_options", config.layer_options, layers.record(kind, config.layer).factory)
+            break
     _check_options("loss", config.loss.options, losses.available()[config.loss.name].factory)
 
 

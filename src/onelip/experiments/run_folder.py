@@ -83,6 +83,16 @@ class RunFolder:
         return self.path / "failure.json"
 
     @property
+    def start_file(self) -> Path:
+        """Which other run this one began with the weights of, and what they were worth."""
+        return self.path / "start.json"
+
+    @property
+    def start_weights_file(self) -> Path:
+        """Those weights, in the layers of this run."""
+        return self.path / "start.safetensors"
+
+    @property
     def certificate_file(self) -> Path:
         """The certificate, beside the weights and architecture that it is about."""
         return self.path / "certificate.json"
@@ -116,8 +126,11 @@ class RunFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise UserError(f"{self.path} cannot be written, and the command puts its results there")
 
-    def config(self) -> ExperimentConfig:
+    def config(self, overrides: Sequence[str] = ()) -> ExperimentConfig:
         """Read the run's configuration.
+
+        Args:
+            overrides: Changes of it, `key=value`.
 
         Returns:
             The checked configuration; a subset of the training images is that of the run's own files.
@@ -125,7 +138,7 @@ class RunFolder:
         Raises:
             UserError: If something in it is wrong, or the files of a subset are gone.
         """
-        config = load_config(str(self.config_file))
+        config = load_config(str(self.config_file), overrides)
         if config.data.subset is None:
             return config
         if self.train_indices_file.exists():

@@ -22,6 +22,7 @@ from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.lightning_processes import trainer_options
 from onelip.experiments.norm_checks import NormChecks
+from onelip.experiments.objectives import build_objective
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.process_plan import ProcessPlan
 from onelip.experiments.recorder import Recorder
@@ -34,6 +35,7 @@ from onelip.tasks import (
     Classification,
     Growth,
     OptimizerFactory,
+    OwnProjections,
     Retract,
     TrainingClock,
     TrainingMethodCallback,
@@ -107,6 +109,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
         clock=clock,
         mirror_average=config.certify is not None and config.certify.mirror_average,
         channels_last=config.trainer.channels_last,
+        objective=build_objective(config),
     )
 
 
@@ -198,6 +201,10 @@ def _trainer(
 def _callbacks(experiment: Experiment, folder: RunFolder, clock: TrainingClock) -> list[pl.Callback]:
     config = experiment.config
     callbacks: list[pl.Callback] = [WholeBatch(), Retract(), TrainingProgress(clock)]
+    projection = config.projection
+    callbacks.append(OwnProjections(except_svcm=projection is not None and projection.kind == "svcm"))
+    if projection is not None:
+        callbacks.append(projection.callback())
     if experiment.method is not None:
         callbacks.append(TrainingMethodCallback(experiment.method))
     if config.clipping is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -14,9 +15,11 @@ class ConstrainedModule(nn.Module, ABC):
 
     Attributes:
         orthogonal: Does this layer keep every singular value at 1, under the padding its class documents?
+        projection_period: After how many optimiser steps a training calls `project_`; 0 where the method has none.
     """
 
     orthogonal: bool = False
+    projection_period: ClassVar[int] = 0
 
     @abstractmethod
     def lipschitz_bound(self, input_shape: tuple[int, ...] | None = None) -> Bound:

@@ -41,6 +41,7 @@ class _Parseval(ExplicitWeight):
     """The step that both forms share."""
 
     bias_starts_at_zero = True
+    projection_period = 1
     raw_weight: nn.Parameter
 
     def _groups(self) -> int:

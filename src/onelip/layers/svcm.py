@@ -72,9 +72,10 @@ class SVCMConv2d(ExplicitConv2d):
     """Convolution with an ordinary kernel whose singular values `project_` clips at 1.
 
     K = R / max(1, ||R||), group by group, with ||R|| a bound of the norm of the convolution for every image size, zero
-    and circular padding (`operator_norm`). `project_`, called every so many optimiser steps, moves the raw kernel R by
-    alternating projections to one of norm about 1 that is near by, where division by the norm would shrink all singular
-    values alike. Published without the division, such a layer has any norm between projections.
+    and circular padding (`operator_norm`). `project_`, which a training calls every 100 optimiser steps and after the
+    last one, moves the raw kernel R by alternating projections to one of norm about 1 that is near by, where division
+    by the norm would shrink all singular values alike. Published without the division, such a layer has any norm
+    between projections.
 
     `(N, in, H, W)` -> `(N, out, H', W')` as in torch. Starts as the identity where no stride, equal channels
     and more than one tap allow it, else at random, with zero bias. Assigning a weight projects it as `project_` does.
@@ -100,6 +101,8 @@ class SVCMConv2d(ExplicitConv2d):
     """
 
     bias_starts_at_zero = True
+    # As in the configurations of Li et al.
+    projection_period = 100
 
     def __init__(
         self,

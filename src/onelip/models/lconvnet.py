@@ -10,7 +10,7 @@ from torch import nn
 from onelip.layers import InvertibleDownsampling2d
 from onelip.models.method import Method
 from onelip.models.mlp import mlp
-from onelip.models.registry import check_sizes, register_model
+from onelip.models.registry import check_fractions, check_sizes, register_model
 
 
 @register_model("lconvnet-small", layer="bcop", linear="bjorck")
@@ -94,6 +94,8 @@ def fc_3(
     n_classes: int,
     method: Method,
     widths: Sequence[int] = (1024, 1024, 1024),
+    dropout_input: float = 0.0,
+    dropout_hidden: float = 0.0,
 ) -> nn.Sequential:
     """Three hidden dense layers of 1024 features: the dense network that the BCOP paper compares with.
 
@@ -102,6 +104,8 @@ def fc_3(
         n_classes: Number of logits.
         method: How layers are made; published with the dense layer "bjorck".
         widths: Features of each hidden layer; may be empty.
+        dropout_input: Part of the pixels that a training step sets to zero, in [0, 1); 0.2 in the second paper.
+        dropout_hidden: Part of the features behind each activation that it does; 0.5 there.
 
     Returns:
         The network.
@@ -114,7 +118,15 @@ def fc_3(
         arXiv:1811.05381.
     """
     check_sizes("fc-3", lists={"widths": widths})
-    return mlp(input_shape=input_shape, n_classes=n_classes, method=method, widths=widths)
+    check_fractions("fc-3", dropout_input=dropout_input, dropout_hidden=dropout_hidden)
+    return mlp(
+        input_shape=input_shape,
+        n_classes=n_classes,
+        method=method,
+        widths=widths,
+        dropout_input=dropout_input,
+        dropout_hidden=dropout_hidden,
+    )
 
 
 def _network(

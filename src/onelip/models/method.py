@@ -31,7 +31,7 @@ class Method:
             registered dense layer here).
         linear: Registered dense layer, or "plain" for `nn.Linear`.
         activation: Registered activation.
-        layer_options: The convolution's own options.
+        layer_options: The own options of the convolution, or of the dense layer where `layer` is one.
     """
 
     layer: str
@@ -169,6 +169,8 @@ class Method:
         if name == PLAIN:
             return nn.Linear(in_features, out_features, bias)
         options = _known("linear", name, suggested)
+        if name == self.layer and _kind(name) == "linear":
+            options |= self.layer_options
         if not layers.record("linear", name).square:
             return layers.linear(name, in_features, out_features, bias=bias, **options)
         width = max(in_features, out_features)
@@ -220,7 +222,7 @@ def choose_method(
         linear: Registered dense layer or "plain"; by default the one named like `layer`, or, if there is none, an
             orthogonal one.
         activation: Registered activation.
-        layer_options: Options of the convolution's method, such as `{"rank": "free"}`.
+        layer_options: Options of the method `layer`, such as `{"rank": "free"}`: of its convolution, if it has one.
 
     Returns:
         The method.
@@ -245,6 +247,10 @@ def choose_method(
     return Method(layer, linear, activation, options)
 
 
+def _kind(layer: str) -> Literal["conv2d", "linear"]:
+    return "linear" if layer in layers.available("linear") and layer not in layers.available("conv2d") else "conv2d"
+
+
 def _own_options(kind: Literal["conv2d", "linear"], name: str) -> tuple[str, ...]:
     if name not in layers.available(kind):
         return ()
@@ -258,7 +264,7 @@ def _known(kind: Literal["conv2d", "linear"], name: str, suggested: Mapping[str,
 
 
 def _check_options(layer: str, options: Mapping[str, Any]) -> None:
-    own = _own_options("conv2d", layer)
+    own = _own_options(_kind(layer), layer)
     for name, value in options.items():
         if name not in own:
             allowed = ", ".join(own) or "none"

@@ -104,7 +104,8 @@ def build(
         mean: Pixel to subtract first, one number per channel; nothing by default.
         std: What to divide by then, one number per channel; by default pixels are not divided. The network still takes
             pixels: its constant, that of the whole map from pixels to logits, has the factor 1 / min(std).
-        layer_options: Options of the convolutions' method, such as `{"rank": "free"}` for "aoc".
+        layer_options: Options of the method `layer`, such as `{"rank": "free"}` for "aoc"; of its convolutions, if it
+            has any.
         **options: The architecture's own.
 
     Returns:
@@ -196,6 +197,21 @@ def check_flags(where: str, **flags: object) -> None:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise ValueError(f"{name}={value!r} for model {where!r} must be True or False")
+
+
+def check_fractions(where: str, **fractions: object) -> None:
+    """Check that options are numbers from 0 on and below 1.
+
+    Args:
+        where: The model's name.
+        **fractions: The options by name.
+
+    Raises:
+        ValueError: One of them is not.
+    """
+    for name, value in fractions.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+            raise ValueError(f"{name}={value!r} for model {where!r} must be a number in [0, 1)")
 
 
 def _is_size(value: object) -> bool:

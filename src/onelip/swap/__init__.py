@@ -2,10 +2,12 @@
 
 from onelip.swap.network import swap
 from onelip.swap.outcome import Left, Replaced, Swap
+from onelip.swap.transfer import transfer_
 
 __all__ = [
     "Left",
     "Replaced",
     "Swap",
     "swap",
+    "transfer_",
 ]

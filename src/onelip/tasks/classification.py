@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.bounds import training_constants
+from onelip.data.share import Piece
 from onelip.layers import MirrorAverage
 from onelip.linalg import full_precision
 from onelip.tasks.certified import CertifiedCount
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.finite import NonFiniteLossError, all_finite, blame
+from onelip.tasks.objective import Objective, ordinary, tell
 from onelip.tasks.optimizers import OptimizerFactory, is_schedule_free, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
 from onelip.tasks.whole_batch import piece_of, whole
@@ -48,6 +51,9 @@ class Classification(pl.LightningModule):
             steps.
         mirror_average: Validate the average over each image and its mirror image; what is trained is without it.
         channels_last: Train on images with the channels last in memory.
+        objective: Maps (model, images, labels, loss) to what is minimised and the logits that the training accuracy is
+            counted with, such as `PGDTraining`; by default the loss of the images. The training losses that are
+            reported are those that it gives. It is never used in validation.
 
     Attributes:
         metrics: What the last epoch measured, by name; each value is a float.
@@ -66,8 +72,11 @@ class Classification(pl.LightningModule):
         clock: TrainingClock | None = None,
         mirror_average: bool = False,
         channels_last: bool = False,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
+        if compile and objective is not None:
+            raise ValueError("compile=True in Classification does not go with an objective; leave one of them out")
         if radius is not None and radius <= 0.0:
             raise ValueError(f"radius={radius} in Classification must be positive, or None")
         self.model = model
@@ -77,6 +86,7 @@ class Classification(pl.LightningModule):
         self._schedule = schedule or constant()
         self._radius = radius
         self._penalty = penalty
+        self._objective = objective or ordinary
         self._clock = clock
         self._memory_format = torch.channels_last if channels_last else torch.preserve_format
         self._certified: CertifiedCount | None = None
@@ -124,18 +134,25 @@ class Classification(pl.LightningModule):
         images, labels = batch
         self._tell_progress()
         piece = piece_of(self.trainer.train_dataloader, batch_idx)
-        logits = whole(self.__dict__["_train_forward"](images.to(memory_format=self._memory_format)), piece)
-        labels = whole(labels, piece)
-        loss = self._loss_of(logits, labels, self._training_constants(logits))
+        tell(self._objective, self.progress, self.current_epoch, batch_idx, piece)
+        images = images.to(memory_format=self._memory_format)
+        of_all = partial(self._training_loss, piece=piece)
+        loss, logits = self._objective(self.__dict__["_train_forward"], images, labels, of_all)
+        logits, labels = whole(logits.detach(), piece), whole(labels, piece)
         penalty = None if self._penalty is None else self._penalty()
         total = loss if penalty is None else loss + penalty
         if not torch.isfinite(total):
             raise NonFiniteLossError(self.current_epoch, batch_idx, float(total.detach()))
-        self._train_sums.add(loss.detach(), logits.detach(), labels)
+        self._train_sums.add(loss.detach(), logits, labels)
         self.log("train_step_loss", loss.detach(), on_step=True, on_epoch=False)
         if penalty is not None:
             self.log("train_step_penalty", penalty.detach(), on_step=True, on_epoch=False)
         return total * self._group.weight(len(labels))
+
+    # The loss of the images of all processes, from the logits of this one's.
+    def _training_loss(self, logits: Tensor, labels: Tensor, piece: Piece | None) -> Tensor:
+        logits, labels = whole(logits, piece), whole(labels, piece)
+        return self._loss_of(logits, labels, self._training_constants(logits))
 
     def _tell_progress(self) -> None:
         set_progress = getattr(self.loss, "set_progress", None)
