@@ -165,9 +165,7 @@ class _State:
         return _State(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def _run(
-    climber: _Climber, result: _Result, places: _Places, start: Tensor, target: Tensor, steps: int
-) -> None:
+def _run(climber: _Climber, result: _Result, places: _Places, start: Tensor, target: Tensor, steps: int) -> None:
     index, balls, y = places
     value, gradient, margin = climber.look(start, y, target, last=steps == 0)
     here, zeros = (start, value, gradient), torch.zeros_like(y)
