@@ -26,7 +26,7 @@ _RETREATS = 20
 _SAFE = (1e-15, 1e15)
 """Lengths of gradients whose squares neither vanish nor overflow in float32."""
 
-_SLACK = 2.0**-22
+_SLACK = 2.0**-23
 """Distance of points from the border of the ball, relative to the coordinates, for the rounding of float32."""
 
 

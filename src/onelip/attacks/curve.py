@@ -221,7 +221,7 @@ def _staged(
     for attack in chosen:
         for name in attack.stages:
             part = named_attack(name)
-            own = {k: v for k, v in (attack.defaults | options).items() if k in part.defaults}
+            own = {k: v for k, v in {**attack.defaults, **options}.items() if k in part.defaults}
             targeted = name == "apgd-t" and len(attack.stages) > 1
             search = part.search(norm, own | ({"restarts": 1} if targeted else {}), **supplied)
             if targeted and n_classes < LEAST_CLASSES:
