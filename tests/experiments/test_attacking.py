@@ -86,9 +86,9 @@ def test_without_foolbox_there_is_one_sentence(run, monkeypatch):
     ("kind", "options", "words"),
     [
         ("break", {}, "--attack=break needs a certificate, and .* is not certified"),
-        ("break", {"radii": ["0.1"]}, "--radius does not go with --attack=break"),
-        ("jsma", {}, "--attack=jsma must be one of pgd, apgd-ce, apgd-t, fgsm, bim, mim, cw, break"),
-        ("fgsm", {"steps": 3}, "--steps does not go with --attack=fgsm"),
+        ("break", {"radii": ["0.1"]}, "--eps does not go with --attack=break"),
+        ("jsma", {}, "--attack=jsma must be one of pgd, apgd, apgd-ce, .*, pointwise, break"),
+        ("fgsm", {"steps": 3}, "--steps does not go with --attack=fgsm, whose options are radii, samples, norm"),
         ("pgd", {"initial_const": 3.0}, "--initial-const does not go with --attack=pgd"),
         ("cw", {"norm": "linf"}, "measures l2 distances"),
         ("pgd", {"norm": "l1"}, r"attack\.norm='l1'"),

@@ -89,7 +89,7 @@ def autoattack(
             right = index[~(margins(model, x[index], y[index]) < 0)]
             if len(right):
                 raw = attack(package, model, x[right], y[right], plan)
-                found = balls[right].project(raw.to(x).reshape(x[right].shape).nan_to_num())
+                found = balls[right].project(raw.detach().to(x).reshape(x[right].shape).nan_to_num())
                 wrong = margins(model, found, y[right]) < 0
                 best[right[wrong]] = found[wrong]
     return best
