@@ -35,6 +35,7 @@ def apgd(
     n_targets: int = 9,
     steps: int = 100,
     restarts: int = 1,
+    start: Tensor | None = None,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -44,7 +45,7 @@ def apgd(
     z = P(x_k + eta s(grad f(x_k))), x_(k+1) = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_(k-1))), eta = 2 radius at first.
     At the published checkpoints eta is halved, and the search goes on from the best point so far, if less than 75 % of
     the steps since the last checkpoint raised f, or if neither eta nor the best f has changed since then. The first
-    restart begins at the sample, the others uniformly in the ball; with loss="targeted-dlr" each of them runs once for
+    restart begins at the sample or at `start`, the others uniformly in the ball; with loss="targeted-dlr" each of them runs once for
     each of the `n_targets` other classes with the largest logits at the sample. Only samples that are still classified
     rightly go on.
 
@@ -59,6 +60,8 @@ def apgd(
         n_targets: Target classes of "targeted-dlr", as many as there are at most.
         steps: Gradient steps of each run.
         restarts: How often to start, at least 1.
+        start: (N, ...) points where the first restart begins, moved into the balls, such as those that another attack
+            found; the samples by default.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -75,6 +78,7 @@ def apgd(
     if n_targets < 1:
         raise ValueError(f"n_targets={n_targets} of apgd must be at least 1")
     balls = checked_balls(x, radius, norm, box)
+    first = x if start is None else balls.project(start.to(x))
     with evaluating(model):
         with torch.no_grad():
             logits = model(x)
@@ -88,8 +92,8 @@ def apgd(
                 index = torch.nonzero(~(result.margin < 0)).flatten()
                 if len(index):
                     chosen = balls[index]
-                    start = chosen.random(generator) if restart else chosen.origin
-                    _run(climber, result, (index, chosen, y[index]), start, ranked[index, k], steps)
+                    begin = chosen.random(generator) if restart else first[index]
+                    _run(climber, result, (index, chosen, y[index]), begin, ranked[index, k], steps)
     return result.point
 
 

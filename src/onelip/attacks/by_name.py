@@ -44,7 +44,7 @@ AttackName = Literal[
     "pointwise",
 ]
 
-_SUPPLIED = ("model", "x", "y", "radius", "norm", "box", "generator")
+_SUPPLIED = ("model", "x", "y", "radius", "norm", "start", "box", "generator")
 
 
 @dataclass(frozen=True)
