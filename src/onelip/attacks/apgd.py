@@ -45,9 +45,9 @@ def apgd(
     z = P(x_k + eta s(grad f(x_k))), x_(k+1) = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_(k-1))), eta = 2 radius at first.
     At the published checkpoints eta is halved, and the search goes on from the best point so far, if less than 75 % of
     the steps since the last checkpoint raised f, or if neither eta nor the best f has changed since then. The first
-    restart begins at the sample or at `start`, the others uniformly in the ball; with loss="targeted-dlr" each of them runs once for
-    each of the `n_targets` other classes with the largest logits at the sample. Only samples that are still classified
-    rightly go on.
+    restart begins at the sample or at `start`, the others uniformly in the ball; with loss="targeted-dlr" each of them
+    runs once for each of the `n_targets` other classes with the largest logits at the sample. Only samples that are
+    still classified rightly go on.
 
     Args:
         model: Classifier of (N, ...) samples; runs in eval mode, its mode and gradients are left as they were.

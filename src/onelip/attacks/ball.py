@@ -26,9 +26,6 @@ _RETREATS = 20
 _SAFE = (1e-15, 1e15)
 """Lengths of gradients whose squares neither vanish nor overflow in float32."""
 
-_SLACK = 2.0**-23
-"""Distance of points from the border of the ball, relative to the coordinates, for the rounding of float32."""
-
 
 def row_norm(x: Tensor) -> Tensor:
     """Return the l2 norm of each sample.
@@ -162,7 +159,7 @@ def _project(x: Tensor, origin: Tensor, radius: Tensor, box: Box, rooms: tuple[T
         return x if box == WHOLE_SPACE else x.clamp(*box)
     # Coordinates of the size of the box round by more in a small ball than by its own rounding.
     largest = max((abs(end) for end in box if math.isfinite(end)), default=0.0)
-    aim = radius - _SLACK * (radius + largest).clamp_max(2**10 * radius)
+    aim = radius - torch.finfo(x.dtype).eps * (radius + largest).clamp_max(2**10 * radius)
     share = torch.where(length <= aim, 1.0, aim / length)
     if box != WHOLE_SPACE:
         share = _stretched(offset.abs(), torch.where(offset > 0, rooms[1], rooms[0]), aim, share)
@@ -174,7 +171,7 @@ def _stretched(size: Tensor, room: Tensor, radius: Tensor, share: Tensor) -> Ten
     for _ in range(_ROUNDS):
         moved = torch.minimum(share * size, room)
         left = most - row_norm(moved).square()
-        growing = (left > 2.0**-18 * most) & (share < 1)
+        growing = (left > 32 * torch.finfo(size.dtype).eps * most) & (share < 1)
         if not bool(growing.any()):
             break
         # Of the squared length that is left, each pixel that is not at the border takes a part as large as its square.
