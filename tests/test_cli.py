@@ -54,12 +54,12 @@ def test_options_of_an_attack_arrive(onelip, monkeypatch):
     monkeypatch.setattr("onelip.experiments.commands.attack", lambda run, **options: given.update(options))
     assert onelip("attack", "runs/x")[0] == 0
     assert set(given.values()) == {None}
-    line = "--attack cw --norm l2 --radius 8/255 --radius 0.5 --steps 3 --restarts 2 --samples 9 --step-size 2/255"
-    code, _, _ = onelip("attack", "runs/x", *line.split(), "--random-start", "--confidence", "0.1")
+    line = "--attack cw --norm l2 --eps 8/255 --radius 0.5 --steps 3 --restarts 2 --samples 9 --step-size 2/255"
+    code, _, _ = onelip("attack", "runs/x", *line.split(), "--random-start", "--confidence", "0.1", "gamma=0.3")
     assert code == 0
     assert {key: value for key, value in given.items() if value is not None} == {
         "kind": "cw", "norm": "l2", "radii": ["8/255", "0.5"], "steps": 3, "restarts": 2, "samples": 9,
-        "step_size": "2/255", "random_start": True, "confidence": 0.1,
+        "step_size": "2/255", "random_start": True, "confidence": 0.1, "settings": ["gamma=0.3"],
     }  # fmt: skip
 
 

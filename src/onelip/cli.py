@@ -108,17 +108,36 @@ def verify(
 @app.command()
 def attack(
     run_folder: Run,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Options of the attack, such as overshoot=0.05; see docs/attacks.md."
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--attack", help="pgd, apgd-ce, apgd-t, fgsm, bim, mim, cw, or break; else the configuration's."),
+        typer.Option(
+            "--attack",
+            metavar="NAME",
+            help="pgd, apgd, apgd-ce, apgd-t, fgsm, bim, mim, autoattack, cw, deepfool, ddn, fmn, boundary, "
+            "hopskipjump, pointwise, or break; else the configuration's.",
+        ),
     ] = None,
     norm: Annotated[str | None, typer.Option(help="l2 or linf; by default that of the certificate.")] = None,
     radii: Annotated[
-        list[str] | None, typer.Option("--radius", help="Such as 0.5 or 8/255, of pixels in [0, 1]; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--eps",
+            "--radius",
+            metavar="R",
+            help="Such as 0.5, 8/255, 1/255,2/255 or the range 0:1:0.1, of pixels in [0, 1]; may be repeated.",
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps of each restart.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps, gradient steps of each restart mostly.")] = None,
     restarts: Annotated[int | None, typer.Option(min=1, help="Random starts for each image.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="How many images to attack.")] = None,
+    samples: Annotated[
+        str | None, typer.Option(metavar="N|all", help="How many images to attack; 0 or all for every one.")
+    ] = None,
     step_size: Annotated[
         str | None, typer.Option(help="Length of a step, such as 2/255; by default 2.5 radius / steps.")
     ] = None,
@@ -131,24 +150,26 @@ def attack(
 ) -> None:
     """Attack the network of a run, certified or not; options default to the run's configuration.
 
-    pgd, apgd-ce, apgd-t (APGD on cross-entropy and targeted), fgsm, bim and mim search balls of fixed radii; cw
-    (Carlini and Wagner) looks for the nearest misclassified points. The attack of the configuration writes attack.json,
-    any other one attack-NAME-NORM.json, and each of them attack-NAME-NORM.csv with a row for each image. break tries
-    everything to contradict the certificate, inside of each image's own radius, and writes break.json. Exit code 1, and
-    the number of the image, if a certified answer is changed.
+    pgd, apgd-ce, apgd-t (APGD on cross-entropy and targeted), apgd (all three, one after the other), fgsm, bim, mim and
+    autoattack search balls of fixed radii; cw, deepfool, ddn, fmn, boundary, hopskipjump and pointwise look for the
+    nearest misclassified points. The attack of the configuration writes attack.json, any other one
+    attack-NAME-NORM.json, and each of them attack-NAME-NORM.csv with a row for each image and attack-NAME-NORM.png.
+    break tries everything to contradict the certificate, inside of each image's own radius, and writes break.json. Exit
+    code 1, and the number of the image, if a certified answer is changed.
 
-    Example: onelip attack runs/digits/20260102-120000 --attack pgd --norm linf --radius 2/255 --radius 8/255
+    Example: onelip attack runs/digits/20260102-120000 --attack pgd --norm linf --eps 1/255:8/255:1/255 --samples all
     """
     from onelip.experiments import commands
 
     commands.attack(
         run_folder,
         kind=kind,
+        settings=settings or None,
         norm=norm,
         radii=radii,
         steps=steps,
         restarts=restarts,
-        samples=samples,
+        samples=samples if samples is None or not samples.isdecimal() else int(samples),
         step_size=step_size,
         random_start=random_start,
         confidence=confidence,

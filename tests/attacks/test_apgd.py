@@ -139,3 +139,44 @@ def test_too_few_classes_are_named():
     x, y = torch.rand(2, 4), torch.zeros(2, dtype=torch.int64)
     with pytest.raises(ValueError, match="at least 4 classes, not 3"):
         apgd(nn.Linear(4, 3), x, y, 0.1, loss="targeted-dlr")
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_zero_steps_from_random_starts_stay_in_balls_of_their_own(norm):
+    model, x, y = trained()
+    radii = torch.linspace(0, 0.3, len(x))
+    found = apgd(model, x, y, radii, norm=norm, steps=0, restarts=4)
+    lengths = distances(found, x, norm)
+    assert bool((lengths <= radii.double() * (1 + SLACK)).all())
+    assert bool((lengths > 0).any())
+
+
+def test_restarts_and_starts_make_a_difference():
+    model, x, y = trained()
+    options = {"steps": 2, "generator": torch.Generator().manual_seed(0)}
+    one, many = (accuracy(model, apgd(model, x, y, 0.7, restarts=n, **options), y) for n in (1, 12))
+    assert many < one
+    elsewhere = apgd(model, x, y, 0.5, steps=0, start=x + 1)
+    assert bool((distances(elsewhere, x, "l2") <= 0.5 * (1 + SLACK)).all())
+    # Points that another attack has found are kept.
+    found = apgd(model, x, y, 0.7, steps=30)
+    again = apgd(model, x, y, 0.7, steps=0, start=found)
+    assert accuracy(model, again, y) == accuracy(model, found, y)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_function_is_what_is_climbed(norm):
+    model, x, y = trained()
+    options = {"norm": norm, "steps": 5}
+
+    def negative_margin(logits, labels):
+        best = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+        return best - logits.gather(1, labels[:, None])[:, 0]
+
+    named = apgd(model, x, y, 0.05, loss="margin", **options)
+    assert torch.allclose(apgd(model, x, y, 0.05, loss=negative_margin, **options), named)
+    # A search for the worst point of another function finds less of this one.
+    away = apgd(model, x, y, 0.05, loss=lambda logits, labels: -negative_margin(logits, labels), **options)
+    assert float(margins(model, away, y).mean()) > float(margins(model, named, y).mean())
+    with pytest.raises(ValueError, match="one value for each sample"):
+        apgd(model, x, y, 0.05, loss=lambda logits, labels: logits, **options)

@@ -40,7 +40,7 @@ def test_torchattacks_is_as_strong_as_apgd():
 class Liar:
     """Finds points by leaving the ball."""
 
-    def __init__(self, model, *, norm, eps, seed, device=None, verbose=False, n_classes=10):
+    def __init__(self, model, *, norm, eps, seed, device=None, verbose=False, n_classes=10, version="standard"):
         self.expected = (norm, eps, seed)
 
     def __call__(self, x, y):

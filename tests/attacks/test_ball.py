@@ -101,3 +101,27 @@ def test_gradients_are_rescaled_by_their_largest_entry():
     scaled = rescaled(g)
     assert torch.allclose(scaled, torch.tensor([[0.5, -1.0], [1.0, 1 / 3], [0.0, 0.0], [0.0, 0.0]]))
     assert row_sum(scaled).flatten().tolist() == pytest.approx([1.5, 4 / 3, 0.0, 0.0], rel=1e-5)
+
+
+@pytest.mark.parametrize("box", [(0.0, 1.0), (0.0, torch.inf), NOWHERE])
+def test_projection_reaches_the_border_of_ball_or_box(box):
+    g = torch.Generator().manual_seed(0)
+    origin = (torch.rand(50, 30, generator=g) * 1.4 - 0.2).clamp(0, 1)
+    x = origin + torch.randn(50, 30, generator=g)
+    radius = torch.linspace(0.02, 1.5, 50)[:, None]
+    y = project(x, origin, radius, box)
+    length = row_norm(y - origin)
+    assert bool((length <= radius).all())
+    assert bool((length >= radius * (1 - 1e-5)).all())
+
+
+def test_where_the_box_ends_before_the_ball_the_corner_is_the_nearest_point():
+    origin, x = torch.full((1, 4), 0.9), torch.full((1, 4), 5.0)
+    assert torch.equal(project(x, origin, torch.full((1, 1), 3.0), (0.0, 1.0)), torch.ones(1, 4))
+
+
+def test_gradients_of_any_size_have_their_direction():
+    gradient = torch.tensor([[3.0, 4.0], [3e-30, 4e-30], [0.0, 0.0], [torch.nan, 1.0]])
+    expected = torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.0, 0.0], [0.0, 0.0]])
+    assert torch.allclose(steepest(gradient, "l2"), expected)
+    assert torch.allclose(steepest(gradient[:1], "l2"), expected[:1])

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from tests.attacks.digits import trained
 from torch import nn
 
-from onelip.attacks import CertificateViolatedError, attack_curve
+from onelip.attacks import CertificateViolatedError, attack_curve, attack_curves
 
 RADII = [0.3, 0.1, 0.2]
 
@@ -84,3 +85,47 @@ def test_mistakes_are_named(halfspace):
         attack_curve(*halfspace, RADII, attack="jsma")
     with pytest.raises(ValueError, match="certifed=3 is no option of attack='pgd'"):
         attack_curve(*halfspace, RADII, certifed=3)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_attacks_in_stages_only_fall_and_begin_as_the_first_alone(norm):
+    model, x, y = trained()
+    radii = {"l2": [0.3, 0.5, 0.7], "linf": [0.03, 0.06, 0.1]}[norm]
+    options = {"norm": norm, "steps": 4, "restarts": 2, "batch_size": 40}
+
+    def seeded():
+        return torch.Generator().manual_seed(5)
+
+    curves = attack_curves(model, x, y, radii, ["apgd"], generator=seeded(), n_targets=3, **options)
+    alone = attack_curve(model, x, y, radii, attack="pgd", generator=seeded(), **options)
+    assert list(curves) == ["pgd", "apgd-ce", "apgd-t"]
+    assert np.array_equal(curves["pgd"].distances, alone.distances)
+    for before, after in (("pgd", "apgd-ce"), ("apgd-ce", "apgd-t")):
+        assert (curves[after].distances <= curves[before].distances).all()
+    assert curves["apgd-t"].accuracy != curves["pgd"].accuracy, "stages that add nothing show nothing"
+    whole = attack_curve(model, x, y, radii, attack="apgd", generator=seeded(), n_targets=3, **options)
+    assert np.array_equal(whole.distances, curves["apgd-t"].distances)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
+def test_what_nearer_points_are_known_of_is_kept():
+    model, x, y = trained()
+    progress = []
+    curves = attack_curves(
+        model, x[:20], y[:20], [0.4, 0.8], ["deepfool", "fgsm", "ddn"], progress=lambda *done: progress.append(done)
+    )
+    assert (curves["ddn"].distances <= curves["deepfool"].distances).all()
+    assert progress == [(20, 80), (40, 80), (60, 80), (80, 80)]
+
+
+def test_two_classes_are_attacked_in_stages_too(halfspace):
+    assert attack_curve(*halfspace, RADII, attack="apgd", steps=5, restarts=1).accuracy == (0.5, 0.25, 0.25)
+    with pytest.raises(ValueError, match="at least 4 classes, not 2"):
+        attack_curve(*halfspace, RADII, attack="apgd-t", steps=5)
+
+
+def test_mistakes_of_several_attacks_are_named(halfspace):
+    with pytest.raises(ValueError, match="must name at least one attack"):
+        attack_curves(*halfspace, RADII, [])
+    with pytest.raises(ValueError, match="overshoot=1 is no option of attack='pgd'"):
+        attack_curves(*halfspace, RADII, ["pgd", "fgsm"], overshoot=1)

@@ -128,3 +128,73 @@ def test_the_first_start_may_be_random_and_steps_have_their_size(linear, search)
     assert bool((moved > 0).any() & (moved <= 1e-3 * (1 + 1e-6)).all())
     one = distances(search(model, x, y, 0.5, steps=1, step_size=0.01, **options), x, norm)
     assert float(one.max()) == pytest.approx(0.01, rel=1e-4)
+
+
+@pytest.mark.parametrize("search", [l2_pgd, linf_pgd])
+def test_what_is_climbed_can_be_chosen(linear, search):
+    model, x, y, _ = linear
+    options = {"steps": 4, "restarts": 1}
+    usual = search(model, x, y, 0.1, **options)
+    named = search(model, x, y, 0.1, loss="margin", **options)
+    assert torch.equal(usual, named)
+    own = search(model, x, y, 0.1, loss=lambda z, labels: z[:, 0] + 0 * labels, **options)
+    assert not torch.equal(own, usual)
+    with pytest.raises(ValueError, match="loss='targeted-dlr' needs target classes"):
+        search(model, x, y, 0.1, loss="targeted-dlr")
+    with pytest.raises(ValueError, match="loss='cw' of an attack must be one of"):
+        search(model, x, y, 0.1, loss="cw", **options)
+    with pytest.raises(ValueError, match=r"one value for each sample, \(40,\), not \(\)"):
+        search(model, x, y, 0.1, loss=lambda z, labels: z.sum())
+
+
+def test_a_function_is_what_is_climbed():
+    # Both pixels change the margin, the function one of them: the other must stay.
+    model = torch.nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[3.0, 3.0], [0.0, 0.0]]))
+    x, y = torch.full((1, 2), 0.5), torch.tensor([0])
+    found = l2_pgd(model, x, y, 0.1, steps=3, restarts=1, loss=lambda z, labels: -z[:, 0])
+    assert found[0].tolist() == pytest.approx([0.5 - 0.1 / 2**0.5] * 2, abs=1e-5)
+
+    class Seen(torch.nn.Module):
+        def forward(self, points):
+            return torch.stack([points[:, 0] + points[:, 1] + 9, points[:, 1]], 1)
+
+    found = l2_pgd(Seen(), x, y, 0.1, steps=3, restarts=1, loss=lambda z, labels: z[:, 1])
+    assert float(found[0, 1]) >= 0.5
+    down = l2_pgd(Seen(), x, y, 0.1, steps=3, restarts=1, loss=lambda z, labels: -(z[:, 0] - z[:, 1]))
+    assert down[0].tolist() == pytest.approx([0.4, 0.5], abs=1e-5)
+
+
+@pytest.mark.parametrize("search", [l2_pgd, linf_pgd])
+def test_zero_steps_from_random_starts_stay_in_balls_of_their_own(linear, search):
+    model, x, y, _ = linear
+    radii = torch.linspace(0, 0.3, len(x))
+    found = search(model, x, y, radii, steps=0, restarts=3, random_start=True)
+    lengths = distances(found, x, "l2" if search is l2_pgd else "linf")
+    assert bool((lengths <= radii.double() * (1 + 1e-6)).all())
+    assert bool((lengths[1:] > 0).any())
+
+
+@pytest.mark.parametrize("search", [l2_pgd, linf_pgd])
+def test_more_restarts_find_more(search):
+    model, x, y = trained()
+    radius = 0.5 if search is l2_pgd else 0.08
+    left = [
+        accuracy(model, search(model, x, y, radius, steps=3, restarts=n, generator=torch.Generator().manual_seed(0)), y)
+        for n in (1, 12)
+    ]
+    assert left[1] < left[0]
+
+
+def test_samples_that_have_fallen_are_left_out():
+    model, x, y = trained()
+    sizes = []
+    handle = model.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
+    found = l2_pgd(model, x, y, 0.7, steps=20, restarts=1)
+    handle.remove()
+    assert sizes[0] == len(x)
+    # As many forward passes as foolbox: one for each step, and one for the last point.
+    assert len(sizes) == 21
+    assert sizes[-1] < len(x) / 2
+    assert float((margins(model, found, y) < 0).float().mean()) > 0.5

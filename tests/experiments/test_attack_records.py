@@ -3,17 +3,18 @@
 import csv
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from onelip.attacks import CertificateViolatedError
+from onelip.attacks import AttackName, CertificateViolatedError
 from onelip.data import ImageData
 from onelip.experiments import RunFolder
-from onelip.experiments.attack_records import Target, attack_file, attack_target, effort, norm_of, read_attacks
-from onelip.experiments.config import Attack, CarliniWagner
+from onelip.experiments.attack_records import Target, attack_file, attack_target, norm_of, read_attacks
+from onelip.experiments.config_attack import Attack, Boundary, CarliniWagner, HopSkipJump
 from onelip.layers import Normalize
 
 PIXELS = np.array([51, 102, 125, 204], dtype=np.uint8)
@@ -35,9 +36,10 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("kind", ["pgd", "fgsm", "bim", "mim", "apgd-ce"])
+@pytest.mark.parametrize("kind", ["pgd", "fgsm", "bim", "mim", "apgd-ce", "apgd"])
 def test_radii_are_of_pixels_though_the_network_standardises_them(target, tmp_path, kind):
-    options = Attack(kind=kind, norm="linf", radii=(0.2, 0.35), steps=5, restarts=1)
+    effort = {"fgsm": {}, "bim": {"steps": 5}, "mim": {"steps": 5}}.get(kind, {"steps": 5, "restarts": 1})
+    options = Attack(kind=kind, norm="linf", radii=(0.2, 0.35), **effort)
     result = attack_target(target, options, 0, RunFolder(tmp_path), tmp_path / "attack.json")
     # In pixels of [0, 1] the images are 0.3, 0.1 and 0.3 away from 1/2; in those after standardising, four times that.
     assert result["accuracy"] == [0.5, 0.0]
@@ -116,13 +118,49 @@ def test_no_attack_overwrites_another(tmp_path):
     assert attack_file(folder, Attack(), None, None).name == "attack-pgd-l2.json"
 
 
-def test_every_attack_gets_the_options_that_it_has():
-    options = Attack(kind="fgsm", steps=7, restarts=2, step_size=0.1, random_start=True)
-    assert effort(options) == {}
-    assert effort(options.model_copy(update={"kind": "mim"})) == {"steps": 7, "step_size": 0.1}
-    assert effort(options.model_copy(update={"kind": "apgd-t"})) == {"steps": 7, "restarts": 2}
-    assert len(effort(options.model_copy(update={"kind": "pgd"}))) == 4
-    assert effort(options.model_copy(update={"kind": "cw"}))["steps"] == 1000
+def test_stages_are_listed_and_fall(target, tmp_path):
+    options = Attack(kind="apgd", radii=(0.2, 0.35), steps=2, restarts=1)
+    certified = replace(target, radii=np.array([0.29, 0.09, 0.0, 0.29]), norm="l2")
+    result = attack_target(certified, options, 0, RunFolder(tmp_path), tmp_path / "a.json")
+    assert list(result["stages"]) == ["pgd", "apgd-ce", "apgd-t"]
+    assert result["stages"]["apgd-t"] == result["accuracy"] == [0.5, 0.0]
+    assert result["certified_norm"] == "l2"
+
+
+def test_every_image_is_attacked_on_demand(target, tmp_path):
+    assert Attack(samples=0).n_samples is None
+    assert Attack.model_validate({"samples": "all"}).n_samples is None
+    assert Attack(samples=3).n_samples == 3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
+@pytest.mark.parametrize("kind", get_args(AttackName))
+def test_every_attack_is_stopped_by_a_wrong_certificate_and_not_by_a_right_one(kind, tmp_path):
+    # Two pixels, four classes by the quadrant, so that every loss and package has enough of them. The nearest other
+    # class is 0.2 away in both norms, and that on the other side, where random starts may end, 0.4.
+    network = nn.Sequential(nn.Flatten(), nn.Linear(2, 4))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]))
+        network[1].bias.copy_(-0.5 * network[1].weight.sum(1))
+    images = torch.tensor([[179, 230], [230, 179]], dtype=torch.uint8).reshape(2, 1, 1, 2)
+    right = Target(
+        network.eval(), ImageData(images, torch.zeros(2, dtype=torch.int64), 255.0), torch.tensor([4, 6]), 0,
+        np.array([0.199, 0.199]), "l2",
+    )  # fmt: skip
+    quick = {
+        "boundary": {"boundary": Boundary(steps=400)},
+        "hopskipjump": {"hopskipjump": HopSkipJump(steps=8)},
+        "cw": {"cw": CarliniWagner(steps=100, initial_const=1.0)},
+    }
+    options = Attack(kind=kind, radii=(0.3, 0.45), **quick.get(kind, {}))
+    result = attack_target(right, options, 0, RunFolder(tmp_path), tmp_path / "a.json")
+    assert result["certified_on_same"] == [0.0, 0.0]
+    assert result["accuracy"][1] == 0, "an attack that finds nothing contradicts nothing"
+    wrong = replace(right, radii=np.array([0.5, 0.5]))
+    with pytest.raises(CertificateViolatedError, match=r"sample [01] is certified within 0\.5") as raised:
+        attack_target(wrong, options, 0, RunFolder(tmp_path), tmp_path / "b.json")
+    assert raised.value.index in (0, 1)
+    assert not (tmp_path / "b.json").exists()
 
 
 def test_attacks_on_other_weights_are_left_out(target, tmp_path):

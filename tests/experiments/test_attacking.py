@@ -1,9 +1,11 @@
 """The command that attacks, on a run without a certificate; certified runs are attacked in test_commands.py."""
 
 import csv
+import itertools
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -68,6 +70,44 @@ def test_stronger_attacks_leave_less_and_keep_their_own_files(run):
     assert {"fgsm-linf", "mim-linf"} <= set(json.loads(run.results_file.read_text())["attacks"])
 
 
+def test_a_range_of_radii_in_stages_is_plotted(run, capsys):
+    commands.attack(
+        str(run.path), kind="apgd", norm="linf", radii=["0:0.06:0.02", "0.01"], samples="all", steps=3, restarts=1,
+        settings=["n_targets=2"],
+    )  # fmt: skip
+    attack = json.loads((run.path / "attack-apgd-linf.json").read_text())
+    assert attack["radii"] == [0.01, 0.02, 0.04, 0.06]
+    assert (attack["n_targets"], attack["samples"]) == (2, 359)
+    assert list(attack["stages"]) == ["pgd", "apgd-ce", "apgd-t"]
+    stages = [attack["clean_on_same"] * np.ones(4), *map(np.array, attack["stages"].values())]
+    assert all((later <= earlier).all() for earlier, later in itertools.pairwise(stages))
+    assert (run.path / "attack-apgd-linf.png").read_bytes().startswith(b"\x89PNG")
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert "after pgd" in shown
+    assert "attack-apgd-linf.png" in shown
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
+def test_nearest_points_of_other_attacks_and_their_options(run):
+    # The configuration has options of pgd, which are none of deepfool.
+    commands.attack(
+        str(run.path), kind="deepfool", norm="linf", radii=["0.05"], samples=20, steps=9, settings=["overshoot=0.1"]
+    )  # fmt: skip
+    attack = json.loads((run.path / "attack-deepfool-linf.json").read_text())
+    assert (attack["steps"], attack["overshoot"], attack["candidates"]) == (9, 0.1, 10)
+    assert attack["accuracy"][0] < attack["clean_on_same"]
+    assert (run.path / "attack-deepfool-linf.png").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
+def test_autoattack_takes_a_list_of_its_parts(run):
+    settings = ["version=custom", "parts=[apgd-ce, apgd-dlr]"]
+    commands.attack(str(run.path), kind="autoattack", norm="linf", radii=["0.05"], samples=10, settings=settings)
+    attack = json.loads((run.path / "attack-autoattack-linf.json").read_text())
+    assert attack["parts"] == ["apgd-ce", "apgd-dlr"]
+    assert attack["accuracy"][0] < attack["clean_on_same"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # foolbox imports what SciPy has moved
 def test_carlini_and_wagner_measure_in_l2_with_their_own_effort(run):
     commands.attack(str(run.path), kind="cw", radii=[0.5], samples=20, initial_const=10.0)
@@ -86,15 +126,22 @@ def test_without_foolbox_there_is_one_sentence(run, monkeypatch):
     ("kind", "options", "words"),
     [
         ("break", {}, "--attack=break needs a certificate, and .* is not certified"),
-        ("break", {"radii": ["0.1"]}, "--radius does not go with --attack=break"),
-        ("jsma", {}, "--attack=jsma must be one of pgd, apgd-ce, apgd-t, fgsm, bim, mim, cw, break"),
-        ("fgsm", {"steps": 3}, "--steps does not go with --attack=fgsm"),
+        ("break", {"radii": ["0.1"]}, "--eps does not go with --attack=break"),
+        ("jsma", {}, "--attack=jsma must be one of pgd, apgd, apgd-ce, .*, pointwise, break"),
+        ("fgsm", {"steps": 3}, "--steps does not go with --attack=fgsm, whose options are radii, samples, norm"),
         ("pgd", {"initial_const": 3.0}, "--initial-const does not go with --attack=pgd"),
         ("cw", {"norm": "linf"}, "measures l2 distances"),
         ("pgd", {"norm": "l1"}, r"attack\.norm='l1'"),
         ("pgd", {"radii": ["8/0"]}, r"attack\.radii\[0\]='8/0'"),
         ("pgd", {"radii": ["-1/255"]}, r"attack\.radii\[0\]"),
         ("cw", {"confidence": -1.0}, r"attack\.cw\.confidence=-1\.0"),
+        ("pgd", {"radii": ["0:1"]}, r"attack.radii='0:1' must be a range FROM:TO:STEP"),
+        ("pgd", {"samples": "some"}, r"attack\.samples='some'"),
+        ("ddn", {"settings": ["overshoot=0.1"]}, "overshoot=0.1 does not go with --attack=ddn, whose options are"),
+        ("ddn", {"settings": ["gamma"]}, "'gamma' is not an option of an attack; write it as key=value"),
+        ("ddn", {"settings": ["gamma=2"]}, r"attack\.ddn\.gamma=2"),
+        ("ddn", {"settings": ["gamma=0.1", "gamma=0.2"]}, "gamma=0.2 is given twice"),
+        ("autoattack", {"settings": ["version=custom"]}, "version=custom does not go with attack.autoattack.parts"),
     ],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(run, kind, options, words):

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from onelip.attacks import objectives
 from onelip.attacks.ball import Balls, Box, Norm, checked_balls, steepest
-from onelip.attacks.objectives import Loss, Objective
-from onelip.attacks.pgd import check_counts, evaluating
+from onelip.attacks.objectives import CustomLoss, Loss, Objective
+from onelip.attacks.pgd import FALLEN, check_counts, evaluating
 
 MOMENTUM = 0.75
 RISES = 0.75
 """Share of steps between two checkpoints that must raise the loss, or the step size is halved."""
+
+_Places = tuple[Tensor, Balls, Tensor]
+"""Numbers of samples, their balls and their labels."""
 
 FIRST, LESS, LEAST = 0.22, 0.03, 0.06
 """Shares of the steps: the first period, how much shorter each next one is, and the shortest."""
@@ -28,10 +31,11 @@ def apgd(
     radius: float | Tensor,
     *,
     norm: Norm = "l2",
-    loss: Loss = "ce",
+    loss: Loss | CustomLoss = "ce",
     n_targets: int = 9,
     steps: int = 100,
     restarts: int = 1,
+    start: Tensor | None = None,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -41,9 +45,9 @@ def apgd(
     z = P(x_k + eta s(grad f(x_k))), x_(k+1) = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_(k-1))), eta = 2 radius at first.
     At the published checkpoints eta is halved, and the search goes on from the best point so far, if less than 75 % of
     the steps since the last checkpoint raised f, or if neither eta nor the best f has changed since then. The first
-    restart begins at the sample, the others uniformly in the ball; with loss="targeted-dlr" each of them runs once for
-    each of the `n_targets` other classes with the largest logits at the sample. Only samples that are still classified
-    rightly go on.
+    restart begins at the sample or at `start`, the others uniformly in the ball; with loss="targeted-dlr" each of them
+    runs once for each of the `n_targets` other classes with the largest logits at the sample. Only samples that are
+    still classified rightly go on.
 
     Args:
         model: Classifier of (N, ...) samples; runs in eval mode, its mode and gradients are left as they were.
@@ -51,10 +55,13 @@ def apgd(
         y: (N,) labels, int64.
         radius: Radius of the balls in the units of `x`, one for all or (N,).
         norm: Norm of the balls.
-        loss: What is climbed, see `onelip.attacks.objectives.objective`. Cross-entropy does not saturate here.
+        loss: What is climbed, see `onelip.attacks.objectives.objective`, or a function of (N, K) logits and (N,) labels
+            to (N,) values. Cross-entropy does not saturate here.
         n_targets: Target classes of "targeted-dlr", as many as there are at most.
         steps: Gradient steps of each run.
         restarts: How often to start, at least 1.
+        start: (N, ...) points where the first restart begins, moved into the balls, such as those that another attack
+            found; the samples by default.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -71,10 +78,12 @@ def apgd(
     if n_targets < 1:
         raise ValueError(f"n_targets={n_targets} of apgd must be at least 1")
     balls = checked_balls(x, radius, norm, box)
+    first = x if start is None else balls.project(start.to(x))
     with evaluating(model):
         with torch.no_grad():
             logits = model(x)
         function = objectives.objective(loss, logits.shape[1])
+        climber = _Climber(model, function)
         result = _Result(x.clone(), objectives.margin(logits, y))
         ranked = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
         runs = min(n_targets, logits.shape[1] - 1) if loss == "targeted-dlr" else 1
@@ -83,8 +92,8 @@ def apgd(
                 index = torch.nonzero(~(result.margin < 0)).flatten()
                 if len(index):
                     chosen = balls[index]
-                    start = chosen.random(generator) if restart else chosen.origin
-                    _run(_Climber(model, function, result), index, chosen, start, (y[index], ranked[index, k]), steps)
+                    begin = chosen.random(generator) if restart else first[index]
+                    _run(climber, result, (index, chosen, y[index]), begin, ranked[index, k], steps)
     return result.point
 
 
@@ -113,24 +122,25 @@ class _Result:
     point: Tensor
     margin: Tensor
 
+    def note(self, s: _State) -> None:
+        better = s.near_margin < self.margin[s.index]
+        index = s.index[better]
+        self.point[index], self.margin[index] = s.near_point[better], s.near_margin[better]
+
 
 @dataclass(frozen=True, eq=False)
 class _Climber:
     model: nn.Module
     function: Objective
-    result: _Result
 
-    def look(self, point: Tensor, y: Tensor, target: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        # Value and gradient at a point, which is noted where it is the most nearly misclassified one so far.
-        with torch.enable_grad():
-            x = point.detach().requires_grad_()
+    def look(self, point: Tensor, y: Tensor, target: Tensor, *, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+        # Value, gradient and margin at a point. The last point of a run needs no gradient.
+        with torch.set_grad_enabled(not last):
+            x = point.detach().requires_grad_(not last)
             logits = self.model(x)
             value = self.function(logits, y, target)
-            (gradient,) = torch.autograd.grad(value.sum(), x)
-        margin = objectives.margin(logits.detach(), y)
-        better = margin < self.result.margin[index]
-        self.result.point[index[better]], self.result.margin[index[better]] = point[better], margin[better]
-        return value.detach(), gradient
+            gradient = point if last else torch.autograd.grad(value.sum(), x)[0]
+        return value.detach(), gradient, objectives.margin(logits.detach(), y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +159,8 @@ class _State:
     top_point: Tensor
     top_value: Tensor
     top_gradient: Tensor
+    near_point: Tensor
+    near_margin: Tensor
     rises: Tensor
     last_top: Tensor
     halved: Tensor
@@ -157,34 +169,37 @@ class _State:
         return _State(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def _run(
-    climber: _Climber, index: Tensor, balls: Balls, start: Tensor, classes: tuple[Tensor, Tensor], steps: int
-) -> None:
-    y, target = classes
-    value, gradient = climber.look(start, y, target, index)
+def _run(climber: _Climber, result: _Result, places: _Places, start: Tensor, target: Tensor, steps: int) -> None:
+    index, balls, y = places
+    value, gradient, margin = climber.look(start, y, target, last=steps == 0)
     here, zeros = (start, value, gradient), torch.zeros_like(y)
+    near = start, margin
     state = _State(
-        index, balls, y, target, 2 * balls.radius, start, start, value, gradient, *here, zeros, value, zeros.bool()
+        index, balls, y, target, 2 * balls.radius, start, start, value, gradient, *here, *near, zeros, value, zeros > 0
     )
     last, looks = 0, checkpoints(steps)
     for k in range(1, steps + 1):
-        state = _stepped(climber, state, MOMENTUM if k > 1 else 1.0)
+        state = _stepped(climber, state, MOMENTUM if k > 1 else 1.0, last=k == steps)
+        right = ~(state.near_margin < 0)
+        n_right = int(right.sum())
+        if n_right == 0:
+            break
         if k in looks:
             state = _adapted(state, k - last)
             last = k
-            right = ~(climber.result.margin[state.index] < 0)
-            state = state if bool(right.all()) else state[right]
-        if bool((climber.result.margin[state.index] < 0).all()):
-            return
+        if n_right <= (1 - FALLEN) * len(right):
+            result.note(state)
+            state = state[right]
+    result.note(state)
 
 
-def _stepped(climber: _Climber, s: _State, momentum: float) -> _State:
-    ahead = s.balls.project(s.point + s.step * steepest(s.gradient, s.balls.norm))
+def _stepped(climber: _Climber, s: _State, momentum: float, *, last: bool) -> _State:
+    ahead = s.balls.project(torch.addcmul(s.point, s.step, steepest(s.gradient, s.balls.norm)))
     point = ahead
     if momentum < 1:
         point = s.balls.project(s.point + momentum * (ahead - s.point) + (1 - momentum) * (s.point - s.previous))
-    value, gradient = climber.look(point, s.y, s.target, s.index)
-    higher = value > s.top_value
+    value, gradient, margin = climber.look(point, s.y, s.target, last=last)
+    higher, nearer = value > s.top_value, (margin < s.near_margin) & ~(s.near_margin < 0)
     column = higher.reshape(s.step.shape)
     return replace(
         s,
@@ -195,6 +210,8 @@ def _stepped(climber: _Climber, s: _State, momentum: float) -> _State:
         top_point=torch.where(column, point, s.top_point),
         top_value=torch.where(higher, value, s.top_value),
         top_gradient=torch.where(column, gradient, s.top_gradient),
+        near_point=torch.where(nearer.reshape(s.step.shape), point, s.near_point),
+        near_margin=torch.where(nearer, margin, s.near_margin),
         rises=s.rises + (value > s.value),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -16,11 +17,14 @@ Box = tuple[float, float]
 WHOLE_SPACE: Box = (-math.inf, math.inf)
 """The box of an attack on a certificate, whose claim does not end where images do."""
 
-_BISECTIONS = 20
-"""Halvings of the multiplier in the projection: 2^-20 of its range; the point kept is the one inside."""
+_ROUNDS = 40
+"""Most corrections of the multiplier in the projection; each but the last finds another pixel at the border."""
 
-_SHRINK = 1 - 2.0**-22
-"""Factor of the projection without a box, for the rounding of float32."""
+_RETREATS = 20
+"""Steps back towards the sample, each twice as long as the one before, where a point rounds out of its ball."""
+
+_SAFE = (1e-15, 1e15)
+"""Lengths of gradients whose squares neither vanish nor overflow in float32."""
 
 
 def row_norm(x: Tensor) -> Tensor:
@@ -99,7 +103,10 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
         (N, ...): g / |g| for l2, the signs for l-infinity; 0 where the gradient is 0 or not finite.
     """
     if norm == "linf":
-        return gradient.nan_to_num(nan=0.0).sign()
+        return gradient.sign().nan_to_num_(nan=0.0)
+    length = row_norm(gradient)
+    if bool(((length > _SAFE[0]) & (length < _SAFE[1])).all()):
+        return gradient / length
     scaled = rescaled(gradient)
     return scaled / row_norm(scaled).clamp_min(0.5)
 
@@ -124,8 +131,9 @@ def project(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
     """Move points to their nearest ones in the l2 ball around `origin` and in the box.
 
     The nearest point of both is clamp(origin + t (x - origin)) for the largest t in [0, 1] that stays in the ball
-    (the optimality conditions of the projection give this form), found by bisection; without a box, t is
-    radius / |x - origin|.
+    (the optimality conditions of the projection give this form). With l the length of that step for a t, and F the
+    pixels that are then inside of the box, t^2 + (radius^2 - l^2) / (sum over F of their squared offsets) is the square
+    of a larger t that still stays in the ball, as pixels of F may stop at the border; it is the largest once none does.
 
     Args:
         x: (N, ...) points.
@@ -136,55 +144,75 @@ def project(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
     Returns:
         (N, ...) points with |x - origin| <= radius, inside the box.
     """
+    return _project(x, origin, radius, box, _rooms(origin, box))
+
+
+def _rooms(origin: Tensor, box: Box) -> tuple[Tensor, Tensor]:
+    # How far pixels may go down and up.
+    return origin - box[0], box[1] - origin
+
+
+def _project(x: Tensor, origin: Tensor, radius: Tensor, box: Box, rooms: tuple[Tensor, Tensor]) -> Tensor:
     offset = x - origin
-
-    def at(t: Tensor) -> Tensor:
-        return (origin + t * offset).clamp(*box)
-
-    if box == WHOLE_SPACE:
-        return _scaled(offset, origin, radius)
-    low, high = torch.zeros_like(radius), torch.ones_like(radius)
-    low = torch.where(row_norm(at(high) - origin) <= radius, high, low)
-    for _ in range(_BISECTIONS):
-        if bool((low == high).all()):
-            break
-        middle = (low + high) / 2
-        inside = row_norm(at(middle) - origin) <= radius
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    return at(low)
-
-
-def _scaled(offset: Tensor, origin: Tensor, radius: Tensor) -> Tensor:
     length = row_norm(offset)
-    share = torch.where(length <= radius, 1.0, radius / length * _SHRINK)
-    point = origin + share * offset
-    for k in range(2, _BISECTIONS):
+    if not bool((length > radius).any()):
+        return x if box == WHOLE_SPACE else x.clamp(*box)
+    # Coordinates of the size of the box round by more in a small ball than by its own rounding.
+    largest = max((abs(end) for end in box if math.isfinite(end)), default=0.0)
+    aim = radius - torch.finfo(x.dtype).eps * (radius + largest).clamp_max(2**10 * radius)
+    share = torch.where(length <= aim, 1.0, aim / length)
+    if box != WHOLE_SPACE:
+        share = _stretched(offset.abs(), torch.where(offset > 0, rooms[1], rooms[0]), aim, share)
+    return _retreated(offset, origin, radius, box, share)
+
+
+def _stretched(size: Tensor, room: Tensor, radius: Tensor, share: Tensor) -> Tensor:
+    squares, most = size.square(), radius.square()
+    for _ in range(_ROUNDS):
+        moved = torch.minimum(share * size, room)
+        left = most - row_norm(moved).square()
+        growing = (left > 32 * torch.finfo(size.dtype).eps * most) & (share < 1)
+        if not bool(growing.any()):
+            break
+        # Of the squared length that is left, each pixel that is not at the border takes a part as large as its square.
+        longer = (share.square() + left / _row_total(torch.where(moved < room, squares, 0.0))).sqrt()
+        # Where no pixel can move, the quotient is infinite: the point is the corner of the box.
+        share = torch.where(growing, torch.maximum(share, longer.nan_to_num(nan=1.0).clamp_max(1.0)), share)
+    return share
+
+
+def _row_total(x: Tensor) -> Tensor:
+    return x.flatten(1).sum(1).reshape(-1, *[1] * (x.dim() - 1))
+
+
+def _retreated(offset: Tensor, origin: Tensor, radius: Tensor, box: Box, share: Tensor) -> Tensor:
+    point = torch.addcmul(origin, share, offset).clamp(*box)
+    for k in range(_RETREATS):
         # In a ball of a few ulp the coordinates round outward by a part of the radius.
         outside = row_norm(point - origin) > radius
         if not bool(outside.any()):
             return point
-        share = torch.where(outside, share * (1 - 2.0 ** (k - _BISECTIONS)), share)
-        point = origin + share * offset
+        share = torch.where(outside, share * (1 - 2.0 ** (k + 1 - _RETREATS)), share)
+        point = torch.addcmul(origin, share, offset).clamp(*box)
     return torch.where(row_norm(point - origin) > radius, origin, point)
 
 
-def project_linf(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
-    """Move points to their nearest ones in the l-infinity ball around `origin` and in the box.
+def linf_limits(origin: Tensor, radius: Tensor, box: Box) -> tuple[Tensor, Tensor]:
+    """Bound the pixels of the l-infinity ball around `origin` that is inside the box.
 
     Args:
-        x: (N, ...) points.
         origin: (N, ...) centres, inside the box.
         radius: (N, 1, ..., 1) radii.
         box: Least and largest pixel value.
 
     Returns:
-        (N, ...) points with max |x - origin| <= radius, inside the box.
+        (N, ...) least and largest pixels: max |x - origin| <= radius for all x between them.
     """
     low, high = origin - radius, origin + radius
     # The sums may round outward.
     low = torch.where(origin - low > radius, torch.nextafter(low, origin), low)
     high = torch.where(high - origin > radius, torch.nextafter(high, origin), high)
-    return torch.maximum(torch.minimum(x, high), low).clamp(*box)
+    return low.clamp_min(box[0]), high.clamp_max(box[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +234,16 @@ class Balls:
     def __getitem__(self, index: Tensor) -> Balls:
         return Balls(self.origin[index], self.radius[index], self.norm, self.box)
 
+    @functools.cached_property
+    def rooms(self) -> tuple[Tensor, Tensor]:
+        """How far pixels may go down and up inside the box."""
+        return _rooms(self.origin, self.box)
+
+    @functools.cached_property
+    def limits(self) -> tuple[Tensor, Tensor]:
+        """Least and largest pixels of l-infinity balls inside the box."""
+        return linf_limits(self.origin, self.radius, self.box)
+
     def project(self, x: Tensor) -> Tensor:
         """Move points into their balls, and into the box.
 
@@ -215,7 +253,9 @@ class Balls:
         Returns:
             The nearest points that are in both.
         """
-        return (project if self.norm == "l2" else project_linf)(x, self.origin, self.radius, self.box)
+        if self.norm == "linf":
+            return torch.clamp(x, *self.limits)
+        return _project(x, self.origin, self.radius, self.box, self.rooms)
 
     def random(self, generator: torch.Generator | None) -> Tensor:
         """Draw points uniformly from the balls, and move them into the box.

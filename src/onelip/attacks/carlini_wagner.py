@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import warnings
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from onelip.attacks.ball import Box, checked_balls, distances
-from onelip.attacks.pgd import evaluating, margins
+from onelip.attacks.ball import Box
+from onelip.attacks.through_foolbox import nearest_by_foolbox
 
 
 def carlini_wagner(
@@ -63,38 +62,18 @@ def carlini_wagner(
             f"initial_const={initial_const}, step_size={step_size} of carlini_wagner must be positive, and the ends of "
             f"box={box} finite"
         )
-    checked_balls(x, 0.0, "l2", box)
-    foolbox = _foolbox()
-    attack = foolbox.attacks.L2CarliniWagnerAttack(
-        binary_search_steps=binary_search_steps,
-        steps=steps,
-        stepsize=step_size,
-        confidence=confidence,
-        initial_const=initial_const,
-    )
-    best = x.detach().clone()
-    with evaluating(model):
-        right = torch.nonzero(~(margins(model, x, y) < 0)).flatten()
-        if len(right):
-            wrapped = foolbox.PyTorchModel(model, bounds=box, device=x.device)
-            with torch.enable_grad():
-                raw = attack.run(wrapped, x[right].detach(), y[right])
-            # Where it finds nothing, foolbox returns zeros, which may be misclassified as well.
-            found = (raw != 0).flatten(1).any(1)
-            points = raw.nan_to_num().clamp(*box).to(x)
-            hit = found & (margins(model, points, y[right]) < 0)
-            best[right[hit]] = points[hit]
-        wrong = margins(model, best, y) < 0
-    return best, torch.where(wrong, distances(best, x, "l2"), math.inf)
 
+    def run(foolbox: ModuleType, wrapped: Any, samples: Tensor, labels: Tensor) -> Tensor:
+        attack = foolbox.attacks.L2CarliniWagnerAttack(
+            binary_search_steps=binary_search_steps,
+            steps=steps,
+            stepsize=step_size,
+            confidence=confidence,
+            initial_const=initial_const,
+        )
+        raw: Tensor = attack.run(wrapped, samples, labels)
+        # Where it finds nothing, foolbox returns zeros, which may be misclassified as well.
+        found = (raw != 0).flatten(1).any(1)
+        return torch.where(found.reshape(-1, *[1] * (raw.dim() - 1)), raw, samples)
 
-def _foolbox() -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            # It imports what SciPy has moved.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module("foolbox")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the attack of Carlini and Wagner needs foolbox; install it with: pip install 'onelip[attacks]'"
-        ) from error
+    return nearest_by_foolbox("cw", run, model, x, y, norm="l2", box=box)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from onelip.attacks.objectives import margin
 from onelip.attacks.pgd import evaluating, margins
 
 Progress = Callable[[int, int], None]
+
+LEAST_CLASSES = 4
+"""Of the loss of targeted APGD."""
 
 
 class CertificateViolatedError(RuntimeError):
@@ -79,15 +83,15 @@ def attack_curve(
 ) -> AttackCurve:
     """Attack samples at growing radii; what falls at one radius has fallen at all larger ones.
 
-    An attack that looks for the nearest misclassified point ("cw") runs once, and its distances give the curve.
+    An attack that looks for the nearest misclassified point ("cw") runs once, and its distances give the curve. "apgd"
+    runs PGD, APGD on cross-entropy and targeted APGD, each on what those before it left: see `attack_curves`.
 
     Args:
         model: A classifier of `images`, in their units: normalisation belongs into the model. Left as it was.
         images: `(N, ...)` floating point, inside the box.
         labels: `(N,)`.
         radii: Radii >= 0 in any order, in the units of `images`.
-        attack: Projected gradient descent, APGD on cross-entropy, targeted APGD, the fast gradient sign method, the
-            basic or the momentum iterative method, or Carlini and Wagner's.
+        attack: Its name.
         norm: Norm of the balls.
         box: Smallest and largest pixel.
         generator: For the starting points.
@@ -105,29 +109,131 @@ def attack_curve(
         ValueError: If there is no image or no radius, a radius is negative, `batch_size` is below 1, or there is no
             such attack, norm of it, or option of it.
     """
+    curves = attack_curves(
+        model,
+        images,
+        labels,
+        radii,
+        [attack],
+        norm=norm,
+        box=box,
+        generator=generator,
+        batch_size=batch_size,
+        certified=certified,
+        certified_norm=certified_norm,
+        progress=progress,
+        **options,
+    )
+    return tuple(curves.values())[-1]
+
+
+def attack_curves(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    radii: Sequence[float],
+    attacks: Sequence[AttackName],
+    *,
+    norm: Norm = "l2",
+    box: tuple[float, float] = (0.0, 1.0),
+    generator: torch.Generator | None = None,
+    batch_size: int = 128,
+    certified: npt.NDArray[Any] | Tensor | None = None,
+    certified_norm: Norm | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[str, AttackCurve]:
+    """Attack samples by one attack after the other, each at every radius and on what those before it left.
+
+    So curves fall from one attack to the next, and the last one is the worst case over all of them. The first one is
+    to the bit what the attack finds alone with the same seed.
+
+    Args:
+        model: A classifier of `images`, in their units: normalisation belongs into the model. Left as it was.
+        images: `(N, ...)` floating point, inside the box.
+        labels: `(N,)`.
+        radii: Radii >= 0 in any order, in the units of `images`.
+        attacks: Their names, in order; "apgd" stands for "pgd", "apgd-ce" and "apgd-t" (once for each target; with the
+            margin for fewer than four classes).
+        norm: Norm of the balls.
+        box: Smallest and largest pixel.
+        generator: For the starting points.
+        batch_size: Samples attacked at a time.
+        certified: `(N,)` certified radii to check the attacks against, or None.
+        certified_norm: Norm of the certified radii; that of the attacks by default.
+        progress: Called as `progress(done, total)` with numbers of balls searched.
+        **options: Those of the attacks; each attack takes those that it has.
+
+    Returns:
+        The curve of each attack with those before it, by its name.
+
+    Raises:
+        CertificateViolatedError: If a point is misclassified within its certified radius.
+        ValueError: If there is no image, radius or attack, a radius is negative, `batch_size` is below 1, or there is
+            no such attack, norm of it, or option of any of them.
+    """
     if len(images) == 0 or batch_size < 1:
         raise ValueError(f"images={len(images)}, batch_size={batch_size} of an attack must both be at least 1")
     ordered = sorted(float(r) for r in radii)
     if not ordered or not ordered[0] >= 0:
-        raise ValueError(f"radii={list(radii)} in attack_curve must hold at least one number >= 0, and no other")
-    chosen = named_attack(attack)
-    search = chosen.search(norm, options, box=box, generator=generator)
-    limits = None if certified is None else np.asarray(certified, dtype=np.float64)
-    parts = []
+        raise ValueError(f"radii={list(radii)} of an attack must hold at least one number >= 0, and no other")
     with evaluating(model):
+        with torch.no_grad():
+            n_classes = model(images[:1]).shape[1]
+        stages = _staged(attacks, norm, options, n_classes, {"box": box, "generator": generator})
+        limits = None if certified is None else np.asarray(certified, dtype=np.float64)
+        batches = []
         for start in range(0, len(images), batch_size):
-            batch = _Batch(model, images[start : start + batch_size], labels[start : start + batch_size], norm, start)
+            part = slice(start, start + batch_size)
+            batches.append(_Batch(model, images[part], labels[part], norm, start))
             if limits is not None:
-                batch.protect(limits[start : start + batch_size], certified_norm or norm)
-            for done, radius in enumerate([math.inf] if chosen.nearest else ordered, 1):
-                batch.attack(search, radius)
-                if progress is not None:
-                    n, balls = len(batch.x), 1 if chosen.nearest else len(ordered)
-                    progress(start * balls + done * n, len(images) * balls)
-            parts.append((batch.distances, batch.predictions))
-    reached, predictions = (np.concatenate(column) for column in zip(*parts, strict=True))
-    accuracy = tuple(float((reached > radius).mean()) for radius in ordered)
-    return AttackCurve(tuple(ordered), accuracy, reached, predictions)
+                batches[-1].protect(limits[part], certified_norm or norm)
+        curves, done = {}, 0
+        total = len(images) * sum(1 if stage.nearest else len(ordered) for stage in stages)
+        for stage in stages:
+            for batch in batches:
+                for radius in [math.inf] if stage.nearest else ordered:
+                    batch.attack(stage.search, radius)
+                    done += len(batch.x)
+                    if progress is not None:
+                        progress(done, total)
+            curves[stage.name] = _curve(batches, ordered)
+    return curves
+
+
+@dataclass(frozen=True)
+class _Stage:
+    name: str
+    search: Callable[..., Any]
+    nearest: bool
+
+
+def _staged(
+    attacks: Sequence[AttackName], norm: Norm, options: Mapping[str, Any], n_classes: int, supplied: Mapping[str, Any]
+) -> list[_Stage]:
+    chosen = [named_attack(name) for name in attacks]
+    if not chosen:
+        raise ValueError("attacks=[] of attack_curves must name at least one attack")
+    known = {key for attack in chosen for key in attack.defaults}
+    for attack in chosen:
+        attack.check(norm, {k: v for k, v in options.items() if k in attack.defaults or k not in known})
+    stages = []
+    for attack in chosen:
+        for name in attack.stages:
+            part = named_attack(name)
+            own = {k: v for k, v in {**attack.defaults, **options}.items() if k in part.defaults}
+            targeted = name == "apgd-t" and len(attack.stages) > 1
+            search = part.search(norm, own | ({"restarts": 1} if targeted else {}), **supplied)
+            if targeted and n_classes < LEAST_CLASSES:
+                search = functools.partial(search, loss="margin")
+            stages.append(_Stage(name, search, part.nearest))
+    return stages
+
+
+def _curve(batches: Sequence[_Batch], radii: Sequence[float]) -> AttackCurve:
+    reached = np.concatenate([batch.distances for batch in batches])
+    predictions = np.concatenate([batch.predictions for batch in batches])
+    return AttackCurve(tuple(radii), tuple(float((reached > r).mean()) for r in radii), reached, predictions)
 
 
 class _Batch:
@@ -144,8 +250,8 @@ class _Batch:
         self.limits = limits, norm
 
     def attack(self, search: Callable[..., Any], radius: float) -> None:
-        # Search the balls of the samples that are still right; without a radius, look for the nearest points.
-        index = np.flatnonzero(np.isinf(self.distances))
+        # Search the balls in which nothing is known to be wrong; without a radius, look for the nearest points.
+        index = np.flatnonzero(self.distances > (radius if math.isfinite(radius) else 0.0))
         if radius == 0 or len(index) == 0:
             return
         chosen = torch.from_numpy(index).to(self.x.device)
@@ -154,7 +260,8 @@ class _Batch:
         wrong, answers = (t.cpu().numpy() for t in _wrong(self.model, points, y))
         # Float32 rounding may leave the ball by an ulp.
         reached = distances(points, x, self.norm).cpu().numpy().clip(max=radius)
-        self.distances[index[wrong]], self.predictions[index[wrong]] = reached[wrong], answers[wrong]
+        nearer = wrong & (reached < self.distances[index])
+        self.distances[index[nearer]], self.predictions[index[nearer]] = reached[nearer], answers[nearer]
         if self.limits is not None:
             limits, norm = self.limits
             lengths = reached if norm == self.norm else distances(points, x, norm).cpu().numpy()

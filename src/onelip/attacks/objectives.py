@@ -10,6 +10,9 @@ from torch import Tensor
 
 Loss = Literal["ce", "dlr", "margin", "targeted-dlr"]
 
+CustomLoss = Callable[[Tensor, Tensor], Tensor]
+"""From logits (N, K) and labels (N,) to (N,) values, to be made large."""
+
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From logits (N, K), labels (N,) and target classes (N,) to (N,) values, to be made large."""
 
@@ -68,7 +71,7 @@ _OBJECTIVES: dict[Loss, tuple[Objective, int]] = {
 }
 
 
-def objective(loss: Loss, n_classes: int) -> Objective:
+def objective(loss: Loss | CustomLoss, n_classes: int) -> Objective:
     """Choose what an attack climbs.
 
     "ce" is cross-entropy, "margin" max_{j != y} z_j - z_y. "dlr" divides the latter by the difference of the largest
@@ -76,7 +79,7 @@ def objective(loss: Loss, n_classes: int) -> Objective:
     that neither depends on the scale or the offset of the logits.
 
     Args:
-        loss: Name of the loss.
+        loss: Name of the loss, or a function of logits and labels that is climbed as it is.
         n_classes: Number of logits.
 
     Returns:
@@ -87,9 +90,22 @@ def objective(loss: Loss, n_classes: int) -> Objective:
 
     Paper: Croce and Hein 2020, arXiv:2003.01690, equations 6 and 7.
     """
+    if callable(loss):
+        return _custom(loss)
     if loss not in _OBJECTIVES:
-        raise ValueError(f"loss={loss!r} of an attack must be one of {', '.join(_OBJECTIVES)}")
+        raise ValueError(f"loss={loss!r} of an attack must be one of {', '.join(_OBJECTIVES)}, or a function")
     function, least = _OBJECTIVES[loss]
     if n_classes < least:
         raise ValueError(f"loss={loss!r} needs at least {least} classes, not {n_classes}; use loss='margin'")
     return function
+
+
+def _custom(loss: CustomLoss) -> Objective:
+    def climbed(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+        value = loss(logits, y)
+        if not isinstance(value, Tensor) or value.shape != y.shape:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"loss of an attack must return one value for each sample, {tuple(y.shape)}, not {shape}")
+        return value
+
+    return climbed

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from onelip.attacks import objectives
 from onelip.attacks.ball import Balls, Box, checked_balls, rescaled, row_sum, steepest
-from onelip.attacks.objectives import Loss, Objective
+from onelip.attacks.objectives import CustomLoss, Loss
 
-Start = tuple[Loss, bool]
+Start = tuple[Loss | CustomLoss, bool]
 """What a run climbs, and whether it begins at a random point of the ball rather than at the sample."""
+
+FALLEN = 1 / 8
+"""Share of the samples at work that have to be misclassified before they are left out."""
 
 
 def l2_pgd(
@@ -26,6 +29,7 @@ def l2_pgd(
     restarts: int = 5,
     step_size: float | None = None,
     random_start: bool = False,
+    loss: Loss | CustomLoss | None = None,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -45,6 +49,8 @@ def l2_pgd(
         restarts: How often to start, at least 1.
         step_size: Length of a step in the units of `x`; by default 2.5 radius / steps.
         random_start: Begin the first restart in the ball, too, and climb the cross-entropy in it, as is usual.
+        loss: What all restarts climb instead, see `onelip.attacks.objectives.objective`: "ce", "margin", "dlr", or a
+            function of (N, K) logits and (N,) labels to (N,) values; by default the margin and "ce" in turn.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -53,12 +59,12 @@ def l2_pgd(
         smallest margin.
 
     Raises:
-        ValueError: If the radius is negative, a count is out of range or `x` leaves the box.
+        ValueError: If the radius is negative, a count is out of range, there is no such loss or `x` leaves the box.
 
     Paper: Madry et al. 2018, arXiv:1706.06083.
     """
     balls = checked_balls(x, radius, "l2", box)
-    return search(model, balls, y, _starts(restarts, random_start), steps, step_size, generator=generator)
+    return search(model, balls, y, _starts(restarts, random_start, loss), steps, step_size, generator=generator)
 
 
 def linf_pgd(
@@ -71,6 +77,7 @@ def linf_pgd(
     restarts: int = 5,
     step_size: float | None = None,
     random_start: bool = False,
+    loss: Loss | CustomLoss | None = None,
     box: Box = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -87,6 +94,8 @@ def linf_pgd(
         restarts: How often to start, at least 1.
         step_size: Change of a pixel in one step; by default 2.5 radius / steps.
         random_start: Begin the first restart in the ball, too, and climb the cross-entropy in it, as is usual.
+        loss: What all restarts climb instead, see `onelip.attacks.objectives.objective`: "ce", "margin", "dlr", or a
+            function of (N, K) logits and (N,) labels to (N,) values; by default the margin and "ce" in turn.
         box: Least and largest pixel value; (-inf, inf) for none.
         generator: Source of randomness for the starts, or None for torch's own.
 
@@ -95,12 +104,12 @@ def linf_pgd(
         smallest margin.
 
     Raises:
-        ValueError: If the radius is negative, a count is out of range or `x` leaves the box.
+        ValueError: If the radius is negative, a count is out of range, there is no such loss or `x` leaves the box.
 
     Paper: Madry et al. 2018, arXiv:1706.06083.
     """
     balls = checked_balls(x, radius, "linf", box)
-    return search(model, balls, y, _starts(restarts, random_start), steps, step_size, generator=generator)
+    return search(model, balls, y, _starts(restarts, random_start, loss), steps, step_size, generator=generator)
 
 
 def margins(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -118,9 +127,12 @@ def margins(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         return objectives.margin(model(x), y)
 
 
-def _starts(restarts: int, random_start: bool) -> list[Start]:
+def _starts(restarts: int, random_start: bool, loss: Loss | CustomLoss | None) -> list[Start]:
+    if loss == "targeted-dlr":
+        raise ValueError("loss='targeted-dlr' needs target classes, which pgd has none of; use apgd, or loss='dlr'")
     first = 1 if random_start else 0
-    return [("ce" if k % 2 else "margin", k > 0) for k in range(first, first + restarts)]
+    usual: tuple[Loss, Loss] = ("margin", "ce")
+    return [(usual[k % 2] if loss is None else loss, k > 0) for k in range(first, first + restarts)]
 
 
 def search(
@@ -157,19 +169,18 @@ def search(
     if decay is not None and not decay >= 0:
         raise ValueError(f"decay={decay} of an attack must be at least 0")
     best = balls.origin.clone()
-    with evaluating(model), torch.no_grad():
-        logits = model(best)
-    best_margin, n_classes = objectives.margin(logits, y), logits.shape[1]
-    for loss, random in starts:
-        active = torch.nonzero(~(best_margin < 0)).flatten()
-        if not len(active):
-            break
-        chosen = balls[active]
-        start = chosen.random(generator) if random else chosen.origin
-        function = objectives.objective(loss, n_classes)
-        found, margin = _climb(model, function, chosen, start, y[active], lengths[active], steps, decay)
-        better = margin < best_margin[active]
-        best[active[better]], best_margin[active[better]] = found[better], margin[better]
+    with evaluating(model):
+        # A run that begins at the samples meets their own margins by itself.
+        best_margin = margins(model, best, y) if starts[0][1] else torch.full_like(balls.radius.flatten(), torch.inf)
+        for loss, random in starts:
+            active = torch.nonzero(~(best_margin < 0)).flatten()
+            if not len(active):
+                break
+            chosen = balls[active]
+            start = chosen.random(generator) if random else chosen.origin
+            found, margin = _climb(model, loss, chosen, start, y[active], lengths[active], steps, decay)
+            better = margin < best_margin[active]
+            best[active[better]], best_margin[active[better]] = found[better], margin[better]
     return best
 
 
@@ -184,7 +195,7 @@ def _step_lengths(balls: Balls, steps: int, step_size: float | Tensor | None) ->
 
 def _climb(
     model: nn.Module,
-    function: Objective,
+    loss: Loss | CustomLoss,
     balls: Balls,
     start: Tensor,
     y: Tensor,
@@ -192,24 +203,45 @@ def _climb(
     steps: int,
     decay: float | None,
 ) -> tuple[Tensor, Tensor]:
-    point, velocity = start, torch.zeros_like(start)
-    best, best_margin = start.clone(), torch.full(y.shape, torch.inf, dtype=start.dtype, device=start.device)
-    with evaluating(model):
-        for k in range(steps + 1):
-            with torch.enable_grad():
-                point = point.detach().requires_grad_()
-                logits = model(point)
-                (gradient,) = torch.autograd.grad(function(logits, y, y).sum(), point)
-            margin = objectives.margin(logits.detach(), y)
-            better = margin < best_margin
-            best[better], best_margin[better] = point.detach()[better], margin[better]
-            if k == steps or bool((best_margin < 0).all()):
+    found, margins_found = start.clone(), torch.full(y.shape, torch.inf, dtype=start.dtype, device=start.device)
+    index, point, velocity = torch.arange(len(y), device=y.device), start, torch.zeros_like(start)
+    best, best_margin = start, margins_found.clone()
+    for k in range(steps + 1):
+        margin, gradient = _looked(model, loss, point, y, k < steps)
+        # A point that is misclassified stays as it was found.
+        better = (margin < best_margin) & ~(best_margin < 0)
+        best = torch.where(better.reshape(balls.radius.shape), point, best)
+        best_margin = torch.where(better, margin, best_margin)
+        right = ~(best_margin < 0)
+        n_right = int(right.sum())
+        if k == steps or n_right <= (1 - FALLEN) * len(index):
+            found[index], margins_found[index] = best, best_margin
+            if k == steps or n_right == 0:
                 break
-            if decay is not None:
-                gradient = rescaled(gradient)
-                gradient = velocity = decay * velocity + gradient / row_sum(gradient).clamp_min(1)
-            point = balls.project(point.detach() + step * steepest(gradient, balls.norm))
-    return best, best_margin
+            index, balls, point, y, step = index[right], balls[right], point[right], y[right], step[right]
+            best, best_margin, gradient, velocity = best[right], best_margin[right], gradient[right], velocity[right]
+        if decay is not None:
+            gradient = rescaled(gradient)
+            gradient = velocity = decay * velocity + gradient / row_sum(gradient).clamp_min(1)
+        point = balls.project(torch.addcmul(point, step, steepest(gradient, balls.norm)))
+    return found, margins_found
+
+
+def _looked(
+    model: nn.Module, loss: Loss | CustomLoss, point: Tensor, y: Tensor, climbing: bool
+) -> tuple[Tensor, Tensor]:
+    # Margins, and gradients of the loss while there is a step to come.
+    if not climbing:
+        with torch.no_grad():
+            logits = model(point)
+        objectives.objective(loss, logits.shape[1])
+        return objectives.margin(logits, y), point
+    with torch.enable_grad():
+        x = point.detach().requires_grad_()
+        logits = model(x)
+        value = objectives.objective(loss, logits.shape[1])(logits, y, y)
+        (gradient,) = torch.autograd.grad(value.sum(), x)
+    return objectives.margin(logits.detach(), y), gradient
 
 
 @contextmanager

@@ -8,17 +8,17 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from onelip.attacks import AttackCurve, attack_curve
+from onelip.attacks import AttackCurve, attack_curves
 from onelip.attacks.by_name import named_attack
 from onelip.data import ImageData
-from onelip.experiments.config import Attack
+from onelip.experiments.config_attack import Attack
 from onelip.experiments.files import write_json_atomically, write_text_atomically
 from onelip.experiments.progress import work_bar
 from onelip.experiments.run_folder import RunFolder
@@ -59,24 +59,9 @@ def norm_of(options: Attack, certificate_norm: Norm | None) -> Norm:
     Returns:
         The norm that is asked for, else the certificate's, else l2; of an attack that knows one norm only, that one.
     """
-    known = cast("tuple[Norm, ...]", tuple(named_attack(options.kind).norms))
+    known = named_attack(options.kind).norms
     wanted: Norm = options.norm or certificate_norm or "l2"
     return wanted if wanted in known else known[0]
-
-
-def effort(options: Attack) -> dict[str, Any]:
-    """Pick an attack's own options from a configuration.
-
-    Args:
-        options: The section of the configuration.
-
-    Returns:
-        Options of `onelip.attacks.attack_curve`.
-    """
-    if options.kind == "cw":
-        return options.cw.model_dump()
-    own = named_attack(options.kind).defaults
-    return {key: value for key, value in options.model_dump().items() if key in own}
 
 
 def attack_file(folder: RunFolder, options: Attack, run: Attack | None, certificate_norm: Norm | None) -> Path:
@@ -98,6 +83,20 @@ def attack_file(folder: RunFolder, options: Attack, run: Attack | None, certific
     return folder.path / f"attack-{options.kind}-{norm}.json"
 
 
+def rows_file(folder: RunFolder, kind: str, norm: str) -> Path:
+    """Say where the rows of an attack go, one for each image.
+
+    Args:
+        folder: The run's folder.
+        kind: Name of the attack.
+        norm: Its norm.
+
+    Returns:
+        `attack-KIND-NORM.csv`.
+    """
+    return folder.path / f"attack-{kind}-{norm}.csv"
+
+
 def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder, file: Path) -> dict[str, Any]:
     """Attack images; write the accuracies, and `attack-KIND-NORM.csv` with a row for each image.
 
@@ -111,14 +110,14 @@ def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder,
     Returns:
         What the file holds.
     """
-    norm, own = norm_of(options, target.norm), effort(options)
+    norm, own = norm_of(options, target.norm), options.options
     with work_bar("attacking") as progress:
-        curve = attack_curve(
+        curves = attack_curves(
             target.network,
             target.samples.pixels(),
             target.samples.labels,
             options.radii,
-            attack=options.kind,
+            [options.kind],
             norm=norm,
             generator=torch.Generator().manual_seed(seed),
             certified=target.radii,
@@ -126,6 +125,7 @@ def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder,
             progress=progress,
             **own,
         )
+    curve = tuple(curves.values())[-1]
     result = {
         "attack": options.kind,
         "norm": norm,
@@ -138,9 +138,12 @@ def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder,
         "seed": seed,
         "epoch": target.epoch + 1,
     }
+    if len(curves) > 1:
+        result["stages"] = {name: list(stage.accuracy) for name, stage in curves.items()}
     if target.radii is not None:
+        result["certified_norm"] = target.norm
         result["certified_on_same"] = _certified(target, norm, curve.radii)
-    write_text_atomically(folder.path / f"attack-{options.kind}-{norm}.csv", _rows(target, curve))
+    write_text_atomically(rows_file(folder, options.kind, norm), _rows(target, curve))
     write_json_atomically(file, result)
     return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from onelip.attacks.by_name import ATTACKS, named_attack
 from onelip.experiments import evaluation
 from onelip.experiments.attack_records import Target, attack_file, attack_target
 from onelip.experiments.checkpoints import load_best_weights
-from onelip.experiments.config import Attack, ExperimentConfig
+from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_attack import Attack, changed_attack
 from onelip.experiments.config_file import check_config
+from onelip.experiments.config_source import parse_yaml
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError, one_line
+from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors, one_line
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.preparation import Experiment, prepare
+from onelip.experiments.report.attack_figure import write_attack_figure
 from onelip.experiments.results_table import show_attack
 from onelip.experiments.run_folder import RunFolder, open_run_folder
 
@@ -27,13 +30,14 @@ _COMMON = ("radii", "samples", "norm")
 _BREAK_OPTIONS = ("samples", "steps", "restarts")
 
 
-def attack(run: str, kind: str | None, options: Mapping[str, Any]) -> None:
+def attack(run: str, kind: str | None, options: Mapping[str, Any], settings: Sequence[str] = ()) -> None:
     """Attack the network that a run keeps, and renew the numbers in its results.
 
     Args:
         run: The run's folder.
         kind: Name of an attack, "break" for everything against the certificate, or None for the configuration's.
         options: Radii, samples, norm and effort, by name; what is missing is as in the configuration.
+        settings: More options of the attack, as "key=value".
 
     Raises:
         UserError: If there is no such attack or option of it, or the run has no certificate to break.
@@ -42,7 +46,7 @@ def attack(run: str, kind: str | None, options: Mapping[str, Any]) -> None:
     folder = open_run_folder(run)
     folder.check_writable()
     config = folder.config()
-    chosen = attack_options(config, kind, options)
+    chosen = attack_options(config, kind, options, settings)
     experiment = prepare(config)
     if config.certify is None and not folder.certificate_file.exists():
         if kind == BREAK:
@@ -54,16 +58,19 @@ def attack(run: str, kind: str | None, options: Mapping[str, Any]) -> None:
     else:
         result, file = _attack_certified(experiment, chosen, folder)
     show_attack(result)
-    say(f"attack: {file}")
+    say(f"attack: {file}", f"plot: {write_attack_figure(folder, result)}")
 
 
-def attack_options(config: ExperimentConfig, kind: str | None, options: Mapping[str, Any]) -> Attack:
+def attack_options(
+    config: ExperimentConfig, kind: str | None, options: Mapping[str, Any], settings: Sequence[str] = ()
+) -> Attack:
     """Change the attack of a configuration.
 
     Args:
         config: A run's configuration.
         kind: Name of the attack, or None for the configuration's.
         options: What else to change.
+        settings: More of it, as "key=value".
 
     Returns:
         The checked section.
@@ -74,27 +81,38 @@ def attack_options(config: ExperimentConfig, kind: str | None, options: Mapping[
     tree = config.resolved()
     section = tree["attack"] or Attack().model_dump(mode="json")
     name = section["kind"] if kind is None else kind
-    _check_options(name, options)
-    if name != BREAK:
-        section["kind"] = name
-    common = {key: value for key, value in options.items() if key in _COMMON}
-    own = {key: value for key, value in options.items() if key not in _COMMON}
-    tree["attack"] = section | common | ({"cw": section["cw"] | own} if name == "cw" else own)
-    if name == "cw" and "norm" not in options:
-        tree["attack"]["norm"] = None
+    if name not in (*ATTACKS, BREAK):
+        raise UserError(f"--attack={name} must be one of {', '.join((*ATTACKS, BREAK))}")
+    own = _BREAK_OPTIONS if name == BREAK else (*_COMMON, *named_attack(name).defaults)
+    _check_flags(name, options, own)
+    changes = {**options, **_parsed(name, settings, own, options)}
+    tree["attack"] = changed_attack(section, "pgd" if name == BREAK else name, changes)
     checked = check_config(tree).attack
     return Attack() if checked is None else checked
 
 
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    if name not in (*ATTACKS, BREAK):
-        raise UserError(f"--attack={name} must be one of {', '.join((*ATTACKS, BREAK))}")
+def _check_flags(name: str, options: Mapping[str, Any], own: Sequence[str]) -> None:
     if name == BREAK and "radii" in options:
-        raise UserError("--radius does not go with --attack=break, which attacks each image within its own radius")
-    own = _BREAK_OPTIONS if name == BREAK else (*_COMMON, *named_attack(name).defaults)
+        raise UserError("--eps does not go with --attack=break, which attacks each image within its own radius")
     for key in options:
         if key not in own:
-            raise UserError(f"--{key.replace('_', '-')} does not go with --attack={name}")
+            raise UserError(
+                f"--{key.replace('_', '-')} does not go with --attack={name}, whose options are {', '.join(own)}"
+            )
+
+
+def _parsed(name: str, settings: Sequence[str], own: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals or not text:
+            raise UserError(f"{setting!r} is not an option of an attack; write it as key=value, such as overshoot=0.05")
+        if key not in own:
+            raise UserError(f"{setting} does not go with --attack={name}, whose options are {', '.join(own)}")
+        if key in found or key in flags:
+            raise UserError(f"{setting} is given twice; leave one away")
+        found[key] = parse_yaml(text, f"the value of {key}")
+    return found
 
 
 def attack_uncertified(experiment: Experiment, options: Attack, folder: RunFolder) -> dict[str, Any]:
@@ -114,10 +132,10 @@ def attack_uncertified(experiment: Experiment, options: Attack, folder: RunFolde
 def _attack_uncertified(experiment: Experiment, options: Attack, folder: RunFolder) -> tuple[dict[str, Any], Path]:
     config, images = experiment.config, experiment.data.test
     epoch = load_best_weights(experiment.model, folder)
-    index = evaluation.even_index(len(images), options.samples)
+    index = evaluation.even_index(len(images), options.n_samples)
     target = Target(evaluation.plain_network(experiment.model.cpu()), images.subset(index).in_memory(), index, epoch)
     file = attack_file(folder, options, config.attack, None)
-    with _missing_packages():
+    with _mistakes():
         result = attack_target(target, options, config.seed, folder, file)
     if folder.results_file.exists():
         results = evaluation.read_json(folder.results_file) | evaluation.attacks_in_numbers(folder, epoch)
@@ -127,10 +145,10 @@ def _attack_uncertified(experiment: Experiment, options: Attack, folder: RunFold
 
 def _attack_certified(experiment: Experiment, options: Attack, folder: RunFolder) -> tuple[dict[str, Any], Path]:
     certified = evaluation.load_certified(experiment, folder)
-    target = evaluation.target_of(certified, options.samples)
+    target = evaluation.target_of(certified, options.n_samples)
     file = attack_file(folder, options, experiment.config.attack, certified.certificate.norm)
     try:
-        with _missing_packages():
+        with _mistakes():
             result = attack_target(target, options, experiment.config.seed, folder, file)
     except CertificateViolatedError as error:
         raise CommandFailedError(str(error), 1) from None
@@ -147,8 +165,10 @@ def _break(experiment: Experiment, options: Attack, folder: RunFolder) -> None:
 
 
 @contextmanager
-def _missing_packages() -> Iterator[None]:
+def _mistakes() -> Iterator[None]:
+    # A package that is not installed, and what an attack cannot do with this network, such as too few classes.
     try:
-        yield
+        with as_user_errors():
+            yield
     except ModuleNotFoundError as error:
         raise UserError(one_line(str(error))) from error

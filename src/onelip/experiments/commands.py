@@ -115,15 +115,17 @@ def certify(run: str, *, relaxation: str | None = None) -> None:
     say(f"certificate: {folder.certificate_file}")
 
 
-def attack(run: str, *, kind: str | None = None, **options: Any) -> None:
+def attack(run: str, *, kind: str | None = None, settings: Sequence[str] | None = None, **options: Any) -> None:
     """Attack the network that a run keeps, and renew the numbers in its results.
 
     Args:
         run: The run's folder.
         kind: Name of an attack, "break" for everything against the certificate, or None for the configuration's.
+        settings: More options of the attack, as "key=value".
         **options: Radii, samples, norm and effort, by name; None or missing means as in the configuration.
     """
-    attacking.attack(run, kind, {key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    attacking.attack(run, kind, given, settings or ())
 
 
 def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:

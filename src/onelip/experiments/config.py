@@ -8,15 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from onelip import models
-from onelip.attacks import AttackName
 from onelip.certify import Relaxation
 from onelip.experiments.config_adversarial import Adversarial, Jacobian
+from onelip.experiments.config_attack import Attack
 from onelip.experiments.config_data import Data
 from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
 from onelip.experiments.config_projection import Projection
 from onelip.experiments.config_section import (
     NamedPart,
-    NonNegativeFloat,
     Radii,
     Radius,
     Section,
@@ -76,40 +75,6 @@ class Certify(Section):
     max_samples: PositiveInt | None = None
     relaxation: Relaxation | None = None
     mirror_average: bool = False
-
-
-class CarliniWagner(Section):
-    """Effort of the attack "cw", see `onelip.attacks.carlini_wagner`."""
-
-    confidence: NonNegativeFloat = 0.0
-    steps: PositiveInt = 1000
-    binary_search_steps: PositiveInt = 9
-    initial_const: PositiveFloat = 1e-3
-    step_size: PositiveFloat = 0.01
-
-
-class Attack(Section):
-    """The attack `kind` on `samples` images of the test split; radii and steps are in units of pixels in [0, 1].
-
-    `norm` null means that of the certificate, or l2 without one; `step_size` null means 2.5 radius / steps. Steps,
-    restarts, step size and random start count for the attacks that have them; "cw" has a section of its own.
-    """
-
-    kind: AttackName = "pgd"
-    norm: Literal["l2", "linf"] | None = None
-    radii: Radii = (0.25, 0.5, 0.75, 1.0)
-    steps: PositiveInt = 40
-    restarts: PositiveInt = 5
-    step_size: Radius | None = None
-    random_start: bool = False
-    cw: CarliniWagner = CarliniWagner()
-    samples: PositiveInt = 200
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "cw" and self.norm == "linf":
-            raise ValueError("attack.kind=cw measures l2 distances; use attack.norm=l2")
-        return self
 
 
 class ExperimentConfig(Section):

@@ -22,7 +22,8 @@ from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData, Images
 from onelip.experiments.attack_records import Target, attack_file, attack_target, read_attacks
 from onelip.experiments.checkpoints import load_best_weights
-from onelip.experiments.config import Attack, Certify, ExperimentConfig
+from onelip.experiments.config import Certify, ExperimentConfig
+from onelip.experiments.config_attack import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.machine import processor
@@ -128,15 +129,15 @@ def attack_certified(certified: Certified, options: Attack, seed: int, folder: R
         What the file holds; `attack-KIND-NORM.json` has it if its norm is not that of the certificate.
     """
     file = attack_file(folder, options, options, certified.certificate.norm)
-    return attack_target(target_of(certified, options.samples), options, seed, folder, file)
+    return attack_target(target_of(certified, options.n_samples), options, seed, folder, file)
 
 
-def target_of(certified: Certified, n_samples: int) -> Target:
+def target_of(certified: Certified, n_samples: int | None) -> Target:
     """Choose some of the certified images to attack.
 
     Args:
         certified: What was certified.
-        n_samples: How many, at most.
+        n_samples: How many, at most; None for all.
 
     Returns:
         The images, spread evenly, with their certified radii.
@@ -162,7 +163,7 @@ def break_certified(certified: Certified, options: Attack, seed: int, folder: Ru
     with work_bar("breaking") as progress:
         report = break_certificates(
             certified.certificate,
-            samples=options.samples,
+            samples=options.n_samples,
             steps=options.steps,
             restarts=options.restarts,
             seed=seed,

@@ -69,13 +69,23 @@ def show_attack(attack: Mapping[str, Any]) -> None:
     Args:
         attack: What the file of the attack holds.
     """
-    certified = attack.get("certified_on_same")
+    certified, stages = attack.get("certified_on_same"), attack.get("stages", {})
     say(f"{attack['attack']} in {attack['norm']}, on {attack['samples']:,} images of the test split")
+    # The last stage is the whole attack.
+    before = {f"after {name}": shares for name, shares in list(stages.items())[:-1]}
     table = Table()
-    for column in (f"{attack['norm']} radius", *(["certified accuracy"] if certified else []), "accuracy under attack"):
+    for column in (
+        f"{attack['norm']} radius",
+        *(["certified accuracy"] if certified else []),
+        *before,
+        "accuracy under attack",
+    ):
         table.add_column(column, justify="right")
-    table.add_row("0", *([""] if certified else []), share_text(attack["clean_on_same"]))
+    empty = [""] * (len(before) + bool(certified))
+    table.add_row("0", *empty, share_text(attack["clean_on_same"]))
     for k, (radius, accuracy) in enumerate(zip(attack["radii"], attack["accuracy"], strict=True)):
         proved = [share_text(certified[k], guaranteed=True)] if certified else []
-        table.add_row(f"{radius:.6g}", *proved, share_text(accuracy))
+        table.add_row(
+            f"{radius:.6g}", *proved, *(share_text(shares[k]) for shares in before.values()), share_text(accuracy)
+        )
     Console().print(table)

@@ -25,12 +25,20 @@ Shown = Mapping[str, Any]
 
 _ATTACKS = {
     "pgd": "projected gradient descent",
+    "apgd": "projected gradient descent and both kinds of auto-PGD",
     "apgd-ce": "auto-PGD on the cross-entropy",
     "apgd-t": "targeted auto-PGD",
     "fgsm": "fast gradient sign method",
     "bim": "basic iterative method",
     "mim": "momentum iterative method",
+    "autoattack": "AutoAttack",
     "cw": "attack of Carlini and Wagner",
+    "deepfool": "DeepFool",
+    "ddn": "DDN",
+    "fmn": "fast minimum-norm attack",
+    "boundary": "boundary attack",
+    "hopskipjump": "HopSkipJump",
+    "pointwise": "pointwise attack",
 }
 
 
