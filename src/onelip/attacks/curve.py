@@ -48,12 +48,14 @@ class AttackCurve:
         distances: `(N,)` distance of the misclassified point found for each sample; 0 if the sample itself is
             misclassified, infinite if none was found.
         predictions: `(N,)` class of that point; of the sample itself, which is the label, if none was found.
+        points: `(N, ...)` that point, on the CPU; the sample itself if it is misclassified or none was found.
     """
 
     radii: tuple[float, ...]
     accuracy: tuple[float, ...]
     distances: npt.NDArray[np.float64]
     predictions: npt.NDArray[np.int64]
+    points: Tensor
 
     @property
     def clean_accuracy(self) -> float:
@@ -124,10 +126,10 @@ def attack_curve(
                 if progress is not None:
                     n, balls = len(batch.x), 1 if chosen.nearest else len(ordered)
                     progress(start * balls + done * n, len(images) * balls)
-            parts.append((batch.distances, batch.predictions))
-    reached, predictions = (np.concatenate(column) for column in zip(*parts, strict=True))
+            parts.append((batch.distances, batch.predictions, batch.points.numpy()))
+    reached, predictions, points = (np.concatenate(column) for column in zip(*parts, strict=True))
     accuracy = tuple(float((reached > radius).mean()) for radius in ordered)
-    return AttackCurve(tuple(ordered), accuracy, reached, predictions)
+    return AttackCurve(tuple(ordered), accuracy, reached, predictions, torch.from_numpy(points))
 
 
 class _Batch:
@@ -138,6 +140,7 @@ class _Batch:
         wrong, answers = _wrong(model, x, y)
         self.distances = torch.where(wrong, 0.0, torch.inf).double().cpu().numpy()
         self.predictions = answers.cpu().numpy()
+        self.points = x.detach().cpu().clone()
         self.limits: tuple[npt.NDArray[np.float64], Norm] | None = None
 
     def protect(self, limits: npt.NDArray[np.float64], norm: Norm) -> None:
@@ -155,6 +158,7 @@ class _Batch:
         # Float32 rounding may leave the ball by an ulp.
         reached = distances(points, x, self.norm).cpu().numpy().clip(max=radius)
         self.distances[index[wrong]], self.predictions[index[wrong]] = reached[wrong], answers[wrong]
+        self.points[torch.from_numpy(index[wrong])] = points.detach().cpu()[torch.from_numpy(wrong)]
         if self.limits is not None:
             limits, norm = self.limits
             lengths = reached if norm == self.norm else distances(points, x, norm).cpu().numpy()
