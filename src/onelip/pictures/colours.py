@@ -20,8 +20,8 @@ ATTACKS = (
 """Colour, dash and marker of the lines of several attacks, so that no line is told from another by colour alone."""
 
 _NEGATIVE, _ZERO, _POSITIVE = (0xB3, 0x50, 0x0C), (0xF7, 0xF7, 0xF7), (0x1C, 0x5F, 0xB8)
-_LEVELS = 24
-"""Shades on either side of zero: more could not be told apart, and would make files larger."""
+_LEVELS = {1: 24, 3: 8}
+"""Shades on either side of zero, by the number of channels: more are hardly told apart, and would make files larger."""
 
 
 def signed_picture(values: Tensor, scale: float) -> Tensor:
@@ -42,7 +42,8 @@ def signed_picture(values: Tensor, scale: float) -> Tensor:
         raise ValueError(f"scale={scale} in signed_picture must be positive and finite")
     whole = values.detach().cpu().double().nan_to_num(0.0)
     shade = ((whole if len(whole) == 3 else whole.sum(0, keepdim=True)) / scale).clamp(-1, 1)
-    shade = (shade * _LEVELS).round() / _LEVELS
+    levels = _LEVELS[len(shade)]
+    shade = (shade * levels).round() / levels
     if len(whole) == 3:
         return 0.5 + 0.5 * shade
     ends = [torch.tensor(colour).double().view(3, 1, 1) / 255 for colour in (_NEGATIVE, _ZERO, _POSITIVE)]

@@ -90,13 +90,14 @@ class DepthProfile:
             [part.name for part in self.parts], [part.ratio for part in self.parts], path, limit=self.collapse_below
         )
 
-    def plot_activity(self, path: str | Path) -> None:
-        """Draw for each activation how many units are positive on at least a share of the images; needs matplotlib.
+    def plot_activity(self, path: str | Path, *, n: int | None = 8) -> None:
+        """Draw for activations how many units are positive on at least a share of the images; needs matplotlib.
 
         Args:
             path: Where; the ending, such as .png, .svg or .pdf, says in which format.
+            n: How many activations at most, spread evenly over the depth; None for all.
         """
-        chosen = self.activations()
+        chosen = self.activations(n)
         draw_activity(self.thresholds, [(part.name, part.active) for part in chosen], path)
 
     def activations(self, n: int | None = None) -> tuple[PartActivity, ...]:

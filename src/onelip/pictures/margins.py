@@ -88,7 +88,7 @@ class PixelMargins:
 
         Args:
             path: Where; the ending, such as .png, .svg or .pdf, says in which format.
-            radii: Radii of interest, as vertical lines.
+            radii: Radii of interest, as vertical lines where there are margins.
             certified: Certified radii of the same images, drawn as an outline; those that are not positive are left
                 out.
         """
@@ -106,7 +106,10 @@ class PixelMargins:
         if certified is not None:
             outline = certified_outline(certified, counts.edges)
             axes.stairs(outline, counts.edges, color=INK, linewidth=1.3, linestyle=(0, (4, 2)), label="certified radii")
-        for k, radius in enumerate(radii):
+        room = 0.04 * (counts.edges[-1] - counts.edges[0])
+        low, high = counts.edges[0] - room, counts.edges[-1] + room
+        axes.set_xlim(low, high)
+        for k, radius in enumerate(radius for radius in radii if low <= radius <= high):
             # Names that begin with an underscore are not in the legend.
             label = "configured radii" if k == 0 else "_more"
             axes.axvline(radius, color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label=label)

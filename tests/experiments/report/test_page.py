@@ -49,14 +49,14 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole(finished, gallery) -> str:
-    return page.render(read_run(finished.path), gallery)
+def whole(finished, evidence) -> str:
+    return page.render(read_run(finished.path), evidence)
 
 
 @pytest.fixture
-def _quick_gallery(monkeypatch, gallery):
+def _quick_evidence(monkeypatch, evidence):
     """The search takes seconds and is tested elsewhere."""
-    monkeypatch.setattr(page, "gallery_of_run", lambda *arguments: gallery)
+    monkeypatch.setattr(page, "evidence_of_run", lambda *arguments: evidence)
 
 
 def test_the_page_is_one_file_that_needs_no_network(whole):
@@ -68,7 +68,7 @@ def test_the_page_is_one_file_that_needs_no_network(whole):
     assert len(whole.encode()) < 3e6
 
 
-def test_the_page_shows_every_part(whole):
+def test_the_page_shows_every_part(whole, evidence):
     outline = Outline(whole)
     for words in (
         "constant proved from the stored weights",
@@ -79,9 +79,14 @@ def test_the_page_shows_every_part(whole):
         "Configuration with every key spelled out",
         "onelip verify",
         "Epoch 4 was kept",
+        "configured radii",
+        "Variance left, of that of the images",
+        "All 7 parts",
+        "Below each gradient is its l2 norm, at most the constant of the network",
     ):
         assert words in outline.text
-    assert len(outline.all("img")) == 36
+    # Three for each adversarial image; each class, and the gradients of all logits at it.
+    assert len(outline.all("img")) == 3 * len(evidence.gallery.examples) + 10 * 11
     assert "Warning." not in outline.text
     assert "Make it with" not in outline.text
 
@@ -105,7 +110,9 @@ def test_the_page_fits_a_phone_and_paper(whole):
     assert "@media print" in whole
     assert "prefers-color-scheme: dark" in whole
     outline = Outline(whole)
-    opened = [tag for tag, attributes in outline.tags if tag == "table" or attributes.get("class") == "scroll"]
+    opened = [
+        tag for tag, attributes in outline.tags if tag == "table" or "scroll" in (attributes.get("class") or "").split()
+    ]
     assert opened == ["div", "table"] * (len(opened) // 2)
 
 
@@ -120,7 +127,7 @@ def test_the_page_fits_a_phone_and_paper(whole):
         (None, "the test images play no part here."),
     ],
 )
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_the_page_says_which_weights_were_kept(run, weights, sentence):
     results = json.loads(run.results_file.read_text()) | {"weights": weights}
     run.results_file.write_text(json.dumps(results))
@@ -129,14 +136,14 @@ def test_the_page_says_which_weights_were_kept(run, weights, sentence):
     assert text.count("kept") == (0 if weights is None else 1)
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_the_same_run_gives_the_same_page(run):
     first = write_report(run.path).read_text("utf-8")
     assert write_report(run.path).read_text("utf-8") == first
     assert not list(run.path.glob(".*"))
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_what_a_run_says_is_escaped(run):
     evil = '</script><img src=x onerror="alert(1)">'
     results = json.loads(run.results_file.read_text())
@@ -204,7 +211,7 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
         write_report(tmp_path / "nowhere")
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_a_page_that_fails_leaves_the_old_one(run, monkeypatch):
     path = write_report(run.path)
     before = path.read_text("utf-8")

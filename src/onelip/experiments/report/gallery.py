@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from onelip.attacks import linf_pgd, nearest_adversarial
 from onelip.attacks.ball import Norm, distances
+from onelip.attacks.nearest import pulled_closer
 from onelip.data import Images
 from onelip.experiments.kept_points import KeptPoints
 from onelip.experiments.report.images import data_uri
@@ -169,20 +170,21 @@ def _search(
     return points, torch.where(torch.isfinite(lengths), distances(points, x, norm), torch.inf)
 
 
-# Halve the ball of what was found, until an attack finds no more.
+# Pull what was found closer along the segment to its image, and halve the ball until an attack finds no more.
 def _search_linf(
     network: nn.Module, x: Tensor, y: Tensor, reach: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     points, lengths = x.clone(), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
-    low, high = torch.zeros(len(x), device=x.device), torch.full((len(x),), reach, device=x.device)
+    low, high = torch.zeros_like(lengths), torch.full_like(lengths, reach)
     for k in range(_BISECTIONS):
         balls = high if k == 0 else (low + high) / 2
-        found = linf_pgd(network, x, y, balls, steps=20, restarts=1, generator=generator)
+        found = linf_pgd(network, x, y, balls.to(x.dtype), steps=20, restarts=1, generator=generator)
         wrong = ~_right(network, found, y)
+        found[wrong] = pulled_closer(network, x[wrong], y[wrong], found[wrong])
         reached = distances(found, x, "linf")
         nearer = wrong & (reached < lengths)
         points[nearer], lengths[nearer] = found[nearer], reached[nearer]
-        high, low = torch.where(wrong, balls, high), torch.where(wrong, low, balls)
+        high, low = torch.where(wrong, torch.minimum(balls, reached), high), torch.where(wrong, low, balls)
     return points, lengths
 
 

@@ -85,6 +85,7 @@ def render(record: RunRecord, evidence: Evidence | None, absent: str = "") -> st
         "badges": badges(record, gallery),
         "tiles": tiles(record),
         "chart": None if certificate is None else accuracy[0],
+        "n_attacks": len(record.attacks),
         "other_norm": [] if certificate is None else accuracy[1:],
         "accuracy": accuracy,
         "margins": None if evidence is None else margins_section(record, evidence),
@@ -102,7 +103,7 @@ def render(record: RunRecord, evidence: Evidence | None, absent: str = "") -> st
         # The sections about a certificate make no sense for a run that was to have none.
         "certifiable": not record.ordinary or certificate is not None,
         "gallery": _gallery_context(gallery) if gallery is not None and gallery.examples else None,
-        "gallery_absent": absent or "No image is certified at a positive radius.",
+        "gallery_absent": absent or _no_image(evidence, record),
         "facts": facts(record),
         "commands": _commands(record.folder.path),
         "config": record.config_text,
@@ -141,14 +142,20 @@ def _evidence(record: RunRecord) -> tuple[Evidence | None, str]:
         return None, f"The images cannot be shown: {error}"
 
 
+def _no_image(evidence: Evidence | None, record: RunRecord) -> str:
+    if record.certificate is not None:
+        return "No image is certified at a positive radius."
+    return "" if evidence is None else "No image is classified correctly."
+
+
 def _gallery_context(gallery: Gallery) -> Mapping[str, Any]:
     certified = any(e.radius is not None for e in gallery.examples)
     ranked = "certified radius" if certified else "margin"
     note = (
-        f"Chosen by a fixed rule, not by eye: images that are classified correctly are ranked by {ranked}; the smallest "
-        "are shown, others evenly spread over the ranks, and those that an attack changed most easily. The nearest of "
-        f"what the attacks kept and a search for this page found counts. Distances are {gallery.norm} in pixel units. "
-        "A nearer image may exist that none of them found."
+        f"Chosen by a fixed rule, not by eye: images that are classified correctly are ranked by {ranked}; shown are "
+        "the smallest, others evenly spread over the ranks, and those that an attack changed most easily. Of what the "
+        "attacks left and a search for this page found, the nearest counts; nearer ones may exist. Distances are "
+        f"{gallery.norm} in pixel units."
     )
     examples = [_example_context(example, gallery) for example in gallery.examples]
     return {"examples": examples, "reach": plain_text(gallery.reach), "note": note, "certified": certified}

@@ -13,7 +13,7 @@ from onelip.experiments.report.evidence import Evidence
 from onelip.experiments.report.images import data_uri
 from onelip.experiments.report.numbers import plain_text, shape_text, share_text, upper_text
 from onelip.experiments.report.record import RunRecord
-from onelip.pictures import DepthProfile
+from onelip.pictures import DepthProfile, PixelMargins
 from onelip.pictures.margins import certified_outline
 
 N_ACTIVATIONS = 5
@@ -21,6 +21,9 @@ N_ACTIVATIONS = 5
 
 LOOKS = tuple(f"depth{k}" for k in range(N_ACTIVATIONS))
 """CSS classes of these curves, from the first to the last."""
+
+GRADIENT_SIDE = 32
+"""Pictures of gradients are noisy and a hundred, so files of larger ones would be large."""
 
 ROOM = 1.06
 
@@ -72,8 +75,16 @@ def margins_section(record: RunRecord, evidence: Evidence) -> Mapping[str, Any]:
     return {
         "chart": make_chart("Margins", description, axes, lines, rules=rules),
         "text": _margins_text(record, evidence),
-        "unknown": len(margins.values) - len(known),
+        "note": _margins_note(margins, evidence.radii is not None),
     }
+
+
+def _margins_note(margins: PixelMargins, certified: bool) -> str:
+    note = "The bars meet at 0, so that right and wrong answers never share one."
+    if certified:
+        note += " The outline is the certified radii, which use a constant for each pair of classes and may be larger."
+    n_unknown = int((~np.isfinite(margins.values)).sum())
+    return note + (f" Margins of {n_unknown:,} images are no numbers and are left out." if n_unknown else "")
 
 
 def _margins_text(record: RunRecord, evidence: Evidence) -> str:
@@ -87,8 +98,7 @@ def _margins_text(record: RunRecord, evidence: Evidence) -> str:
     constant = upper_text(record.certificate.bound.value)
     return (
         f"The lead of the right logit of {n}, divided by {both} times the constant {constant}: an image has to change "
-        "by at least so much until a right answer is wrong, or, left of 0, a wrong one right. The outline is the "
-        "certified radii, which can be larger, as they use a constant for each pair of classes."
+        "by at least so much until a right answer is wrong, or, left of 0, a wrong one right."
     )
 
 
@@ -143,7 +153,7 @@ def variance_chart(profile: DepthProfile, record: RunRecord) -> Chart:
     n = float(len(profile.parts))
     lines = [
         Series("left after the part", "certified", points, dots=True),
-        Series("vanished", "attacked third", [(0.0, profile.collapse_below), (n, profile.collapse_below)]),
+        Series("vanished", "limit", [(0.0, profile.collapse_below), (n, profile.collapse_below)]),
     ]
     certificate = record.certificate
     if certificate is not None and certificate.norm == "l2":
@@ -170,7 +180,12 @@ def activity_chart(profile: DepthProfile) -> Chart:
     """
     chosen = profile.activations(N_ACTIVATIONS)
     lines = [
-        Series(part.name, LOOKS[k], list(zip(profile.thresholds, part.active, strict=True)), dots=False)
+        Series(
+            part.name,
+            LOOKS[k * (len(LOOKS) - 1) // max(1, len(chosen) - 1)],
+            list(zip(profile.thresholds, part.active, strict=True)),
+            dots=False,
+        )
         for k, part in enumerate(chosen)
     ]
     axes = (
@@ -198,9 +213,13 @@ def gradients_section(evidence: Evidence, record: RunRecord) -> Mapping[str, Any
             "name": name,
             "index": found.index[i],
             "right": found.right[i],
-            "image": data_uri(found.images[i]),
+            "image": data_uri(found.images[i], GRADIENT_SIDE),
             "cells": [
-                {"logit": logit, "picture": data_uri(found.picture(i, j)), "norm": f"{found.norms[i, j]:.3f}"}
+                {
+                    "logit": logit,
+                    "picture": data_uri(found.picture(i, j), GRADIENT_SIDE),
+                    "norm": f"{found.norms[i, j]:.3f}",
+                }
                 for j, logit in enumerate(names)
             ],
         }
@@ -208,7 +227,12 @@ def gradients_section(evidence: Evidence, record: RunRecord) -> Mapping[str, Any
     ]
     dual = "l2" if found.norm == "l2" else "l1"
     colour = found.images.shape[1] == 3
-    text = "grey leaves it as it is, brighter raises it" if colour else "blue raises it, orange lowers it"
+    if colour:
+        text = (
+            "brighter than grey where more of a colour would raise the logit of the column, darker where it would lower"
+        )
+    else:
+        text = "blue where a brighter pixel would raise the logit of the column, orange where it would lower"
     note = f"Below each gradient is its {dual} norm"
     if record.certificate is not None:
         note += f", at most the constant of the network, {upper_text(record.certificate.bound.value)}"
