@@ -11,7 +11,6 @@ from onelip.data import ImageData
 from onelip.experiments.kept_points import KeptPoints
 from onelip.experiments.report.gallery import make_gallery
 
-
 EDGE = 0.5 + 2.0**-23
 """Just beyond the edge of the half plane, nearer than the search comes."""
 
@@ -59,8 +58,8 @@ def test_without_a_certificate_there_are_distances_alone(half_plane):
 
 
 def kept(half_plane, index, points, distances, labels=None):
-    own = half_plane[1].labels.numpy()[index]
-    return KeptPoints("cw-l2", np.array(index), own if labels is None else labels, np.array(distances), points)
+    own = half_plane[1].labels.numpy()[index] if labels is None else labels
+    return KeptPoints("cw-l2", np.array(index), own, np.array(distances), points)
 
 
 def test_the_nearest_point_of_any_attack_is_shown(half_plane):
@@ -69,26 +68,26 @@ def test_the_nearest_point_of_any_attack_is_shown(half_plane):
     exact[:, :, :, 0] = torch.tensor([EDGE, EDGE, 1 - EDGE, 1 - EDGE]).view(4, 1, 1)
     far = x.clone()
     far[:, :, :, 0] = 1 - far[:, :, :, 0]
-    near = kept(half_plane, [0, 3], exact[[0, 3]], (exact - x).abs().amax((1, 2, 3)).numpy()[[0, 3]])
+    near = kept(half_plane, [3], exact[[3]], (exact - x).abs().amax((1, 2, 3)).numpy()[[3]])
     worse = kept(half_plane, [1], far[[1]], (far - x).abs().amax((1, 2, 3)).numpy()[[1]])
     examples = {e.index: e for e in gallery_of(half_plane, kept=[near, worse]).examples}
-    assert {k: e.source for k, e in examples.items()} == {0: "cw-l2", 1: "search", 2: "search", 3: "cw-l2"}
-    assert examples[0].distance == pytest.approx(0.4, abs=1e-6)
+    assert {k: e.source for k, e in examples.items()} == {0: "search", 1: "search", 2: "search", 3: "cw-l2"}
+    assert examples[3].distance == pytest.approx(0.45, abs=1e-6)
 
 
 def test_points_of_other_images_or_weights_are_left_out(half_plane):
     x = half_plane[1].pixels()
-    point = torch.tensor([[[[EDGE, 0.5]]]])
-    honest = kept(half_plane, [0], point, [EDGE - 0.1])
-    assert gallery_of(half_plane, kept=[honest]).examples[2].source == "cw-l2"
+    point = torch.tensor([[[[1 - EDGE, 0.5]]]])
+    honest = kept(half_plane, [3], point, [EDGE - 0.05])
+    assert gallery_of(half_plane, kept=[honest]).examples[3].source == "cw-l2"
     for other in (
-        kept(half_plane, [0], point, [0.3]),
-        kept(half_plane, [0], point, [EDGE - 0.1], labels=np.array([1])),
-        kept(half_plane, [0], x[:1] + 0.1, [0.1 * 2**0.5]),
-        kept(half_plane, [0], point.view(1, 1, 2, 1), [EDGE - 0.1]),
-        kept(half_plane, [17], point, [EDGE - 0.1]),
+        kept(half_plane, [3], point, [0.3]),
+        kept(half_plane, [3], point, [EDGE - 0.05], labels=np.array([0])),
+        kept(half_plane, [3], x[3:] - 0.1, [0.1 * 2**0.5]),
+        kept(half_plane, [3], point.view(1, 1, 2, 1), [EDGE - 0.05]),
+        kept(half_plane, [17], point, [EDGE - 0.05], labels=np.array([1])),
     ):
-        assert gallery_of(half_plane, kept=[other]).examples[2].source == "search"
+        assert gallery_of(half_plane, kept=[other]).examples[3].source == "search"
 
 
 def test_a_radius_that_is_too_large_is_noticed(half_plane):
