@@ -79,7 +79,12 @@ class AdversarialImages:
         for j, word in enumerate(words):
             axes.text(left + 1.06 * j, top + 1.03, word[:14], va="top", fontsize=8, color=INK)
         if self.certified is not None:
-            axes.text(left, top + 1.18, f"certified {self.certified[k]:.3g}", va="top", fontsize=8, color=PROVED)
+            axes.text(left, top + 1.18, f"certified {_down(self.certified[k])}", va="top", fontsize=8, color=PROVED)
         if found:
-            text = f"changed at {self.distances[k]:.3g}"
+            text = f"changed at {self.distances[k]:.3f}"
             axes.text(left + 3.12, top + 1.18, text, va="top", ha="right", fontsize=8, color=ATTACK)
+
+
+# What is certified is never rounded up.
+def _down(radius: float) -> str:
+    return f"{math.floor(1000 * radius) / 1000:.3f}" if math.isfinite(radius) else str(radius)

@@ -107,7 +107,7 @@ def mosaic(pictures: Sequence[tuple[Image, float, float]], width: float, height:
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     for picture, left, top in pictures:
-        axes.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="nearest")
+        axes.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="none")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
