@@ -11,6 +11,7 @@ import torch
 from onelip.certify import certify
 from onelip.experiments import UserError
 from onelip.experiments.report import page, write_report
+from onelip.experiments.report.evidence import evidence_of_run
 from onelip.experiments.report.numbers import share_text
 from onelip.experiments.report.record import read_run
 
@@ -226,3 +227,28 @@ def test_paths_with_spaces_are_quoted(run):
     moved = run.path.rename(run.path.parent / "my run")
     text = page.render(read_run(moved), None)
     assert f"onelip verify &#39;{moved}&#39;" in text
+
+
+@pytest.mark.usefixtures("_quick_evidence")
+def test_pictures_are_written_beside_the_page_if_they_are_wanted(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page, "write_pictures", lambda record, evidence: drawn.append((record.folder, evidence)))
+    write_report(run.path)
+    assert drawn == []
+    write_report(run.path, pictures=True)
+    ((folder, found),) = drawn
+    assert folder == run
+    assert found is page.evidence_of_run(None)
+
+
+def test_an_ordinary_run_shows_the_same_sections_without_a_promise(ordinary):
+    record = read_run(ordinary.path)
+    text = page.render(record, evidence_of_run(record))
+    headings = re.findall(r"<h2[^>]*>([^<]*)", text)
+    assert headings == [
+        "Margins", "Training", "Norms of the layers", "Under attack", "The signal through the depth",
+        "What moves each logit", "Test images and their nearest adversarial images", "Check it yourself",
+        "Where the numbers come from",
+    ]  # fmt: skip
+    for absent in ("certified radi", "Certified accuracy", "configured radii", "it is proved"):
+        assert absent not in text

@@ -113,3 +113,12 @@ def test_facts_leave_out_what_is_unknown(record):
     assert names["data set"] == "digits"
     assert names["cores"] == str(record.results["machine"]["cores"])
     assert summary.facts(RunRecord(record.folder)) == []
+
+
+def test_attacks_on_fewer_images_are_named(record):
+    assert summary.other_attacks(record) == ""
+    other = record.attack | {"attack": "cw", "samples": 30}
+    whole = record.attack | {"attack": "mim", "samples": 359}
+    text = summary.other_attacks(dataclasses.replace(record, attacks=(record.attack, other, whole)))
+    assert text.endswith("below the line of all that are certified: cw in l2 (30).")
+    assert summary.other_attacks(dataclasses.replace(record, certificate=None)) == ""

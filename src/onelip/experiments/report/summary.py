@@ -217,6 +217,25 @@ def attack_summary(record: RunRecord) -> Shown | None:
     return {"text": text, "partial": partial}
 
 
+def other_attacks(record: RunRecord) -> str:
+    """Say which attacks on fewer images than were certified are drawn, since those may lie below the line of all.
+
+    Args:
+        record: What the run has recorded.
+
+    Returns:
+        A sentence, or nothing if there are none but that of the configuration.
+    """
+    certificate = record.certificate
+    if certificate is None:
+        return ""
+    fewer = [a for a in record.attacks if a is not record.attack and a["samples"] < len(certificate.radii)]
+    if not fewer:
+        return ""
+    named = ", ".join(f"{a['attack']} in {a['norm']} ({a['samples']:,})" for a in fewer)
+    return f"On fewer images, and so perhaps below the line of all that are certified: {named}."
+
+
 def radius_rows(record: RunRecord) -> list[Shown]:
     """Tabulate accuracies at the radii of the results and of the attack.
 
