@@ -244,11 +244,16 @@ def clip(
 
 
 @app.command()
-def report(run_folder: Run) -> None:
+def report(
+    run_folder: Run,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw its pictures of robustness as .png and .svg, too, in RUN/pictures.")
+    ] = False,
+) -> None:
     """Write report.html from what a run has recorded."""
     from onelip.experiments import inspection
 
-    inspection.report(run_folder)
+    inspection.report(run_folder, pictures=pictures)
 
 
 @app.command(name="list")

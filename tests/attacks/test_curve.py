@@ -26,6 +26,17 @@ def test_curve_by_hand(halfspace):
     assert curve.clean_accuracy == 0.75
 
 
+def test_the_points_are_those_of_the_distances(halfspace):
+    model, x, _ = halfspace
+    curve = attack_curve(*halfspace, RADII, batch_size=3)
+    changed = [0, 3]
+    assert (model(curve.points).argmax(1)[changed] == 1).all()
+    moved = (curve.points - x).norm(dim=1)
+    assert moved[changed].tolist() == pytest.approx(curve.distances[changed].tolist(), abs=1e-6)
+    # The second one was not found, and the third one is misclassified itself.
+    assert moved[[1, 2]].tolist() == [0, 0]
+
+
 def test_a_broken_certificate_is_an_error(halfspace):
     honest = torch.tensor([0.14, 0.56, 0.0, 0.035])
     attack_curve(*halfspace, RADII, certified=honest)

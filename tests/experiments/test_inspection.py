@@ -13,6 +13,17 @@ def test_a_run_without_results_has_no_report(tmp_path):
         inspection.report(str(tmp_path))
 
 
+@pytest.mark.parametrize("pictures", [False, True])
+def test_pictures_are_drawn_if_they_are_wanted(tmp_path, monkeypatch, capsys, pictures):
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "results.json").touch()
+    asked = []
+    monkeypatch.setattr(inspection, "write_report", lambda path, **options: asked.append((path, options)) or "page")
+    inspection.report(str(tmp_path), pictures=pictures)
+    assert asked == [(tmp_path, {"pictures": pictures})]
+    assert (f"pictures: {tmp_path / 'pictures'}" in capsys.readouterr().out) == pictures
+
+
 def test_doctor_fails_when_a_check_fails(monkeypatch, capsys):
     checks = [Check("sums", "ok", "right"), Check("products", "broken", "wrong", "use another machine")]
     monkeypatch.setattr(inspection, "run_checks", lambda: checks)

@@ -52,12 +52,14 @@ class AttackCurve:
         distances: `(N,)` distance of the misclassified point found for each sample; 0 if the sample itself is
             misclassified, infinite if none was found.
         predictions: `(N,)` class of that point; of the sample itself, which is the label, if none was found.
+        points: `(N, ...)` that point, on the CPU; the sample itself if it is misclassified or none was found.
     """
 
     radii: tuple[float, ...]
     accuracy: tuple[float, ...]
     distances: npt.NDArray[np.float64]
     predictions: npt.NDArray[np.int64]
+    points: Tensor
 
     @property
     def clean_accuracy(self) -> float:
@@ -233,7 +235,8 @@ def _staged(
 def _curve(batches: Sequence[_Batch], radii: Sequence[float]) -> AttackCurve:
     reached = np.concatenate([batch.distances for batch in batches])
     predictions = np.concatenate([batch.predictions for batch in batches])
-    return AttackCurve(tuple(radii), tuple(float((reached > r).mean()) for r in radii), reached, predictions)
+    points = torch.cat([batch.points for batch in batches])
+    return AttackCurve(tuple(radii), tuple(float((reached > r).mean()) for r in radii), reached, predictions, points)
 
 
 class _Batch:
@@ -244,6 +247,7 @@ class _Batch:
         wrong, answers = _wrong(model, x, y)
         self.distances = torch.where(wrong, 0.0, torch.inf).double().cpu().numpy()
         self.predictions = answers.cpu().numpy()
+        self.points = x.detach().cpu().clone()
         self.limits: tuple[npt.NDArray[np.float64], Norm] | None = None
 
     def protect(self, limits: npt.NDArray[np.float64], norm: Norm) -> None:
@@ -262,6 +266,7 @@ class _Batch:
         reached = distances(points, x, self.norm).cpu().numpy().clip(max=radius)
         nearer = wrong & (reached < self.distances[index])
         self.distances[index[nearer]], self.predictions[index[nearer]] = reached[nearer], answers[nearer]
+        self.points[torch.from_numpy(index[nearer])] = points.detach().cpu()[torch.from_numpy(nearer)]
         if self.limits is not None:
             limits, norm = self.limits
             lengths = reached if norm == self.norm else distances(points, x, norm).cpu().numpy()

@@ -20,6 +20,7 @@ from onelip.attacks.by_name import named_attack
 from onelip.data import ImageData
 from onelip.experiments.config_attack import Attack
 from onelip.experiments.files import write_json_atomically, write_text_atomically
+from onelip.experiments.kept_points import keep_points
 from onelip.experiments.progress import work_bar
 from onelip.experiments.run_folder import RunFolder
 
@@ -98,7 +99,7 @@ def rows_file(folder: RunFolder, kind: str, norm: str) -> Path:
 
 
 def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder, file: Path) -> dict[str, Any]:
-    """Attack images; write the accuracies, and `attack-KIND-NORM.csv` with a row for each image.
+    """Attack images; write the accuracies, `attack-KIND-NORM.csv` with a row for each image, and some points as `.npz`.
 
     Args:
         target: The images, and what classifies them.
@@ -144,6 +145,8 @@ def attack_target(target: Target, options: Attack, seed: int, folder: RunFolder,
         result["certified_norm"] = target.norm
         result["certified_on_same"] = _certified(target, norm, curve.radii)
     write_text_atomically(rows_file(folder, options.kind, norm), _rows(target, curve))
+    points = folder.path / f"attack-{options.kind}-{norm}.npz"
+    keep_points(points, target.network, target.samples, target.index, curve, target.radii)
     write_json_atomically(file, result)
     return result
 

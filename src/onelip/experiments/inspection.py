@@ -6,14 +6,16 @@ from onelip.experiments.console import say
 from onelip.experiments.doctor import format_checks, run_checks
 from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.report import write_report
+from onelip.experiments.report.figure import FOLDER
 from onelip.experiments.run_folder import open_run_folder
 
 
-def report(run: str) -> None:
+def report(run: str, *, pictures: bool = False) -> None:
     """Write a run's page.
 
     Args:
         run: The run's folder.
+        pictures: Draw what it shows of robustness as PNG and SVG files, too.
 
     Raises:
         UserError: If the run has no results yet.
@@ -22,7 +24,9 @@ def report(run: str) -> None:
     folder.check_writable()
     if not folder.results_file.exists():
         raise UserError(f"{run} has no results yet; finish it with: onelip train --resume {run}")
-    say(f"report: {write_report(folder.path)}")
+    say(f"report: {write_report(folder.path, pictures=pictures)}")
+    if pictures:
+        say(f"pictures: {folder.path / FOLDER}")
 
 
 def doctor() -> None:

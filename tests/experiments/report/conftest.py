@@ -11,7 +11,8 @@ from onelip.experiments.config import Attack
 from onelip.experiments.evaluation import attack_certified, certify_best, write_results
 from onelip.experiments.preparation import prepare
 from onelip.experiments.recorder import COLUMNS
-from onelip.experiments.report.gallery import Gallery, gallery_of_run
+from onelip.experiments.report.evidence import Evidence, evidence_of_run
+from onelip.experiments.report.record import read_run
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +51,9 @@ def finished(tmp_path_factory) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
-def gallery(finished) -> Gallery:
-    """Its gallery, searched once."""
-    return gallery_of_run(finished, 0)
+def evidence(finished) -> Evidence:
+    """What its page shows of the network, measured once."""
+    return evidence_of_run(read_run(finished.path))
 
 
 @pytest.fixture

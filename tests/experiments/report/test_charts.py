@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelip.experiments.report.charts import SIZE, Axis, Series, make_chart, round_values, step_corners
+from onelip.experiments.report.charts import SIZE, Axis, Series, make_chart, round_ratios, round_values, step_corners
 
 UNIT = Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0)
 
@@ -73,3 +73,24 @@ def test_an_area_reaches_the_bottom_and_a_band_lies_between_its_lines():
 
 def test_an_axis_of_whole_numbers_has_no_halves():
     assert [text for _, text in Axis("epoch", 1.0, 3.0, whole=True).ticks()] == ["1", "2", "3"]
+
+
+@given(low=st.floats(1e-6, 1e3), ratio=st.floats(3.0, 1e6))
+def test_ticks_of_a_logarithmic_axis_are_few_and_inside(low, ratio):
+    values = round_ratios(low, low * ratio)
+    assert 1 <= len(values) <= 7
+    assert all(low * (1 - 1e-6) <= v <= low * ratio * (1 + 1e-6) for v in values)
+    assert values == sorted(set(values))
+
+
+def test_equal_ratios_are_equally_long():
+    axis = Axis("variance", 0.01, 100.0, log=True)
+    assert [axis.position(v) for v in (0.01, 0.1, 1.0, 100.0)] == pytest.approx([0, 0.25, 0.5, 1])
+    assert [text for _, text in axis.ticks()] == ["0.01", "0.1", "1", "10", "100"]
+    assert axis.position(0.0) < 0
+
+
+def test_rules_stand_at_their_values():
+    chart = make_chart("t", "d", UNIT, [], rules=("radii", [0.25, 0.5, 7.0]))
+    assert chart.rules == ((25.0, "0.25"), (50.0, "0.5"))
+    assert chart.rule_name == "radii"

@@ -2,63 +2,23 @@
 
 import json
 import math
-from types import SimpleNamespace
 
 import numpy as np
-import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from onelip.experiments.report.curves import certified_chart, certified_curve, learning_charts, radius_limit
-
-radii_lists = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=60)
+from onelip.experiments.report.curves import accuracy_chart, learning_charts
+from onelip.pictures import RobustAccuracy, UnderAttack
 
 
-def value_at(points, radius):
-    return [share for start, share in points if start <= radius][-1]
+def make_known(radii, attacks=(), relaxed=()):
+    return RobustAccuracy("l2", 0.9, None if radii is None else np.array(radii), True, tuple(attacks), relaxed)
 
 
-@example(radii=[1.0], limit=1.0, where=1.0)
-@given(radii=radii_lists, limit=st.floats(0.1, 5.0), where=st.floats(0.0, 1.0))
-def test_the_curve_is_never_above_the_certified_accuracy(radii, limit, where):
-    points = certified_curve(radii, limit)
-    radius = where * limit
-    true = float((np.array(radii) > radius).mean())
-    assert value_at(points, radius) <= true + 1e-12
-    assert [x for x, _ in points] == sorted(x for x, _ in points)
-    shares = [share for _, share in points]
-    assert shares == sorted(shares, reverse=True)
-    assert (points[0][0], points[-1][0]) == (0.0, limit)
-
-
-def test_the_curve_of_a_few_samples_is_exact():
-    assert certified_curve([0.0, 0.5, 0.5, 1.0], 2.0) == [(0.0, 0.75), (0.5, 0.25), (1.0, 0.0), (2.0, 0.0)]
-
-
-def test_many_samples_give_a_curve_of_bounded_size():
-    radii = np.random.default_rng(0).uniform(0, 1, 20_000)
-    points = certified_curve(radii, 1.0)
-    assert len(points) < 1100
-    for radius in (0.1, 0.333, 0.9):
-        assert value_at(points, radius) == pytest.approx((radii > radius).mean(), abs=2e-3)
-
-
-def test_an_unbounded_radius_does_not_stretch_the_axis():
-    assert 1.0 < radius_limit([0.0, *[0.5] * 500, 1e12], [1.0]) < 1.2
-    assert radius_limit([0.0, 0.0], []) == pytest.approx(1.0)
-
-
-def make_certificate(radii):
-    radii = np.array(radii)
-    return SimpleNamespace(norm="l2", radii=radii, accuracy=0.9, certified_accuracy=lambda r: float((radii > r).mean()))
-
-
-def make_attack(samples, accuracy=(0.6, 0.2)):
-    return {"radii": [0.25, 0.5], "accuracy": list(accuracy), "samples": samples, "clean_on_same": 0.9}
+def make_attack(samples, accuracy=(0.6, 0.2), name="pgd"):
+    return UnderAttack(name, (0.25, 0.5), tuple(accuracy), 0.9, samples)
 
 
 def test_the_attack_is_drawn_above_with_its_points():
-    chart = certified_chart(make_certificate([0.1, 0.3, 0.6, 0.0]), make_attack(4))
+    chart = accuracy_chart(make_known([0.1, 0.3, 0.6, 0.0], [make_attack(4)]))
     assert [d.name for d in chart.drawings] == ["clean", "certified", "under attack"]
     assert len(chart.drawings[2].dots) == 3
     assert chart.band
@@ -67,14 +27,34 @@ def test_the_attack_is_drawn_above_with_its_points():
 
 
 def test_an_attack_on_some_images_comes_with_their_own_certified_curve():
-    chart = certified_chart(make_certificate([0.1, 0.3, 0.6, 0.0]), make_attack(2))
+    chart = accuracy_chart(make_known([0.1, 0.3, 0.6, 0.0], [make_attack(2)]))
     assert [d.name for d in chart.drawings][2:] == ["under attack (2 images)", "certified, of these"]
 
 
+def test_every_attack_has_a_line_of_its_own_look():
+    chart = accuracy_chart(make_known([0.1, 0.3, 0.6, 0.0], [make_attack(4), make_attack(2, name="apgd-t")]))
+    assert [d.name for d in chart.drawings][2:] == ["under pgd", "under apgd-t (2 images)"]
+    assert len({d.look for d in chart.drawings}) == 4
+    assert "Under apgd-t, accuracy is 20.0% at radius 0.5." in chart.description
+
+
+def test_relaxation_gives_single_points():
+    chart = accuracy_chart(make_known([0.1, 0.3], relaxed=((0.1, 0.5), (0.2, 0.25))))
+    (relaxed,) = [d for d in chart.drawings if d.name == "by relaxation"]
+    assert len(relaxed.dots) == 2
+    assert "L" not in relaxed.line
+
+
+def test_an_ordinary_network_has_attacks_alone():
+    chart = accuracy_chart(make_known(None, [make_attack(7)]))
+    assert [d.name for d in chart.drawings] == ["clean", "under pgd"]
+    assert not chart.band
+    assert chart.description.startswith("Clean accuracy is 90.0%. Under pgd")
+
+
 def test_a_certificate_without_attack_or_without_certified_images_is_drawn():
-    assert len(certified_chart(make_certificate([0.1, 0.3]), None).drawings) == 2
-    chart = certified_chart(make_certificate([0.0, 0.0]), None)
-    assert "nan" not in chart.drawings[1].line
+    assert len(accuracy_chart(make_known([0.1, 0.3])).drawings) == 2
+    assert "nan" not in accuracy_chart(make_known([0.0, 0.0])).drawings[1].line
 
 
 def rows(n, **changes):

@@ -5,6 +5,8 @@ from PIL import Image
 
 from onelip.experiments import UserError
 from onelip.experiments.report import write_figure
+from onelip.experiments.report.figure import write_pictures
+from onelip.experiments.report.record import read_run
 
 
 @pytest.mark.parametrize("attacked", [True, False])
@@ -23,3 +25,15 @@ def test_a_figure_needs_a_certificate(run):
     run.certificate_file.unlink()
     with pytest.raises(UserError, match="has no certificate yet; write one with: onelip certify"):
         write_figure(run.path)
+
+
+def test_every_picture_of_a_run_is_drawn_twice(run, evidence):
+    folder = write_pictures(read_run(run.path), evidence)
+    assert folder == run.path / "pictures"
+    names = ("accuracy-l2", "activity", "adversarial", "depth", "gradients", "margins")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{n}.{e}" for n in names for e in ("png", "svg"))
+
+
+def test_without_a_network_there_is_its_accuracy(run):
+    folder = write_pictures(read_run(run.path), None)
+    assert sorted(path.name for path in folder.iterdir()) == ["accuracy-l2.png", "accuracy-l2.svg"]

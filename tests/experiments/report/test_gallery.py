@@ -1,38 +1,18 @@
-"""Which images are shown, and what is found near them."""
+"""What is found near images."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from onelip.certify import load_certificate
 from onelip.data import ImageData
-from onelip.experiments import UserError
-from onelip.experiments.report.gallery import Example, choose_examples, gallery_of_run, make_gallery
+from onelip.experiments.kept_points import KeptPoints
+from onelip.experiments.report.gallery import make_gallery
 
-
-@given(data=st.data(), total=st.integers(0, 80), n=st.integers(1, 15))
-def test_examples_are_certified_distinct_rising_and_spread(data, total, n):
-    radii = torch.tensor(data.draw(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.7]), min_size=total, max_size=total)))
-    labels = torch.arange(total) % 3
-    index = choose_examples(radii, labels, n)
-    n_certified = int((radii > 0).sum())
-    assert len(index) == min(n, n_certified) == len(set(index.tolist()))
-    assert bool((radii[index] > 0).all())
-    assert bool((radii[index].diff() >= 0).all())
-    for k, position in enumerate(index):
-        below = int(((radii > 0) & (radii < radii[position])).sum())
-        assert below < (k + 1) * n_certified / len(index)
-
-
-def test_classes_take_turns():
-    radii = torch.linspace(0.1, 1.0, 60)
-    index = choose_examples(radii, torch.arange(60) % 6, 12)
-    assert sorted((index % 6).tolist()) == sorted([0, 1, 2, 3, 4, 5] * 2)
+EDGE = 0.5 + 2.0**-23
+"""Just beyond the edge of the half plane, nearer than the search comes."""
 
 
 @pytest.fixture
@@ -47,20 +27,71 @@ def half_plane():
     return network, ImageData(images, (x > 0.5).long(), 1.0), (x - 0.5).abs().double().numpy()
 
 
-def test_the_adversarial_images_of_a_half_plane_lie_on_its_edge(half_plane):
+def gallery_of(half_plane, radii=None, **options):
     network, samples, distances = half_plane
-    gallery = make_gallery(network, samples, 0.999 * distances, ("left", "right"))
+    order = torch.from_numpy(distances).argsort()
+    known = None if radii is None else torch.from_numpy(np.asarray(radii))[order]
+    return make_gallery(network, samples, order, ("left", "right"), radii=known, **options)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_the_adversarial_images_of_a_half_plane_lie_on_its_edge(half_plane, norm):
+    distances = half_plane[2]
+    # In l_inf as far as in l2, since only one pixel counts.
+    gallery = gallery_of(half_plane, 0.999 * distances, norm=norm)
     assert [e.index for e in gallery.examples] == [1, 2, 0, 3]
     assert gallery.consistent
     for e in gallery.examples:
         assert e.distance == pytest.approx(distances[e.index], rel=0.02)
         assert {e.label, e.answer} == {"left", "right"}
         assert e.adversarial.startswith("data:image/png")
+        assert e.source == "search"
+    assert gallery.pixels.distances == tuple(e.distance for e in gallery.examples)
+    assert (half_plane[0](gallery.pixels.adversarial).argmax(1) != half_plane[0](gallery.pixels.images).argmax(1)).all()
+
+
+def test_without_a_certificate_there_are_distances_alone(half_plane):
+    gallery = gallery_of(half_plane)
+    assert [e.radius for e in gallery.examples] == [None] * 4
+    assert gallery.consistent
+    assert gallery.pixels.certified is None
+
+
+def kept(half_plane, index, points, distances, labels=None):
+    own = half_plane[1].labels.numpy()[index] if labels is None else labels
+    return KeptPoints("cw-l2", np.array(index), own, np.array(distances), points)
+
+
+def test_the_nearest_point_of_any_attack_is_shown(half_plane):
+    x = half_plane[1].pixels()
+    exact = x.clone()
+    exact[:, :, :, 0] = torch.tensor([EDGE, EDGE, 1 - EDGE, 1 - EDGE]).view(4, 1, 1)
+    far = x.clone()
+    far[:, :, :, 0] = 1 - far[:, :, :, 0]
+    near = kept(half_plane, [3], exact[[3]], (exact - x).abs().amax((1, 2, 3)).numpy()[[3]])
+    worse = kept(half_plane, [1], far[[1]], (far - x).abs().amax((1, 2, 3)).numpy()[[1]])
+    examples = {e.index: e for e in gallery_of(half_plane, kept=[near, worse]).examples}
+    assert {k: e.source for k, e in examples.items()} == {0: "search", 1: "search", 2: "search", 3: "cw-l2"}
+    assert examples[3].distance == pytest.approx(0.45, abs=1e-6)
+
+
+def test_points_of_other_images_or_weights_are_left_out(half_plane):
+    x = half_plane[1].pixels()
+    point = torch.tensor([[[[1 - EDGE, 0.5]]]])
+    honest = kept(half_plane, [3], point, [EDGE - 0.05])
+    assert gallery_of(half_plane, kept=[honest]).examples[3].source == "cw-l2"
+    for other in (
+        kept(half_plane, [3], point, [0.3]),
+        kept(half_plane, [3], point, [EDGE - 0.05], labels=np.array([0])),
+        kept(half_plane, [3], x[3:] - 0.1, [0.1 * 2**0.5]),
+        kept(half_plane, [3], point.view(1, 1, 2, 1), [EDGE - 0.05]),
+        kept(half_plane, [17], point, [EDGE - 0.05], labels=np.array([1])),
+    ):
+        assert gallery_of(half_plane, kept=[other]).examples[3].source == "search"
 
 
 def test_a_radius_that_is_too_large_is_noticed(half_plane):
-    network, samples, distances = half_plane
-    assert not make_gallery(network, samples, 1.5 * distances, ("left", "right")).consistent
+    assert not gallery_of(half_plane, 1.5 * half_plane[2]).consistent
 
 
 def test_where_nothing_is_found_nothing_is_shown(half_plane):
@@ -69,29 +100,13 @@ def test_where_nothing_is_found_nothing_is_shown(half_plane):
     with torch.no_grad():
         network[1].weight.zero_()
         network[1].bias.copy_(torch.tensor([0.0, 1.0]))
-    gallery = make_gallery(network, samples, np.where(samples.labels.numpy() == 1, distances, 0.0), ("a", "b"))
+    index = torch.tensor([2, 3])
+    gallery = make_gallery(network, samples, index, ("a", "b"), radii=torch.from_numpy(distances)[index])
     assert [(e.answer, e.adversarial) for e in gallery.examples] == [(None, "")] * 2
     assert all(math.isinf(e.distance) for e in gallery.examples)
     assert 0 < gallery.scale < math.inf
 
 
-def test_nothing_certified_gives_an_empty_gallery(half_plane):
-    network, samples, distances = half_plane
-    assert make_gallery(network, samples, 0 * distances, ("a", "b")).examples == ()
-
-
-def test_a_run_has_a_gallery_of_its_certified_images(finished, gallery):
-    certificate = load_certificate(finished.certificate_file)
-    assert len(gallery.examples) == 12
-    assert gallery.consistent
-    assert all(isinstance(e, Example) and e.radius == certificate.radii[e.index] for e in gallery.examples)
-    assert gallery == gallery_of_run(finished, 0)
-
-
-def test_other_weights_than_the_certified_ones_are_not_shown(run):
-    checkpoint = torch.load(run.best_checkpoint)
-    for tensor in checkpoint["state_dict"].values():
-        tensor.neg_() if tensor.dim() == 2 else None
-    torch.save(checkpoint, run.best_checkpoint)
-    with pytest.raises(UserError, match="not those of the certificate; renew it with: onelip certify"):
-        gallery_of_run(run, 0)
+def test_no_images_give_an_empty_gallery(half_plane):
+    network, samples, _ = half_plane
+    assert make_gallery(network, samples, torch.tensor([], dtype=torch.int64), ("a", "b")).examples == ()

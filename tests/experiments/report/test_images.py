@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from onelip.experiments.report.images import data_uri, difference_picture
+from onelip.experiments.report.images import data_uri
 
 
 def decode(uri: str) -> Image.Image:
@@ -31,17 +31,10 @@ def test_values_outside_of_the_box_and_nan_are_cut():
     assert [picture.getpixel((k, 0)) for k in range(3)] == [0, 255, 0]
 
 
-def test_a_difference_fills_the_range_around_grey():
-    before = torch.tensor([[[0.5, 0.5, 0.5]]])
-    picture, gain = difference_picture(before, before + torch.tensor([0.1, -0.05, 0.0]))
-    assert gain == pytest.approx(5.0)
-    assert torch.allclose(picture, torch.tensor([[[1.0, 0.25, 0.5]]]))
-
-
-def test_equal_images_differ_by_grey():
-    picture, gain = difference_picture(torch.rand(1, 2, 2), torch.rand(1, 2, 2) * 0)
-    assert float((picture - 0.5).abs().max()) == pytest.approx(0.5)
-    same = torch.rand(1, 2, 2)
-    picture, gain = difference_picture(same, same)
-    assert gain == 1.0
-    assert bool((picture == 0.5).all())
+def test_long_sides_are_shortened_by_means():
+    image = torch.zeros(1, 4, 8)
+    image[:, :2, :4] = 1.0
+    picture = decode(data_uri(image, most=4))
+    assert picture.size == (4, 2)
+    assert [picture.getpixel((k, 0)) for k in range(4)] == [255, 255, 0, 0]
+    assert decode(data_uri(image, most=8)).size == (8, 4)

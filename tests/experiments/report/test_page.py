@@ -11,6 +11,7 @@ import torch
 from onelip.certify import certify
 from onelip.experiments import UserError
 from onelip.experiments.report import page, write_report
+from onelip.experiments.report.evidence import evidence_of_run
 from onelip.experiments.report.numbers import share_text
 from onelip.experiments.report.record import read_run
 
@@ -49,14 +50,14 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole(finished, gallery) -> str:
-    return page.render(read_run(finished.path), gallery)
+def whole(finished, evidence) -> str:
+    return page.render(read_run(finished.path), evidence)
 
 
 @pytest.fixture
-def _quick_gallery(monkeypatch, gallery):
+def _quick_evidence(monkeypatch, evidence):
     """The search takes seconds and is tested elsewhere."""
-    monkeypatch.setattr(page, "gallery_of_run", lambda *arguments: gallery)
+    monkeypatch.setattr(page, "evidence_of_run", lambda *arguments: evidence)
 
 
 def test_the_page_is_one_file_that_needs_no_network(whole):
@@ -68,7 +69,7 @@ def test_the_page_is_one_file_that_needs_no_network(whole):
     assert len(whole.encode()) < 3e6
 
 
-def test_the_page_shows_every_part(whole):
+def test_the_page_shows_every_part(whole, evidence):
     outline = Outline(whole)
     for words in (
         "constant proved from the stored weights",
@@ -79,9 +80,14 @@ def test_the_page_shows_every_part(whole):
         "Configuration with every key spelled out",
         "onelip verify",
         "Epoch 4 was kept",
+        "configured radii",
+        "Variance left, of that of the images",
+        "All 7 parts",
+        "Below each gradient is its l2 norm, at most the constant of the network",
     ):
         assert words in outline.text
-    assert len(outline.all("img")) == 36
+    # Three for each adversarial image; each class, and the gradients of all logits at it.
+    assert len(outline.all("img")) == 3 * len(evidence.gallery.examples) + 10 * 11
     assert "Warning." not in outline.text
     assert "Make it with" not in outline.text
 
@@ -105,7 +111,9 @@ def test_the_page_fits_a_phone_and_paper(whole):
     assert "@media print" in whole
     assert "prefers-color-scheme: dark" in whole
     outline = Outline(whole)
-    opened = [tag for tag, attributes in outline.tags if tag == "table" or attributes.get("class") == "scroll"]
+    opened = [
+        tag for tag, attributes in outline.tags if tag == "table" or "scroll" in (attributes.get("class") or "").split()
+    ]
     assert opened == ["div", "table"] * (len(opened) // 2)
 
 
@@ -120,7 +128,7 @@ def test_the_page_fits_a_phone_and_paper(whole):
         (None, "the test images play no part here."),
     ],
 )
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_the_page_says_which_weights_were_kept(run, weights, sentence):
     results = json.loads(run.results_file.read_text()) | {"weights": weights}
     run.results_file.write_text(json.dumps(results))
@@ -129,14 +137,14 @@ def test_the_page_says_which_weights_were_kept(run, weights, sentence):
     assert text.count("kept") == (0 if weights is None else 1)
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_the_same_run_gives_the_same_page(run):
     first = write_report(run.path).read_text("utf-8")
     assert write_report(run.path).read_text("utf-8") == first
     assert not list(run.path.glob(".*"))
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_what_a_run_says_is_escaped(run):
     evil = '</script><img src=x onerror="alert(1)">'
     results = json.loads(run.results_file.read_text())
@@ -204,7 +212,7 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
         write_report(tmp_path / "nowhere")
 
 
-@pytest.mark.usefixtures("_quick_gallery")
+@pytest.mark.usefixtures("_quick_evidence")
 def test_a_page_that_fails_leaves_the_old_one(run, monkeypatch):
     path = write_report(run.path)
     before = path.read_text("utf-8")
@@ -219,3 +227,28 @@ def test_paths_with_spaces_are_quoted(run):
     moved = run.path.rename(run.path.parent / "my run")
     text = page.render(read_run(moved), None)
     assert f"onelip verify &#39;{moved}&#39;" in text
+
+
+@pytest.mark.usefixtures("_quick_evidence")
+def test_pictures_are_written_beside_the_page_if_they_are_wanted(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page, "write_pictures", lambda record, evidence: drawn.append((record.folder, evidence)))
+    write_report(run.path)
+    assert drawn == []
+    write_report(run.path, pictures=True)
+    ((folder, found),) = drawn
+    assert folder == run
+    assert found is page.evidence_of_run(None)
+
+
+def test_an_ordinary_run_shows_the_same_sections_without_a_promise(ordinary):
+    record = read_run(ordinary.path)
+    text = page.render(record, evidence_of_run(record))
+    headings = re.findall(r"<h2[^>]*>([^<]*)", text)
+    assert headings == [
+        "Margins", "Training", "Norms of the layers", "Under attack", "The signal through the depth",
+        "What moves each logit", "Test images and their nearest adversarial images", "Check it yourself",
+        "Where the numbers come from",
+    ]  # fmt: skip
+    for absent in ("certified radi", "Certified accuracy", "configured radii", "it is proved"):
+        assert absent not in text

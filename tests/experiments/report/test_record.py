@@ -56,3 +56,50 @@ def test_an_attack_on_another_certificate_is_left_out(run, key, value):
     record = read_run(run.path)
     assert record.attack is None
     assert "attack again with: onelip attack" in record.problems[0]
+
+
+def test_every_attack_on_the_kept_weights_is_read(run):
+    attack = json.loads(run.attack_file.read_text())
+    other = attack | {"attack": "apgd-t"}
+    (run.path / "attack-apgd-t-l2.json").write_text(json.dumps(other))
+    (run.path / "attack-fgsm-linf.json").write_text(json.dumps(attack | {"attack": "fgsm", "norm": "linf"}))
+    (run.path / "attack-mim-l2.json").write_text(json.dumps(other | {"epoch": 1}))
+    (run.path / "attack-bim-l2.json").write_text(json.dumps(other | {"certified_on_same": [0.9, 0.1]}))
+    (run.path / "attack-cw-l2.json").write_text("{}")
+    record = read_run(run.path)
+    assert [one["attack"] for one in record.attacks] == ["pgd", "apgd-t", "fgsm"]
+    (problem,) = record.problems
+    assert "attack-cw-l2.json cannot be used: it lacks 'attack'" in problem
+
+
+def test_an_ordinary_run_has_the_attack_of_its_configuration_too(run):
+    run.certificate_file.unlink()
+    results = json.loads(run.results_file.read_text())
+    run.results_file.write_text(
+        json.dumps(
+            results
+            | {
+                "clean_accuracy": 0.9,
+                "spectrum": [],
+                "mode": "noBN",
+                "checks": 0,
+                "largest_norm_at_checks": None,
+                "clipping": None,
+                "samples": 9,
+            }
+        )
+    )
+    attack = {k: v for k, v in json.loads(run.attack_file.read_text()).items() if k != "certified_on_same"}
+    run.attack_file.write_text(json.dumps(attack))
+    record = read_run(run.path)
+    assert record.attack is None
+    assert [one["attack"] for one in record.attacks] == ["pgd"]
+
+
+def test_points_are_read_and_a_broken_file_is_a_problem(run):
+    (kept,) = read_run(run.path).kept
+    assert kept.attack == "pgd-l2"
+    (run.path / "attack-pgd-l2.npz").write_text("no archive")
+    record = read_run(run.path)
+    assert record.kept == ()
+    assert "does not hold the points of an attack" in record.problems[0]

@@ -27,19 +27,19 @@ def test_a_sound_run_has_good_badges_and_no_alarm(record):
 
 def test_an_attack_below_the_certified_accuracy_is_an_alarm(record):
     beaten = [0.0, *record.attack["accuracy"][1:]]
-    broken = dataclasses.replace(record, attack=record.attack | {"accuracy": beaten})
+    broken = dataclasses.replace(record, attacks=[record.attack | {"accuracy": beaten}])
     assert "an attack BEAT the certificate" in looks(summary.badges(broken, None))
     (alarm,) = summary.alarms(broken, None)
-    assert "At radius 0.25 the attack left 0.00" in alarm
+    assert "At radius 0.25 the l2 attack left 0.00" in alarm
     assert summary.lead(broken, None)["certified"] is None
     assert "good" not in looks(summary.badges(broken, None)).values()
-    equal = dataclasses.replace(record, attack=record.attack | {"accuracy": record.attack["certified_on_same"]})
+    equal = dataclasses.replace(record, attacks=[record.attack | {"accuracy": record.attack["certified_on_same"]}])
     assert summary.alarms(equal, None) == []
 
 
 def test_an_adversarial_image_inside_the_certified_ball_is_an_alarm(record):
-    example = Example(7, "3", "5", 0.5, 0.4, 1.0, "", "", "")
-    gallery = Gallery((example,), 1.0)
+    example = Example(7, "3", "5", 0.5, 0.4, "pgd-l2", 1.0, "", "", "")
+    gallery = Gallery((example,), 1.0, "l2")
     assert looks(summary.badges(record, gallery))["an attack BEAT the certificate"] == "bad"
     assert "Image 7 is certified within 0.5" in summary.alarms(record, gallery)[0]
 
@@ -113,3 +113,12 @@ def test_facts_leave_out_what_is_unknown(record):
     assert names["data set"] == "digits"
     assert names["cores"] == str(record.results["machine"]["cores"])
     assert summary.facts(RunRecord(record.folder)) == []
+
+
+def test_attacks_on_fewer_images_are_named(record):
+    assert summary.other_attacks(record) == ""
+    other = record.attack | {"attack": "cw", "samples": 30}
+    whole = record.attack | {"attack": "mim", "samples": 359}
+    text = summary.other_attacks(dataclasses.replace(record, attacks=(record.attack, other, whole)))
+    assert text.endswith("below the line of all that are certified: cw in l2 (30).")
+    assert summary.other_attacks(dataclasses.replace(record, certificate=None)) == ""

@@ -29,6 +29,7 @@ class Axis:
         high: Value at its end, above `low`.
         percent: Whether values are shares, to be written in per cent.
         whole: Whether only whole numbers have a meaning.
+        log: Whether equal ratios are equally long; then `low` is positive.
     """
 
     label: str
@@ -36,6 +37,7 @@ class Axis:
     high: float
     percent: bool = False
     whole: bool = False
+    log: bool = False
 
     def position(self, value: float) -> float:
         """Place a value.
@@ -46,6 +48,8 @@ class Axis:
         Returns:
             0 at the start, 1 at the end.
         """
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low) if value > 0 else -1.0
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
@@ -54,7 +58,7 @@ class Axis:
         Returns:
             Position in per cent, and text, of each.
         """
-        values = round_values(self.low, self.high)
+        values = round_ratios(self.low, self.high) if self.log else round_values(self.low, self.high)
         if self.whole:
             values = [v for v in values if abs(v - round(v)) < 1e-9]
         return [(round(100 * self.position(v), 3), self.text(v)) for v in values]
@@ -123,6 +127,8 @@ class Chart:
         drawings: Its lines.
         readout: JSON for the script that reads values off under the pointer.
         band: SVG path of a region between two lines, or empty.
+        rules: Places of vertical lines, in per cent, and the text of each.
+        rule_name: What they are, for the legend.
     """
 
     title: str
@@ -132,6 +138,8 @@ class Chart:
     drawings: tuple[Drawing, ...]
     readout: str
     band: str = ""
+    rules: tuple[tuple[float, str], ...] = ()
+    rule_name: str = ""
 
 
 def make_chart(
@@ -141,6 +149,7 @@ def make_chart(
     series: Sequence[Series],
     *,
     band: tuple[Series, Series] | None = None,
+    rules: tuple[str, Sequence[float]] = ("", ()),
 ) -> Chart:
     """Lay out a chart.
 
@@ -150,13 +159,16 @@ def make_chart(
         axes: Horizontal and vertical.
         series: Its lines.
         band: Two lines; the region between them is filled.
+        rules: What vertical lines are, and the values at which they stand; those off the axis are left out.
 
     Returns:
         The chart.
     """
     x, y = axes
     filled = _band_path(*axes, *band) if band else ""
-    return Chart(title, description, x, y, tuple(_draw(x, y, s) for s in series), _readout(x, y, series), filled)
+    drawings = tuple(_draw(x, y, s) for s in series)
+    places = tuple((round(100 * x.position(v), 3), x.text(v)) for v in rules[1] if x.low <= v <= x.high)
+    return Chart(title, description, x, y, drawings, _readout(x, y, series), filled, places, rules[0])
 
 
 def round_values(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -175,6 +187,26 @@ def round_values(low: float, high: float, wanted: int = 5) -> list[float]:
     step = min((power * f for f in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / rough)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [k * step for k in range(first, last + 1)]
+
+
+def round_ratios(low: float, high: float, most: int = 7) -> list[float]:
+    """Choose round numbers for the ticks of a logarithmic axis.
+
+    Args:
+        low: Start of the axis, positive.
+        high: Its end, above `low`.
+        most: How many at most.
+
+    Returns:
+        Powers of ten inside the axis, or with 2 and 5 times them if there is room; in ascending order.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors, step in (((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 5), ((1,), 20)):
+        values = [f * 10.0**k for k in range(first, last + 1) if k % step == 0 for f in factors]
+        inside = [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+        if len(inside) <= most:
+            return inside
+    return []
 
 
 def step_corners(points: Sequence[Point]) -> list[Point]:
@@ -234,12 +266,12 @@ def _band_path(x: Axis, y: Axis, upper: Series, lower: Series) -> str:
 
 def _readout(x: Axis, y: Axis, series: Sequence[Series]) -> str:
     def axis(a: Axis) -> dict[str, object]:
-        return {"label": a.label, "low": a.low, "high": a.high, "percent": a.percent}
+        return {"label": a.label, "low": a.low, "high": a.high, "percent": a.percent, "whole": a.whole}
 
     lines = [
         {
             "name": s.name,
-            "certified": s.look in ("certified", "held"),
+            "certified": s.look in ("certified", "held", "relaxed"),
             "steps": s.steps,
             "dots": s.dots,
             "points": [[float(f"{px:.5g}"), float(f"{py:.5g}")] for px, py in s.points if math.isfinite(py)],

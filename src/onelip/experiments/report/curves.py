@@ -8,98 +8,66 @@ from typing import Any
 
 import numpy as np
 
-from onelip.certify import Certificate
 from onelip.experiments.evaluation import even_index
-from onelip.experiments.report.charts import SIZE, Axis, Chart, Point, Series, make_chart
+from onelip.experiments.report.charts import Axis, Chart, Series, make_chart
+from onelip.pictures import RobustAccuracy, UnderAttack
+from onelip.pictures.accuracy import ROOM, certified_curve
 
-ROOM = 1.06
-"""Axes reach this much beyond the last value."""
-
-
-def certified_curve(radii: Sequence[float] | np.ndarray[Any, Any], limit: float) -> list[Point]:
-    """Count the samples certified beyond each radius.
-
-    Args:
-        radii: Certified radius of each sample, 0 where the prediction is wrong.
-        limit: Largest radius of interest.
-
-    Returns:
-        (radius, share of samples whose certified radius is greater): the share holds from its radius to the next,
-        from 0 to `limit`. Steps closer than 1/1000 of `limit` become one, at the smallest of their radii, so the curve
-        is never above the true one.
-    """
-    values = np.sort(np.asarray(radii, dtype=np.float64))
-    corners = np.unique(values[(values > 0) & (values < limit)])
-    shares = 1 - np.searchsorted(values, [0.0, *corners, limit], side="right") / len(values)
-    points, cell_start = [(0.0, float(shares[0]))], -1
-    for radius, share in zip(corners.tolist(), shares[1:-1].tolist(), strict=True):
-        cell = int(radius / limit * SIZE)
-        if cell == cell_start:
-            points[-1] = (points[-1][0], share)
-        else:
-            points.append((radius, share))
-            cell_start = cell
-    return [*points, (limit, float(shares[-1]))]
+LOOKS = ("attacked", "attacked second", "attacked third", "attacked fourth", "attacked fifth")
+"""CSS classes of several attacks, told apart by dash and colour."""
 
 
-def radius_limit(radii: Sequence[float] | np.ndarray[Any, Any], attacked: Sequence[float]) -> float:
-    """Choose where the axis of radii ends.
+def accuracy_chart(known: RobustAccuracy) -> Chart:
+    """Draw certified accuracy, and accuracy under every attack, against the radius.
 
     Args:
-        radii: Certified radius of each sample.
-        attacked: Radii of the attack.
-
-    Returns:
-        A radius beyond 99 % of the positive ones and beyond every attacked one; 1 if there is none.
-    """
-    values = np.asarray(radii, dtype=np.float64)
-    positive = values[values > 0]
-    ends = [float(np.quantile(positive, 0.99))] if len(positive) else []
-    return ROOM * max([*ends, *attacked], default=1.0 / ROOM)
-
-
-def certified_chart(certificate: Certificate, attack: Mapping[str, Any] | None) -> Chart:
-    """Draw certified accuracy and accuracy under attack against the radius.
-
-    Args:
-        certificate: The certificate.
-        attack: What `attack.json` holds, or None.
+        known: What is known of the accuracy in one norm; the first attack is that of the configuration.
 
     Returns:
         The chart.
     """
-    attacked = [] if attack is None else [float(r) for r in attack["radii"]]
-    limit = radius_limit(certificate.radii, attacked)
-    certified = Series("certified", "certified", certified_curve(certificate.radii, limit), steps=True, area=True)
-    clean = Series("clean", "clean", [(0.0, certificate.accuracy), (limit, certificate.accuracy)])
-    lines, band = [clean, certified], None
-    if attack is not None:
-        n_attacked = int(attack["samples"])
-        partial = n_attacked < len(certificate.radii)
-        start = [] if attacked and attacked[0] == 0 else [(0.0, float(attack["clean_on_same"]))]
-        points = [*start, *zip(attacked, map(float, attack["accuracy"]), strict=True)]
-        name = f"under attack ({n_attacked:,} images)" if partial else "under attack"
+    limit = known.limit
+    lines = [Series("clean", "clean", [(0.0, known.clean), (limit, known.clean)])]
+    if known.certified is not None:
+        lines.append(Series("certified", "certified", certified_curve(known.certified, limit), steps=True, area=True))
+    band = None
+    for k, attack in enumerate(known.attacks):
         # In steps, since an image that was changed within one radius can be changed within every larger one.
-        under_attack = Series(name, "attacked", points, steps=True, dots=True)
-        held = _certified_of_attacked(certificate, n_attacked, points[-1][0])
-        lines += [under_attack, *([held] if partial else [])]
-        band = (under_attack, held)
-    axes = Axis(f"{certificate.norm} radius", 0.0, limit), Axis("accuracy", 0.0, 1.0, percent=True)
-    return make_chart("Certified accuracy against radius", _describe(certificate, attack), axes, lines, band=band)
+        line = Series(_name(known, attack), LOOKS[k % len(LOOKS)], attack.points, steps=True, dots=True)
+        lines.append(line)
+        if k == 0 and known.certified is not None:
+            held = _certified_of_attacked(known.certified, attack.n_images, attack.points[-1][0])
+            lines += [held] if attack.n_images < len(known.certified) else []
+            band = (line, held)
+    if known.relaxed:
+        # Single points: nothing was computed in between.
+        points = [point for r, share in known.relaxed for point in ((r, share), (r, math.nan))]
+        lines.append(Series("by relaxation", "relaxed", points, dots=True))
+    axes = Axis(f"{known.norm} radius", 0.0, limit), Axis("accuracy", 0.0, 1.0, percent=True)
+    return make_chart(f"Accuracy against the {known.norm} radius", _describe(known), axes, lines, band=band)
 
 
-def _certified_of_attacked(certificate: Certificate, n_attacked: int, limit: float) -> Series:
-    radii = certificate.radii[even_index(len(certificate.radii), n_attacked).numpy()]
+def _name(known: RobustAccuracy, attack: UnderAttack) -> str:
+    name = "under attack" if len(known.attacks) == 1 and known.certified is not None else f"under {attack.name}"
+    partial = known.certified is not None and attack.n_images < len(known.certified)
+    return f"{name} ({attack.n_images:,} images)" if partial else name
+
+
+def _certified_of_attacked(certified: np.ndarray[Any, Any], n_attacked: int, limit: float) -> Series:
+    radii = certified[even_index(len(certified), n_attacked).numpy()]
     points = certified_curve(radii, limit) if limit > 0 else []
     return Series("certified, of these", "held", points, steps=True)
 
 
-def _describe(certificate: Certificate, attack: Mapping[str, Any] | None) -> str:
-    median = float(np.median(certificate.radii))
-    text = f"Certified accuracy falls from {certificate.certified_accuracy(0.0):.1%} at radius 0"
-    text += f"; half of the images are certified beyond {median:.3g}." if median > 0 else "."
-    if attack is not None and attack["radii"]:
-        text += f" Under attack, accuracy is {attack['accuracy'][-1]:.1%} at radius {attack['radii'][-1]:.3g}."
+def _describe(known: RobustAccuracy) -> str:
+    text = f"Clean accuracy is {known.clean:.1%}."
+    if known.certified is not None:
+        median = float(np.median(known.certified))
+        text = f"Certified accuracy falls from {float((known.certified > 0).mean()):.1%} at radius 0"
+        text += f"; half of the images are certified beyond {median:.3g}." if median > 0 else "."
+    for attack in known.attacks:
+        if attack.radii:
+            text += f" Under {attack.name}, accuracy is {attack.accuracy[-1]:.1%} at radius {attack.radii[-1]:.3g}."
     return text
 
 

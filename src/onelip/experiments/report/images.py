@@ -5,42 +5,30 @@ from __future__ import annotations
 import base64
 import io
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from onelip.pictures.colours import pixel_array
 
 
-def data_uri(image: Tensor) -> str:
+def data_uri(image: Tensor, most: int = 128) -> str:
     """Encode an image.
 
     Args:
         image: `(C, H, W)` pixels in [0, 1]; one channel is grey, three are red, green and blue, of other numbers the
             mean is shown in grey.
+        most: Longer sides are shortened to so many pixels, by means over what falls into each.
 
     Returns:
-        A `data:` URI of a PNG of the same size.
+        A `data:` URI of a PNG.
     """
     from PIL import Image
 
-    shown = image if image.shape[0] in (1, 3) else image.mean(0, keepdim=True)
-    levels = (shown.detach().cpu().double().nan_to_num(0.0).clamp(0, 1) * 255).round().to(torch.uint8)
-    array = levels.permute(1, 2, 0).numpy()
+    longest = max(image.shape[1:])
+    if longest > most:
+        height, width = (max(1, n * most // longest) for n in image.shape[1:])
+        image = nn.functional.adaptive_avg_pool2d(image[None], (height, width))[0]
+    array = pixel_array(image).numpy()
     picture = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def difference_picture(before: Tensor, after: Tensor) -> tuple[Tensor, float]:
-    """Show the difference of two images on mid-grey, amplified to the full range.
-
-    Args:
-        before: `(C, H, W)` pixels.
-        after: `(C, H, W)` pixels.
-
-    Returns:
-        `(C, H, W)` pixels, brighter where `after` is, and the factor of amplification; 1 for equal images.
-    """
-    difference = after - before
-    largest = float(difference.abs().max())
-    gain = 0.5 / largest if largest > 0 else 1.0
-    return 0.5 + gain * difference, gain

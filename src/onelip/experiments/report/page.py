@@ -14,24 +14,29 @@ from onelip.experiments.errors import UserError
 from onelip.experiments.files import write_text_atomically
 from onelip.experiments.report.audit import audit_rows
 from onelip.experiments.report.charts import SIZE
-from onelip.experiments.report.curves import certified_chart, learning_charts
-from onelip.experiments.report.gallery import Gallery, gallery_of_run
+from onelip.experiments.report.curves import accuracy_chart, learning_charts
+from onelip.experiments.report.evidence import Evidence, evidence_of_run
+from onelip.experiments.report.figure import write_pictures
+from onelip.experiments.report.gallery import SEARCH, Example, Gallery
 from onelip.experiments.report.norms import attack_rows, norms_section
 from onelip.experiments.report.numbers import lower_text, plain_text, share_text, upper_text
 from onelip.experiments.report.record import RunRecord, read_run
+from onelip.experiments.report.robust import robust_accuracies
+from onelip.experiments.report.robustness import depth_section, gradients_section, margins_section
 from onelip.experiments.report.summary import (
     alarms,
     attack_summary,
     badges,
     facts,
     lead,
+    other_attacks,
     radius_rows,
     relaxation_summary,
     tiles,
 )
 
 
-def write_report(run_folder: str | Path) -> Path:
+def write_report(run_folder: str | Path, *, pictures: bool = False) -> Path:
     """Write `report.html` from what a run has recorded.
 
     What is missing is named with the command that makes it; a file that cannot be used is named at the top. The
@@ -39,6 +44,7 @@ def write_report(run_folder: str | Path) -> Path:
 
     Args:
         run_folder: The run's folder.
+        pictures: Draw what it shows of robustness as PNG and SVG files, too, into the run's folder `pictures`.
 
     Returns:
         Path of the page.
@@ -47,25 +53,29 @@ def write_report(run_folder: str | Path) -> Path:
         UserError: If there is no such folder.
     """
     record = read_run(Path(run_folder))
-    gallery, reason = _gallery(record)
-    page = render(record, gallery, reason)
+    evidence, reason = _evidence(record)
+    page = render(record, evidence, reason)
     path = record.folder.path / "report.html"
     write_text_atomically(path, page)
+    if pictures:
+        write_pictures(record, evidence)
     return path
 
 
-def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "") -> str:
+def render(record: RunRecord, evidence: Evidence | None, absent: str = "") -> str:
     """Write the page of a run as text.
 
     Args:
         record: What the run has recorded.
-        gallery: Its gallery, or None.
-        gallery_absent: Why there is none.
+        evidence: What was measured of its network, or None.
+        absent: Why it was not.
 
     Returns:
         HTML.
     """
     certificate, name = record.certificate, (record.results or {}).get("name")
+    gallery = None if evidence is None else evidence.gallery
+    accuracy = [accuracy_chart(known) for known in robust_accuracies(record)]
     learning = learning_charts(record.metrics)
     stamp = record.folder.path.resolve().name
     context = {
@@ -75,8 +85,15 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "lead": lead(record, gallery),
         "badges": badges(record, gallery),
         "tiles": tiles(record),
-        "chart": None if certificate is None else certified_chart(certificate, record.attack),
+        "chart": None if certificate is None else accuracy[0],
+        "n_attacks": len(record.attacks),
+        "other_norm": [] if certificate is None else accuracy[1:],
+        "accuracy": accuracy,
+        "margins": None if evidence is None else margins_section(record, evidence),
+        "depth": None if evidence is None else depth_section(evidence, record),
+        "gradients": None if evidence is None else gradients_section(evidence, record),
         "attacked": attack_summary(record),
+        "other_attacks": other_attacks(record),
         "radius_rows": radius_rows(record),
         "norm": "l2" if certificate is None else certificate.norm,
         "relaxed": relaxation_summary(record),
@@ -87,8 +104,8 @@ def render(record: RunRecord, gallery: Gallery | None, gallery_absent: str = "")
         "under_attack": attack_rows(record),
         # The sections about a certificate make no sense for a run that was to have none.
         "certifiable": not record.ordinary or certificate is not None,
-        "gallery": None if gallery is None else _gallery_context(gallery, record),
-        "gallery_absent": gallery_absent,
+        "gallery": _gallery_context(gallery) if gallery is not None and gallery.examples else None,
+        "gallery_absent": absent or _no_image(evidence, record),
         "facts": facts(record),
         "commands": _commands(record.folder.path),
         "config": record.config_text,
@@ -118,43 +135,50 @@ def _asset(name: str) -> Any:
     return Markup((files(__package__) / "templates" / name).read_text("utf-8").strip())  # noqa: S704
 
 
-def _gallery(record: RunRecord) -> tuple[Gallery | None, str]:
-    if record.certificate is None:
+def _evidence(record: RunRecord) -> tuple[Evidence | None, str]:
+    if record.certificate is None and not record.ordinary:
         return None, f"There is no certificate yet. Make it with: onelip certify {record.folder.path}"
-    seed = int((record.results or {}).get("seed", 0))
     try:
-        gallery = gallery_of_run(record.folder, seed)
+        return evidence_of_run(record), ""
     except UserError as error:
         return None, f"The images cannot be shown: {error}"
-    return (gallery, "") if gallery.examples else (None, "No image is certified at a positive radius.")
 
 
-def _gallery_context(gallery: Gallery, record: RunRecord) -> Mapping[str, Any]:
-    examples = []
-    for e in gallery.examples:
-        end = min(e.distance, gallery.scale)
-        shown = {
-            "index": e.index,
-            "label": e.label,
-            "answer": e.answer,
-            "radius": lower_text(e.radius, 3),
-            "distance": upper_text(e.distance, 3),
-            "gain": plain_text(float(f"{e.gain:.2g}")),
-            "picture": e.picture,
-            "adversarial": e.adversarial,
-            "difference": e.difference,
-            "inside": round(100 * e.radius / gallery.scale, 2),
-            "between": round(max(0.0, 100 * (end - e.radius) / gallery.scale), 2),
-        }
-        examples.append(shown)
-    norm = "l2" if record.certificate is None else record.certificate.norm
-    other = "" if norm == "l2" else f", certified radii {norm}"
+def _no_image(evidence: Evidence | None, record: RunRecord) -> str:
+    if record.certificate is not None:
+        return "No image is certified at a positive radius."
+    return "" if evidence is None else "No image is classified correctly."
+
+
+def _gallery_context(gallery: Gallery) -> Mapping[str, Any]:
+    certified = any(e.radius is not None for e in gallery.examples)
+    ranked = "certified radius" if certified else "margin"
     note = (
-        f"Chosen by a fixed rule, not by eye: correctly classified images are ranked by certified radius and cut into "
-        f"{len(examples)} equal slices; each slice gives the image nearest to its middle of a class shown least so "
-        f"far. Distances are l2 in pixel units{other}. An image between the two may exist that the search did not find."
+        f"Chosen by a fixed rule, not by eye: images that are classified correctly are ranked by {ranked}; shown are "
+        "the smallest, others evenly spread over the ranks, and those that an attack changed most easily. Of what the "
+        "attacks left and a search for this page found, the nearest counts; nearer ones may exist. Distances are "
+        f"{gallery.norm} in pixel units."
     )
-    return {"examples": examples, "reach": plain_text(gallery.reach), "note": note}
+    examples = [_example_context(example, gallery) for example in gallery.examples]
+    return {"examples": examples, "reach": plain_text(gallery.reach), "note": note, "certified": certified}
+
+
+def _example_context(e: Example, gallery: Gallery) -> Mapping[str, Any]:
+    radius, end = e.radius or 0.0, min(e.distance, gallery.scale)
+    return {
+        "index": e.index,
+        "label": e.label,
+        "answer": e.answer,
+        "radius": None if e.radius is None else lower_text(e.radius, 3),
+        "distance": upper_text(e.distance, 3),
+        "source": "nearest found" if e.source == SEARCH else f"by {e.source}",
+        "gain": plain_text(float(f"{e.gain:.2g}")),
+        "picture": e.picture,
+        "adversarial": e.adversarial,
+        "difference": e.difference,
+        "inside": round(100 * radius / gallery.scale, 2),
+        "between": round(max(0.0, 100 * (end - radius) / gallery.scale), 2),
+    }
 
 
 def _layers(record: RunRecord) -> Mapping[str, Any] | None:

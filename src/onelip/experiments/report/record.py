@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from onelip.certify import Certificate, load_certificate
 from onelip.experiments.errors import UserError, one_line
 from onelip.experiments.evaluation import even_index
+from onelip.experiments.kept_points import KeptPoints, read_points
 from onelip.experiments.norm_checks import read_norms
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
@@ -19,6 +21,7 @@ T = TypeVar("T")
 
 RESULT_KEYS = ("name", "accuracy", "certified", "attacked", "lipschitz_bound")
 ORDINARY_KEYS = ("name", "accuracy", "spectrum", "mode", "largest_norm_at_checks", "checks", "clipping", "samples")
+COMMON_KEYS = ("attack", "norm", "radii", "accuracy", "clean_on_same", "samples")
 ATTACK_KEYS = ("radii", "accuracy", "certified_on_same", "clean_on_same", "samples")
 
 
@@ -35,6 +38,8 @@ class RunRecord:
         certificate: The certificate with the frozen network, or None.
         problems: One sentence for each file that is there and cannot be used.
         norms: Norms of the parts at each check of the training.
+        attacks: What came of every attack on the weights that were kept, `attack` first.
+        kept: Points that attacks have kept.
     """
 
     folder: RunFolder
@@ -45,6 +50,8 @@ class RunRecord:
     certificate: Certificate | None = None
     problems: tuple[str, ...] = field(default=())
     norms: Sequence[Mapping[str, Any]] = ()
+    attacks: Sequence[Mapping[str, Any]] = ()
+    kept: Sequence[KeptPoints] = ()
 
     @property
     def ordinary(self) -> bool:
@@ -95,7 +102,32 @@ def read_run(path: Path) -> RunRecord:
             f"onelip attack {path}"
         )
         attack = None
-    return RunRecord(folder, config, metrics, results, attack, certificate, tuple(problems), norms)
+    others: list[dict[str, Any]] = []
+    for file in _other_attacks(folder, attack):
+        found = read(file, partial(_json_with, file, COMMON_KEYS), None)
+        if found is not None and _about(found, results, certificate):
+            others.append(found)
+    attacks = (*([] if attack is None else [attack]), *others)
+    files = sorted(folder.path.glob("attack-*.npz"))
+    points = [read(file, partial(read_points, file), None) for file in files]
+    kept = tuple(found for found in points if found is not None)
+    return RunRecord(folder, config, metrics, results, attack, certificate, tuple(problems), norms, attacks, kept)
+
+
+def _other_attacks(folder: RunFolder, attack: Mapping[str, Any] | None) -> list[Path]:
+    # Without a certificate, that of the configuration is one of them.
+    ordinary = [folder.attack_file] if attack is None and not folder.certificate_file.exists() else []
+    return [*ordinary, *sorted(folder.path.glob("attack-*.json"))]
+
+
+# Attacks on other weights or on images of another certificate are left out, as they are in the results.
+def _about(attack: Mapping[str, Any], results: Mapping[str, Any] | None, certificate: Certificate | None) -> bool:
+    weights = (results or {}).get("weights")
+    if weights is not None and attack.get("epoch") != weights["epoch"]:
+        return False
+    if certificate is None or attack["norm"] != certificate.norm:
+        return True
+    return "certified_on_same" in attack and same_certificate(attack, certificate)
 
 
 def same_certificate(attack: Mapping[str, Any], certificate: Certificate) -> bool:

@@ -53,16 +53,17 @@ def violations(record: RunRecord, gallery: Gallery | None) -> list[str]:
         One sentence for each contradiction.
     """
     found = []
-    if record.attack is not None:
-        a = record.attack
+    for a in record.attacks:
+        if "certified_on_same" not in a:
+            continue
         for radius, accuracy, certified in zip(a["radii"], a["accuracy"], a["certified_on_same"], strict=True):
             if accuracy < certified - SHARE_TOLERANCE:
                 found.append(
-                    f"At radius {plain_text(radius)} the attack left {share_text(accuracy)} correct, but "
+                    f"At radius {plain_text(radius)} the {a['norm']} attack left {share_text(accuracy)} correct, but "
                     f"{share_text(certified)} are certified: the certificate or the network that was attacked is wrong."
                 )
     for e in gallery.examples if gallery is not None else ():
-        if not e.consistent:
+        if e.radius is not None and not e.consistent:
             found.append(
                 f"Image {e.index} is certified within {plain_text(e.radius)}, but its answer was changed at distance "
                 f"{plain_text(e.distance)}: the certificate is wrong."
@@ -107,7 +108,7 @@ def badges(record: RunRecord, gallery: Gallery | None) -> list[Shown]:
         shown.append({"text": text, "look": ("" if beaten else "good") if proved else "bad"})
     if beaten:
         shown.append({"text": "an attack BEAT the certificate", "look": "bad"})
-    elif record.attack is not None:
+    elif record.attacks and record.certificate is not None:
         shown.append({"text": "attack never beat the certificate", "look": "good"})
     elif record.certificate is not None:
         shown.append({"text": "not attacked yet", "look": ""})
@@ -222,6 +223,25 @@ def attack_summary(record: RunRecord) -> Shown | None:
     if partial:
         text += f" Their clean accuracy is {share_text(attack['clean_on_same'])}."
     return {"text": text, "partial": partial}
+
+
+def other_attacks(record: RunRecord) -> str:
+    """Say which attacks on fewer images than were certified are drawn, since those may lie below the line of all.
+
+    Args:
+        record: What the run has recorded.
+
+    Returns:
+        A sentence, or nothing if there are none but that of the configuration.
+    """
+    certificate = record.certificate
+    if certificate is None:
+        return ""
+    fewer = [a for a in record.attacks if a is not record.attack and a["samples"] < len(certificate.radii)]
+    if not fewer:
+        return ""
+    named = ", ".join(f"{a['attack']} in {a['norm']} ({a['samples']:,})" for a in fewer)
+    return f"On fewer images, and so perhaps below the line of all that are certified: {named}."
 
 
 def radius_rows(record: RunRecord) -> list[Shown]:

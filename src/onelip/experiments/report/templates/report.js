@@ -23,7 +23,7 @@ for (const plot of document.querySelectorAll(".plot[data-readout]")) {
     const area = plot.getBoundingClientRect();
     const part = Math.min(1, Math.max(0, (event.clientX - area.left) / area.width));
     let where = x.low + part * (x.high - x.low);
-    if (x.label === "epoch") where = Math.round(where);
+    if (x.whole) where = Math.round(where);
     const rows = [[x.label, text(x, where)]];
     for (const line of lines) {
       const value = at(line, where);

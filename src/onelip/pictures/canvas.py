@@ -1,0 +1,127 @@
+"""Figures for files: the look that all of them share, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from onelip.files import atomic_path
+from onelip.pictures.colours import pixel_array
+
+Image = npt.NDArray[np.uint8]
+
+GRID = "#e3e6ea"
+"""Colour of the lines of a grid."""
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Make an empty figure, without the global state of pyplot.
+
+    Args:
+        width: In inches.
+        height: In inches.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ModuleNotFoundError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a picture needs matplotlib; install it with: pip install matplotlib") from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain_axes(figure: Any) -> Any:
+    """Add axes with a light grid and no frame.
+
+    Args:
+        figure: A matplotlib figure.
+
+    Returns:
+        Its axes.
+    """
+    axes = figure.add_subplot()
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def legend_above(axes: Any, columns: int = 4) -> None:
+    """Put the legend above the axes, where it covers nothing.
+
+    Args:
+        axes: Matplotlib axes with labelled artists.
+        columns: Most entries in a line.
+    """
+    axes.legend(
+        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2,
+        handlelength=2.2, columnspacing=1.4,
+    )  # fmt: skip
+
+
+def save(figure: Any, path: str | Path) -> None:
+    """Write a figure in one step; the same figure gives the same bytes.
+
+    Args:
+        figure: A matplotlib figure.
+        path: Where; its ending is the format. A file there is replaced.
+
+    Raises:
+        ValueError: If the format is unknown.
+    """
+    import matplotlib as mpl
+
+    path = Path(path)
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in ("png", "svg", "pdf"):
+        raise ValueError(f"path={str(path)!r} must end in .png, .svg or .pdf")
+    dates = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "onelip"}):
+        figure.savefig(temporary, format=ending, dpi=200, metadata=dates[ending])
+
+
+def mosaic(pictures: Sequence[tuple[Image, float, float]], width: float, height: float) -> Any:
+    """Make a figure with small pictures, an inch to a side.
+
+    Args:
+        pictures: Each with the place of its upper left corner, in inches from the left and from above.
+        width: Of the figure, in inches.
+        height: Of the figure, in inches.
+
+    Returns:
+        The axes, whose units are inches from the left and from above.
+    """
+    figure = new_figure(width, height)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    for picture, left, top in pictures:
+        axes.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="none")
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_axis_off()
+    return axes
+
+
+def drawable(image: Tensor) -> Image:
+    """Make an image fit for `mosaic`.
+
+    Args:
+        image: `(C, H, W)` pixels in [0, 1].
+
+    Returns:
+        `(H, W, 3)` uint8.
+    """
+    array = pixel_array(image).numpy()
+    return array.repeat(3, axis=2) if array.shape[2] == 1 else array
