@@ -42,6 +42,7 @@ from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder, HouseHolder2
 from onelip.layers.householder_linear import HouseholderLinear
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
+from onelip.layers.join import Join
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
@@ -109,6 +110,7 @@ from onelip.layers.spectral_rescaling import (
 )
 from onelip.layers.spectral_rescaling_residual import SpectralRescalingResidualConv2d, SpectralRescalingResidualLinear
 from onelip.layers.svcm import SVCMConv2d
+from onelip.layers.two_sided_relu import TwoSidedReLU
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -175,6 +177,7 @@ __all__ = [
     "InvertibleUpsampling2d",
     "L2NormPool2d",
     "L2NormResidual",
+    "Join",
     "LInfConv2d",
     "LInfLinear",
     "LOTConv2d",
@@ -237,6 +240,7 @@ __all__ = [
     "SpectralRescalingResidualConv2d",
     "SpectralRescalingResidualLinear",
     "Sum",
+    "TwoSidedReLU",
     "UnitNormLinear",
     "activation",
     "available",
