@@ -58,8 +58,8 @@ class Clipping(Section):
 class Certify(Section):
     """Certified accuracy is reported at `radii`, of the weights after the last epoch or after the best one.
 
-    The best is that of the highest certified accuracy at `selection_radius` on the validation images, which is in l2
-    whatever the norm. `norm` is that of the certificate; `semantics` what it is about: the function in real arithmetic,
+    The best is that of the highest certified accuracy at `selection_radius` on the validation images. `norm` is that
+    of the certificate and of all its radii; `semantics` what it is about: the function in real arithmetic,
     or whatever a float64 evaluation of it computes. `relaxation` names a method of `onelip.certify.relaxed_margins`
     that certifies at the same radii, beside the constant. With `mirror_average`, what is validated, certified and
     attacked is the average of the trained network over each image and its mirror image.

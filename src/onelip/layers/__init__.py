@@ -46,6 +46,7 @@ from onelip.layers.join import Join
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
+from onelip.layers.linf_scaled import LInfScaledConv2d, LInfScaledLinear
 from onelip.layers.lipnext import LipNeXtConv2d
 from onelip.layers.lipnext_block import LipNeXtBlock2d
 from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
@@ -180,6 +181,8 @@ __all__ = [
     "Join",
     "LInfConv2d",
     "LInfLinear",
+    "LInfScaledConv2d",
+    "LInfScaledLinear",
     "LOTConv2d",
     "LOTLinear",
     "LPReLU",
