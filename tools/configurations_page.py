@@ -28,6 +28,7 @@ TITLES = {
     "orthogonium": "Orthogonium's tutorial",
     "layers_compared": "1-Lipschitz Layers Compared",
     "": "Others",
+    "baselines": "Baselines and networks for the maximum norm",
     "clipping": "Clipping experiments",
 }
 """Title of each family, by its folder, in order."""
@@ -49,6 +50,8 @@ ABOUT = {
 `layers-compared-SIZE-METHOD` on CIFAR-10, `layers-compared-cifar100-SIZE-METHOD` and
 `layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, from
 `tools/layers_compared.csv`; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
+    "baselines": """What [baselines.md](baselines.md) compares, and the networks of [linf.md](linf.md), whose radii are
+in l_inf.""",
     "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
 a method and a mode.""",
 }

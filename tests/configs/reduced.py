@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "convnet": {"width": 4, "depth": 1},
     "dla": {"widths": [2, 2, 2, 4, 4, 4, 4]},
     "lipnext": {"width": 16, "depth": 1},
+    "l2nnn": {"widths": [2], "pooled": [1], "shared": [4], "dense": []},
     "liresnet": _FRAME,
     "mlp": {"widths": [16]},
     "patchnet": {"width": 8, "depth": 1},

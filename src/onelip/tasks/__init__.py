@@ -22,6 +22,7 @@ from onelip.tasks.optimizers import (
     schedule_free_adamw,
     sgd,
 )
+from onelip.tasks.relaxation_objective import RelaxationObjective
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.training_method_callback import TrainingMethodCallback
@@ -37,6 +38,7 @@ __all__ = [
     "NonFiniteError",
     "NonFiniteLossError",
     "OptimizerFactory",
+    "RelaxationObjective",
     "Retract",
     "Schedule",
     "SpectralClip",

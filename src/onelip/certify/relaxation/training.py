@@ -89,19 +89,19 @@ def margin_estimates(
     for kind, value, allowed in (("norm", norm, get_args(Norm)), ("method", method, get_args(TrainingRelaxation))):
         if value not in allowed:
             raise ValueError(unknown_name(f"{kind} of margin_estimates", str(value), allowed))
-    layers = list(training_layers(model, tuple(images.shape[1:]), norms=norm == "l2"))
+    layers = list(training_layers(model, images, norms=norm == "l2"))
     bounds = _Bounds(layers, images, radius, norm, method)
     n_classes = bounds.output.lower.shape[1]
     unit = torch.eye(n_classes, dtype=images.dtype, device=images.device)
     return bounds.least(unit[labels][:, None] - unit, len(layers), boxes=method == "ibp")
 
 
-def training_layers(model: nn.Module, shape: Shape, *, norms: bool = True) -> Iterator[TrainingLayer]:
+def training_layers(model: nn.Module, images: Tensor, *, norms: bool = True) -> Iterator[TrainingLayer]:
     """Take a chain of layers apart.
 
     Args:
         model: The network.
-        shape: Of an input sample.
+        images: `(N, ...)`, for shape, precision and device.
         norms: Compute the norms of rows?
 
     Yields:
@@ -110,6 +110,7 @@ def training_layers(model: nn.Module, shape: Shape, *, norms: bool = True) -> It
     Raises:
         ValueError: A layer is unknown.
     """
+    shape = tuple(images.shape[1:])
     for module in _chain(getattr(model, "_orig_mod", model)):
         if isinstance(module, (nn.ReLU, ReLU)):
             yield TrainingLayer(shape, None)
@@ -118,8 +119,8 @@ def training_layers(model: nn.Module, shape: Shape, *, norms: bool = True) -> It
             continue
         layer = _affine(module, shape, norms)
         assert layer.map is not None, "affine layers have a map"
-        reference = layer.map.offset if layer.map.offset is not None else next(model.parameters())
-        shape = tuple(layer.map.apply(reference.new_zeros(1, *shape)).shape[1:])
+        with torch.no_grad():
+            shape = tuple(layer.map.apply(images.new_zeros(1, *shape)).shape[1:])
         yield layer
 
 
@@ -176,7 +177,7 @@ class _Bounds:
         self._boxes = [_Box(images - radius, images + radius)]
         # Slopes and heights of the lines around each ReLU.
         self._lines: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
-        spread, centre = torch.full_like(images[:, 0, 0, 0], radius), images
+        spread, centre = torch.full_like(images.flatten(1)[:, 0], radius), images
         known = norm == "l2"
         for i, layer in enumerate(layers):
             if layer.map is None:
