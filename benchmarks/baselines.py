@@ -15,11 +15,11 @@ import time
 from dataclasses import dataclass
 
 import torch
+from benchmarks.kw_training import against
+from benchmarks.relaxation import train as train_by_hand
 from torch import Tensor, nn
 
 import onelip
-from benchmarks.kw_training import against
-from benchmarks.relaxation import train as train_by_hand
 from onelip.attacks import apgd, l2_pgd, linf_pgd
 from onelip.certify import Certificate, UnrelaxableOperation, relaxed_margins
 from onelip.data import ImageData, load

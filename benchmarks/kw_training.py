@@ -14,10 +14,10 @@ import time
 
 import torch
 import torch.nn.functional as F
+from benchmarks.relaxation import L2, Loss, linf_pgd, ordinary_loss, share, train
 from torch import Tensor, nn
 
 import onelip
-from benchmarks.relaxation import L2, Loss, linf_pgd, ordinary_loss, share, train
 from onelip.attacks import l2_pgd
 from onelip.certify import Relaxation, relaxed_margins
 from onelip.data import load
@@ -74,7 +74,13 @@ def rows(name: str, model: nn.Module, n_samples: int) -> None:
         for norm, all_radii in (("l2", L2), ("linf", LINF)):
             for radius in all_radii:
                 margins = relaxed_margins(
-                    certificate.network, x, y, radius, norm=norm, method=method, constants=False  # type: ignore[arg-type]
+                    certificate.network,
+                    x,
+                    y,
+                    radius,
+                    norm=norm,
+                    method=method,
+                    constants=False,  # type: ignore[arg-type]
                 )
                 shares.append(share(margins.amin(1) > 0))
         print(f"{method:12}", *shares, flush=True)

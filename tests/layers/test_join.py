@@ -37,7 +37,9 @@ def test_pairs_of_separate_logits_have_the_sum_of_their_constants(norm, tmp_path
     logits = model(images)
     certificate = certify(model, images, logits.argmax(1), norm=norm)
     pairs = torch.from_numpy(certificate.pair_constants)
-    alone = [float(bounds.lipschitz_bound(nn.Sequential(model[0], b), (6,), norm=norm).value) for b in model[1].branches]
+    alone = [
+        float(bounds.lipschitz_bound(nn.Sequential(model[0], b), (6,), norm=norm).value) for b in model[1].branches
+    ]
     expected = torch.tensor(alone, dtype=torch.float64)
     expected = (expected[:, None] + expected).fill_diagonal_(0)
     assert certificate.head == "joined"

@@ -30,8 +30,8 @@ def convolutional():
 def constrained():
     torch.manual_seed(2)
     return nn.Sequential(
-        InvertibleDownsampling2d(2), AOLConv2d(4, 6, 3, padding=1), ReLU(), nn.Flatten(), BjorckLinear(96, 8), nn.ReLU(),
-        BjorckLinear(8, 4),
+        InvertibleDownsampling2d(2), AOLConv2d(4, 6, 3, padding=1), ReLU(), nn.Flatten(), BjorckLinear(96, 8),
+        nn.ReLU(), BjorckLinear(8, 4),
     )  # fmt: skip
 
 

@@ -118,10 +118,10 @@ def training_layers(model: nn.Module, images: Tensor, *, norms: bool = True) -> 
         if isinstance(module, nn.Identity) or (isinstance(module, nn.Flatten) and len(shape) == 1):
             continue
         layer = _affine(module, shape, norms)
-        assert layer.map is not None, "affine layers have a map"
-        with torch.no_grad():
-            shape = tuple(layer.map.apply(images.new_zeros(1, *shape)).shape[1:])
         yield layer
+        if layer.map is not None:
+            with torch.no_grad():
+                shape = tuple(layer.map.apply(images.new_zeros(1, *shape)).shape[1:])
 
 
 def _chain(module: nn.Module) -> Iterator[nn.Module]:
@@ -191,10 +191,10 @@ class _Bounds:
             box = _image(layer.map, self._boxes[i])
             if known:
                 centre = _shifted(layer.map, centre)
-                if layer.stretch is None:
-                    box, known = _within(box, centre, along(spread, centre) * layer.norms), False
-                else:
+                if layer.stretch is not None:
                     spread = spread * layer.stretch
+                elif layer.norms is not None:
+                    box, known = _within(box, centre, along(spread, centre) * layer.norms), False
             self._boxes.append(box)
 
     @property
@@ -222,7 +222,16 @@ class _Bounds:
         )
 
     def least(self, rows: Tensor, end: int, *, boxes: bool = False) -> Tensor:
-        """Bound functionals of the input of layer `end` below; with `boxes`, over the box before its affine maps."""
+        """Bound functionals of a value below.
+
+        Args:
+            rows: `(N, R, *shape)` coefficients, or `(1, R, *shape)` for all samples.
+            end: Number of the layer whose input it is.
+            boxes: Stop at the last ReLU before it, with the box there?
+
+        Returns:
+            `(N, R)`, at most the least value over the ball.
+        """
         constant = rows.new_zeros(rows.shape[:2])
         for i in reversed(range(end)):
             mapping = self._layers[i].map
