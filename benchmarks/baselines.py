@@ -4,7 +4,7 @@ Each configuration is trained as it says; the network "kw" is the ordinary small
 linear relaxation. Test images are certified by the constant and by relaxation, and attacked with PGD and APGD. Fails
 where an attack gets below what is certified. Run from the repository:
 
-    python -m benchmarks.baselines --samples 120
+    python -m benchmarks.baselines --samples 100
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Row:
 
     Attributes:
         certified: By the constant, at each radius.
-        relaxed: By the better of CROWN and its constants; None where a layer has no relaxation.
+        relaxed: By CROWN with constants; None where a layer has no relaxation.
         pgd: Accuracy under PGD.
-        apgd: Accuracy under APGD.
+        apgd: Accuracy under targeted APGD-DLR.
     """
 
     certified: list[Tensor]
@@ -108,7 +108,9 @@ def measure(model: nn.Module, data: ImageData, norm: str) -> tuple[Certificate |
         except UnrelaxableOperation:
             relaxed = []
         attacked.append(right(model, pgd(model, x, y, radius), y))
-        strongest.append(right(model, apgd(model, x, y, radius, norm=norm), y))
+        # Cross-entropy of small logits climbs towards all classes at once; this loss towards one, whatever their size.
+        found = apgd(model, x, y, radius, norm=norm, loss="targeted-dlr", n_targets=3, steps=50)  # type: ignore[arg-type]
+        strongest.append(right(model, found, y))
     return certificate, Row(certified, relaxed or None, attacked, strongest)
 
 
@@ -160,7 +162,7 @@ def check(row: Row, name: str) -> None:
 def main() -> None:
     """Train, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=120)
+    parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="names, all by default")
     given = parser.parse_args()
