@@ -28,7 +28,9 @@ TITLES = {
     "orthogonium": "Orthogonium's tutorial",
     "layers_compared": "1-Lipschitz Layers Compared",
     "lconvnet": "The BCOP paper",
+    "lnets": "LNets",
     "": "Others",
+    "baselines": "Baselines and networks for the maximum norm",
     "clipping": "Clipping experiments",
 }
 """Title of each family, by its folder, in order."""
@@ -53,6 +55,10 @@ ABOUT = {
     "lconvnet": """Two networks with each method of convolutions, and a dense one: `lconvnet-DATA-NETWORK-METHOD`.
 Published are means over five seeds from the paper's repository, in `tools/lconvnet.csv`; what ten epochs of some give is in
 [robustness.md](robustness.md).""",
+    "lnets": """What LNets trains on MNIST, as its repository has it in files, without results: dense networks of 1,024
+features with each constraint, and LeNet on few images.""",
+    "baselines": """What [baselines.md](baselines.md) compares, and the networks of [linf.md](linf.md), whose radii are
+in l_inf.""",
     "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
 a method and a mode.""",
 }

@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "lconvnet-large": {"width": 4, "dense": 16},
     "lconvnet-small": {"width": 4, "dense": 16},
     "lipnext": {"width": 16, "depth": 1},
+    "l2nnn": {"widths": [2], "pooled": [1], "shared": [4], "dense": []},
     "liresnet": _FRAME,
     "mlp": {"widths": [16]},
     "patchnet": {"width": 8, "depth": 1},

@@ -14,6 +14,8 @@ from onelip.models.registry import check_choice, check_flags, check_sizes
 SMALL = {
     **{name: ((3, 4, 4), {"width": 4, "blocks": 2, "depth": 1}) for name in models.available() if "convnet-" in name},
     **{f"lconvnet-{size}": ((1, 4, 4), {"width": 4, "dense": 8}) for size in ("small", "large")},
+    **{f"kw-{size}": ((1, 4, 4), {"width": 4, "dense": 8}) for size in ("small", "large")},
+    "l2nnn": ((1, 4, 4), {"widths": [2, 2], "shared": [4], "dense": [2], "kernel_size": 3}),
     **{
         f"resnet{depth}": ((3, 8, 8), {"width": 4, "blocks": (1, 1), "batch_norm": False, "rescale": "all"})
         for depth in (18, 34, 50, 101, 152)
@@ -83,14 +85,16 @@ def test_every_model_trains_all_of_its_parameters(name, layer):
         assert bool(parameter.grad.isfinite().all()), key
 
 
-@pytest.mark.parametrize("name", models.available())
+@pytest.mark.parametrize("name", [name for name in models.available() if models.usual_method(name).layer != "plain"])
 def test_every_model_with_the_default_layers_is_proved_1_lipschitz(name):
     model = small(name).eval()
     bound = lipschitz_bound(model, SMALL[name][0])
     assert bound.proved
     # Stems of records are not constrained, but known. Weights are rounded to float32 once per layer.
     stems = [m.lipschitz_bound().value for m in model.modules() if isinstance(m, layers.RegularizedConv2d)]
-    assert bound.value <= math.prod(stems) * (1 + 1e-5)
+    # Logits that are separate networks are 1-Lipschitz each.
+    rows = [len(m.branches) for m in model.modules() if isinstance(m, layers.Join)]
+    assert bound.value <= math.prod(stems) * math.sqrt(math.prod(rows)) * (1 + 1e-5)
     plain = layers.to_plain(model)
     x = torch.rand(4, *SMALL[name][0])
     assert torch.allclose(plain(x), model(x), atol=1e-6)
@@ -124,7 +128,7 @@ def test_every_dense_method_makes_the_mlp(linear):
     assert small("mlp", layer="plain", linear=linear).eval()(x).shape == (2, 3)
 
 
-@pytest.mark.parametrize("activation", layers.available("activation"))
+@pytest.mark.parametrize("activation", [name for name in layers.available("activation") if name != "two-sided-relu"])
 def test_every_activation_fits(activation):
     assert small("mlp", activation=activation)(torch.rand(2, *SMALL["mlp"][0])).shape == (2, 3)
     assert small("digits-net", activation=activation)(torch.rand(2, *SMALL["digits-net"][0])).shape == (2, 3)

@@ -6,7 +6,7 @@ from torch import nn
 
 from onelip import models
 from onelip.bounds import lipschitz_bound
-from onelip.layers import ChannelKeep
+from onelip.layers import ChannelKeep, Join
 from onelip.tasks.certified import CertifiedCount, linear_head
 
 
@@ -51,3 +51,29 @@ def test_only_the_rows_of_kept_classes_count():
 @pytest.mark.parametrize("network", [nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Linear(2, 2)])
 def test_other_ends_have_no_linear_head(network):
     assert linear_head(network, lipschitz_bound(network, (2,))) is None
+
+
+@pytest.mark.parametrize(("radius", "certified"), [(0.41, 2), (0.44, 1), (0.85, 1), (0.86, 0)])
+def test_in_l_inf_distances_are_those_to_the_boundary(radius, certified):
+    model = nn.Sequential(nn.Linear(2, 2, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    # The boundary is 3 x = 4 y; the l_inf distance of (x, y) from it is |3 x - 4 y| / 7.
+    points = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    count = CertifiedCount(model, radius, "linf")
+    count.add(points, model(points).detach(), torch.zeros(3, dtype=torch.int64))
+    assert count.fraction() == certified / 3
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_separate_logits_count_by_their_own_constants(norm):
+    rows = [nn.Linear(2, 1, bias=False) for _ in range(2)]
+    model = nn.Sequential(nn.Flatten(), Join(*rows))
+    with torch.no_grad():
+        for row, weight in zip(rows, ([1.0, 0.0], [0.0, 2.0]), strict=True):
+            row.weight.copy_(torch.tensor([weight]))
+    # The margin changes at most by 1 + 2 times the distance.
+    for radius, expected in ((0.33, 1.0), (0.34, 0.0)):
+        count = CertifiedCount(model, radius, norm)
+        count.add(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
+        assert count.fraction() == expected

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import has_module_rule
-from onelip.layers import Sum
+from onelip.layers import Join, Sum
 from onelip.layers.plain import evaluating
 
 
@@ -29,9 +29,9 @@ def is_leaf(module: nn.Module) -> bool:
 
     Returns:
         True for modules with a `lipschitz_bound`, registered ones and those of torch.nn; False for containers and
-        for sums of branches, whose parts are bounded one by one.
+        for sums and joins of branches, whose parts are bounded one by one.
     """
-    if isinstance(module, Sum):
+    if isinstance(module, (Join, Sum)):
         return False
     if hasattr(module, "lipschitz_bound") or has_module_rule(module):
         return True

@@ -63,7 +63,8 @@ class Certificate:
         class_radii: `(N, n_classes)` float64: within which each class cannot overtake the label; 1e12 for the label.
         pair_constants: `(n_classes, n_classes)` float64 proved Lipschitz constants of all differences of logits.
         growth: By how much the bound of the rounding error of each logit grows per unit of radius; 0 for "real".
-        head: "linear" if the radii use the distances of pairs of rows of the last layer, else "global".
+        head: "linear" if the radii use the distances of pairs of rows of the last layer, "joined" if they use the
+            constants of separate logits, else "global".
         head_constant: The constant that the radii divide by, without those distances (or sqrt 2).
         head_node: Name of the last layer, or of the output.
         constants: Proved l2 constant of every node, for the checker to aim at.

@@ -19,7 +19,7 @@ from onelip.certify.export import freeze
 from onelip.certify.forward import evaluate, prepare
 from onelip.certify.head import find_head
 from onelip.certify.limits import beyond_limits
-from onelip.certify.radius import class_radii, pair_slopes
+from onelip.certify.radius import class_radii
 from onelip.certify.records import Network, named_tensors
 from onelip.certify.tightened import tightened
 from onelip.layers import to_plain
@@ -107,7 +107,7 @@ def certify(
     _check_logits(logits, targets)
     head = find_head(frozen)
     shorter = tightened(frozen.network, frozen.in_norm.segments)
-    slopes = shorter.slopes(frozen.network, head, pair_slopes(head.constant, logits.shape[1], head.rows, kind))
+    slopes = shorter.slopes(frozen.network, head, head.slopes(logits.shape[1], kind))
     growth = 0.0 if executed is None else error_growth(executed, kind)
     enough = errors if executed is None else executed_errors(errors, torch.from_numpy(pixels))
     radii = class_radii(logits, enough, torch.from_numpy(targets), slopes + 2 * growth).numpy()

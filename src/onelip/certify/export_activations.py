@@ -106,6 +106,13 @@ def _maxout(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("maxout", {"axis": sample_axis(module.dim, before), "group_size": module.group_size})
 
 
+def _two_sided_relu(module: Any, before: Shape, after: Shape) -> Operation:
+    # |max(x, 0)| and |min(x, 0)|: three operations that move entries or keep their size.
+    padded = Operation("channel_pad", {"channels": 2 * before[0]}, constant=1.0).after(0)
+    parts = Operation("maxmin", {"axis": 0}, constant=1.0).after(padded)
+    return Operation("abs", constant=1.0).after(parts)
+
+
 def _householder(module: Any, before: Shape, after: Shape) -> Operation:
     return Operation("householder", {"axis": sample_axis(module.dim, before)}, {"angle": module.angle})
 
@@ -130,6 +137,7 @@ register_exporter(_beta_abs, layers.BetaAbs)
 register_exporter(_maxmin, layers.MaxMin, layers.MaxMinReLU)
 register_exporter(_group_sort, layers.GroupSort)
 register_exporter(_maxout, layers.Maxout)
+register_exporter(_two_sided_relu, layers.TwoSidedReLU)
 register_exporter(_householder, layers.HouseHolder)
 register_exporter(_householder2, layers.HouseHolder2)
 register_exporter(_n_activation, layers.NActivation)

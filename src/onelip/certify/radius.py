@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -63,6 +64,27 @@ def pair_slopes(constant: float, n_classes: int, rows: Tensor | None = None, nor
     if not constant > 0:
         return torch.zeros_like(distances)
     return torch.where(distances > 0, distances * up(constant) * (1 + gamma(4)), 0.0)
+
+
+def joined_slopes(parts: Sequence[tuple[int, float]], norm: Norm = "l2") -> Tensor:
+    """Bound the Lipschitz constants of all differences of logits that come from separate maps of the input.
+
+    Logits of two maps with constants L and M differ by a function of constant L + M; those of one map as in
+    `pair_slopes`, by sqrt 2 L, or 2 L in l_inf.
+
+    Args:
+        parts: How many logits each map gives, and its constant, in the order of the logits.
+        norm: "l2" or "linf", in which the constants hold.
+
+    Returns:
+        `(n_classes, n_classes)` float64, rounded up; 0 on the diagonal.
+    """
+    counts = torch.tensor([count for count, _ in parts])
+    part = torch.repeat_interleave(torch.arange(len(parts)), counts)
+    constants = torch.tensor([constant for _, constant in parts], dtype=torch.float64)[part]
+    same = constants * (sqrt_up(2.0) if norm == "l2" else 2.0)
+    sums = torch.where(part[:, None] == part, same[:, None], constants[:, None] + constants)
+    return (sums * (1 + gamma(4))).fill_diagonal_(0.0)
 
 
 def class_radii(logits: Tensor, errors: Tensor, labels: Tensor, slopes: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from onelip.bounds.segments import Segment
 from onelip.certify.checker.tightened import DENSE_OPS
 from onelip.certify.head import Head
-from onelip.certify.radius import pair_slopes
+from onelip.certify.radius import joined_slopes, pair_slopes
 from onelip.certify.records import INPUT, Network
 from onelip.linalg import EXACT_ONE, Bound, gamma, up
 
@@ -64,6 +64,9 @@ class Tightened:
             return product
         before = network.output if head.rows is None else network.node(head.node).inputs[0]
         least = torch.minimum(product, pair_slopes(self.constants[before].value, len(product), head.rows))
+        if head.parts:
+            parts = [(count, self.constants[name].value) for name, count, _ in head.parts]
+            least = torch.minimum(least, joined_slopes(parts))
         for segment in self.segments:
             if segment.nodes[-1] == network.output:
                 entering = self.constants[network.node(segment.nodes[0]).inputs[0]].value

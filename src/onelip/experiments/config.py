@@ -14,6 +14,7 @@ from onelip.experiments.config_attack import Attack
 from onelip.experiments.config_data import Data
 from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
 from onelip.experiments.config_projection import Projection
+from onelip.experiments.config_relaxation import RelaxationTraining
 from onelip.experiments.config_section import (
     NamedPart,
     Radii,
@@ -60,8 +61,8 @@ class Clipping(Section):
 class Certify(Section):
     """Certified accuracy is reported at `radii`, of the weights after the last epoch or after the best one.
 
-    The best is that of the highest certified accuracy at `selection_radius` on the validation images, which is in l2
-    whatever the norm. `norm` is that of the certificate; `semantics` what it is about: the function in real arithmetic,
+    The best is that of the highest certified accuracy at `selection_radius` on the validation images. `norm` is that
+    of the certificate and of all its radii; `semantics` what it is about: the function in real arithmetic,
     or whatever a float64 evaluation of it computes. `relaxation` names a method of `onelip.certify.relaxed_margins`
     that certifies at the same radii, beside the constant. With `mirror_average`, what is validated, certified and
     attacked is the average of the trained network over each image and its mirror image.
@@ -95,6 +96,7 @@ class ExperimentConfig(Section):
     clipping: Annotated[Clipping | None, BeforeValidator(_from_method)] = None
     adversarial: Adversarial | None = None
     jacobian: Jacobian | None = None
+    relaxation: RelaxationTraining | None = None
     projection: Projection | None = None
     start: Start | None = None
     certify: Certify | None = Certify()
@@ -129,7 +131,9 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check_training(self) -> Self:
-        for section in ("adversarial", "jacobian"):
+        if self.adversarial is not None and self.relaxation is not None:
+            raise ValueError("adversarial and relaxation both say what is minimised; set one of them to null")
+        for section in ("adversarial", "jacobian", "relaxation"):
             if self.trainer.compile and getattr(self, section) is not None:
                 raise ValueError(f"trainer.compile=true does not go with {section}; set trainer.compile=false")
         projection = self.projection

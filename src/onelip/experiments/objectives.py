@@ -18,6 +18,8 @@ def build_objective(config: ExperimentConfig) -> Objective | None:
         The objective; None for the loss alone.
     """
     chosen = None if config.adversarial is None else _adversarial(config.adversarial, config.seed)
+    if config.relaxation is not None:
+        chosen = config.relaxation.objective()
     section = config.jacobian
     if section is None:
         return chosen

@@ -11,6 +11,7 @@ from torch import nn
 
 from onelip import data, layers, losses, models, spectral
 from onelip.bounds import lipschitz_bound, training_constants
+from onelip.certify.relaxation.training import training_layers
 from onelip.data import DataSet, Generated, ImageData, Images, load_generated
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.errors import as_user_errors
@@ -88,6 +89,8 @@ def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None, *, f
             model(train.pixels(slice(0, 2)))
         if config.trainer.growth is not None:
             check_growth(model)
+        if config.relaxation is not None:
+            _check_relaxation(config, loss, model, train)
         # Layers without a constant are named now instead of in or after the training.
         if getattr(loss, "uses_constants", False):
             with torch.no_grad():
@@ -143,6 +146,17 @@ def _begin(config: ExperimentConfig, model: nn.Module, images: DataSet) -> Began
     source = build_model(other, images)
     _build_method(other, source, images)
     return begin_with(model, source, config.start, config.runs_dir)
+
+
+# As with constants: what has no relaxation is named before anything is trained.
+def _check_relaxation(config: ExperimentConfig, loss: nn.Module, model: nn.Module, train: Images) -> None:
+    if getattr(loss, "uses_constants", False):
+        raise ValueError(
+            f"loss={config.loss.name} takes Lipschitz constants, which the worst logits of relaxation have none of; "
+            f"use cross-entropy or another loss of logits alone"
+        )
+    with torch.no_grad():
+        list(training_layers(model, train.pixels(slice(0, 2))))
 
 
 def _load_generated(config: ExperimentConfig, images: DataSet) -> Generated | None:

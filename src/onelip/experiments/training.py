@@ -104,6 +104,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
         optimizer=optimizer_factory(config),
         schedule=SCHEDULES[config.schedule.name](**config.schedule.model_dump(exclude={"name"})),
         radius=None if config.certify is None else config.certify.selection_radius,
+        norm="l2" if config.certify is None else config.certify.norm,
         compile=config.trainer.compile,
         penalty=None if experiment.method is None else experiment.method.penalty,
         clock=clock,

@@ -42,9 +42,11 @@ from onelip.layers.groupsort import FullSort, GroupSort
 from onelip.layers.householder import HouseHolder, HouseHolder2
 from onelip.layers.householder_linear import HouseholderLinear
 from onelip.layers.invertible_sampling import InvertibleDownsampling2d, InvertibleUpsampling2d
+from onelip.layers.join import Join
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
 from onelip.layers.linf import LInfConv2d, LInfLinear
+from onelip.layers.linf_scaled import LInfScaledConv2d, LInfScaledLinear
 from onelip.layers.lipnext import LipNeXtConv2d
 from onelip.layers.lipnext_block import LipNeXtBlock2d
 from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
@@ -109,6 +111,7 @@ from onelip.layers.spectral_rescaling import (
 )
 from onelip.layers.spectral_rescaling_residual import SpectralRescalingResidualConv2d, SpectralRescalingResidualLinear
 from onelip.layers.svcm import SVCMConv2d
+from onelip.layers.two_sided_relu import TwoSidedReLU
 from onelip.layers.unit_norm import UnitNormLinear
 
 __all__ = [
@@ -173,10 +176,13 @@ __all__ = [
     "HouseholderLinear",
     "InvertibleDownsampling2d",
     "InvertibleUpsampling2d",
+    "Join",
     "L2NormPool2d",
     "L2NormResidual",
     "LInfConv2d",
     "LInfLinear",
+    "LInfScaledConv2d",
+    "LInfScaledLinear",
     "LOTConv2d",
     "LOTLinear",
     "LPReLU",
@@ -237,6 +243,7 @@ __all__ = [
     "SpectralRescalingResidualConv2d",
     "SpectralRescalingResidualLinear",
     "Sum",
+    "TwoSidedReLU",
     "UnitNormLinear",
     "activation",
     "available",

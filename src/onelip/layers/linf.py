@@ -18,8 +18,8 @@ from onelip.linalg.operator_norm import operator_norm
 _PAPER = "Anil, Lucas and Grosse 2019, arXiv:1811.05381"
 
 
-class _LInf(ExplicitWeight):
-    """What both forms share: the projection of the rows, and the bound in l_inf."""
+class LInfWeight(ExplicitWeight):
+    """Base of layers whose rows are in the L1 ball: their start, and the bound in l_inf."""
 
     bias_starts_at_zero = True
     raw_weight: nn.Parameter
@@ -39,6 +39,10 @@ class _LInf(ExplicitWeight):
             The largest L1 norm of a row, rounded up.
         """
         return l1_norm_bound(self.eval_weight().flatten(1))
+
+
+class _Projected(LInfWeight):
+    """What both forms share: the projection of the rows."""
 
     @override
     def constrain(self, *raw: Tensor) -> Tensor:
@@ -61,7 +65,7 @@ class _LInf(ExplicitWeight):
     paper=_PAPER,
     cost="one sort per output channel",
 )
-class LInfConv2d(_LInf, ExplicitConv2d):
+class LInfConv2d(_Projected, ExplicitConv2d):
     """Convolution that is 1-Lipschitz in the maximum norm: the kernel of each output channel is in the L1 ball.
 
     K_o = the point of sum over i and a of |K_oia| <= 1 nearest to the raw kernel R_o; those in the ball are left alone
@@ -138,7 +142,7 @@ class LInfConv2d(_LInf, ExplicitConv2d):
     paper=_PAPER,
     cost="one sort per row",
 )
-class LInfLinear(_LInf, ExplicitLinear):
+class LInfLinear(_Projected, ExplicitLinear):
     """Dense layer that is 1-Lipschitz in the maximum norm: every row is in the L1 ball.
 
     w_i = the row with sum over j of |w_ij| <= 1 nearest to the raw row; rows in the ball are left alone to the bit.

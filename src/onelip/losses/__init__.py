@@ -6,6 +6,7 @@ A loss is one file with one decorated class, imported here.
 # Losses: each registers itself when it is imported.
 from onelip.losses.certificate_regularisation import CertificateRegularisation
 from onelip.losses.certified_multi_margin import CertifiedMultiMargin
+from onelip.losses.confidence_gap import ConfidenceGap
 from onelip.losses.cosine import CosineLoss
 from onelip.losses.cosine_vra import CosineVRA
 from onelip.losses.cross_entropy import CrossEntropy
@@ -33,6 +34,7 @@ __all__ = [
     "HKR",
     "CertificateRegularisation",
     "CertifiedMultiMargin",
+    "ConfidenceGap",
     "CosineLoss",
     "CosineVRA",
     "CrossEntropy",

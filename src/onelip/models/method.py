@@ -196,10 +196,29 @@ class Method:
 
         Returns:
             The layer.
+
+        Raises:
+            ValueError: It gives more channels than it takes, which `widening_act` is for.
+        """
+        layer, kept = self.widening_act(channels)
+        if kept > channels:
+            raise ValueError(
+                f"activation={self.activation!r} gives {kept} channels for {channels}, which this model has no room "
+                f"for; use another one, or the model 'l2nnn'"
+            )
+        return fit_channels(layer, channels, kept, channels)
+
+    def widening_act(self, channels: int) -> tuple[nn.Module, int]:
+        """Make an activation as it is, for networks whose next layer takes as many channels as it gives.
+
+        Args:
+            channels: Channels or features it acts on.
+
+        Returns:
+            The layer, and how many channels it gives.
         """
         layer = layers.activation(self.activation, channels)
-        kept = layer.output_channels(channels) if isinstance(layer, layers.Activation) else channels
-        return fit_channels(layer, channels, kept, channels)
+        return layer, layer.output_channels(channels) if isinstance(layer, layers.Activation) else channels
 
 
 def _padding(kernel_size: int, stride: int) -> int | str:

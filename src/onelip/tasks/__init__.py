@@ -30,6 +30,7 @@ from onelip.tasks.optimizers import (
     sgd,
 )
 from onelip.tasks.projection import OwnProjections, Projection
+from onelip.tasks.relaxation_objective import RelaxationObjective
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, exponential, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
 from onelip.tasks.trades import TRADES
@@ -55,6 +56,7 @@ __all__ = [
     "PGDTraining",
     "ProcessesDifferError",
     "Projection",
+    "RelaxationObjective",
     "Retract",
     "Schedule",
     "SpectralClip",

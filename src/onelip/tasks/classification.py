@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from onelip.bounds import training_constants
+from onelip.bounds.registry import Norm
 from onelip.data.share import Piece
 from onelip.layers import MirrorAverage
 from onelip.linalg import full_precision
@@ -42,8 +43,9 @@ class Classification(pl.LightningModule):
         loss: Maps logits and labels `(B,)` to a scalar.
         optimizer: Makes the optimiser of the parameters.
         schedule: Maps progress in [0, 1] to the factor of the learning rate, at every step; 1 by default.
-        radius: l2 radius, in units of the pixels, at which the certified accuracy is measured; None for networks whose
+        radius: Radius, in units of the pixels, at which the certified accuracy is measured; None for networks whose
             constant is not to be proved, which have none.
+        norm: Of that radius, "l2" or "linf".
         compile: Compile the model for training with `torch.compile`.
         penalty: Gives what the loss is increased by at each step, such as `TrainingMethod.penalty`; the losses that are
             reported are without it.
@@ -67,6 +69,7 @@ class Classification(pl.LightningModule):
         optimizer: OptimizerFactory,
         schedule: Schedule | None = None,
         radius: float | None = 0.25,
+        norm: Norm = "l2",
         compile: bool = False,
         penalty: Callable[[], Tensor | None] | None = None,
         clock: TrainingClock | None = None,
@@ -84,7 +87,7 @@ class Classification(pl.LightningModule):
         self.metrics: dict[str, float] = {}
         self._optimizer = optimizer
         self._schedule = schedule or constant()
-        self._radius = radius
+        self._radius, self._norm = radius, norm
         self._penalty = penalty
         self._objective = objective or ordinary
         self._clock = clock
@@ -195,7 +198,7 @@ class Classification(pl.LightningModule):
         self._tell_progress()
         # It shares the network's modules, which may be put in place anew.
         self.__dict__["_evaluated"] = MirrorAverage(self.model) if self._mirror_average else self.model
-        self._certified = None if self._radius is None else CertifiedCount(self.model, self._radius)
+        self._certified = None if self._radius is None else CertifiedCount(self.model, self._radius, self._norm)
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

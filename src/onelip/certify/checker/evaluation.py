@@ -204,7 +204,7 @@ class Head:
     """What radii divide by.
 
     Attributes:
-        kind: "linear" or "global".
+        kind: "linear", "joined" for logits that are put together from several vectors, or "global".
         node: The last linear step, or the output.
         constant: Of everything before it, or of the whole network.
         slopes: `(n_classes, n_classes)`: constant of each difference of logits, rounded up.
@@ -234,7 +234,7 @@ def find_head(measured: Measured, n_classes: int, linf: dict[str, float] | None 
         step = graph.step(name)
         before = measured.shapes[step.inputs[0]]
         # A slice of classes, that is of flat entries, however the logits are arranged.
-        flat = math.prod(before) == before[0]
+        flat = before[:1] == (math.prod(before),)
         if step.op == "slice" and step.attributes["axis"] == 0 and flat and window is None:
             window = slice(step.attributes["start"], step.attributes["stop"])
         elif step.op != "reshape":
@@ -243,12 +243,51 @@ def find_head(measured: Measured, n_classes: int, linf: dict[str, float] | None 
     rows = None if name == INPUT else _head_rows(measured, graph.step(name))
     if rows is None:
         constant = cumulative[graph.output]
+        if is_joined(measured):
+            return Head("joined", graph.output, constant, joined_slopes(measured, cumulative, linf is not None))
         slopes = np.full((n_classes, n_classes), times(root(2.0) if linf is None else 2.0, constant))
         np.fill_diagonal(slopes, 0.0)
         return Head("global", graph.output, constant, slopes)
     rows = rows if window is None else rows[window]
     constant = cumulative[graph.step(name).inputs[0]]
     return Head("linear", name, constant, _pair_norms(rows, linf is not None) * above(constant) * (1 + 2.0**-50))
+
+
+def is_joined(measured: Measured) -> bool:
+    """Say whether the logits are put together from several vectors.
+
+    Args:
+        measured: The network.
+
+    Returns:
+        Whether its output is a concatenation of vectors.
+    """
+    graph = measured.graph
+    if graph.output == INPUT:
+        return False
+    return graph.step(graph.output).op == "concatenate" and len(measured.shapes[graph.output]) == 1
+
+
+def joined_slopes(measured: Measured, constants: dict[str, float], sums: bool) -> Array:
+    """Bound the constants of all differences of logits that are put together from several vectors.
+
+    Args:
+        measured: The network.
+        constants: From the input to each step, `INPUT` included.
+        sums: Are they in the maximum norm?
+
+    Returns:
+        `(n_classes, n_classes)`: L + M for logits of vectors with these constants, sqrt 2 L or 2 L for those of one;
+        rounded up.
+    """
+    names = measured.graph.step(measured.graph.output).inputs
+    owner = np.repeat(np.arange(len(names)), [math.prod(measured.shapes[name]) for name in names])
+    own = np.array([constants[name] for name in names])[owner]
+    apart = (own[:, None] + own) * (1 + 2.0**-50)
+    together = own[:, None] * (2.0 if sums else root(2.0)) * (1 + 2.0**-50)
+    slopes: Array = np.where(owner[:, None] == owner, together, apart)
+    np.fill_diagonal(slopes, 0.0)
+    return slopes
 
 
 def _head_rows(measured: Measured, step: Step) -> Array | None:

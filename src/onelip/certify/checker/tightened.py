@@ -13,7 +13,7 @@ import numpy.typing as npt
 from onelip.certify.checker.arithmetic import above, plus, root, times
 from onelip.certify.checker.ellipsoids import Cover, bent, cut, gaps, longest, multiplied, stretched
 from onelip.certify.checker.errors import VerificationError
-from onelip.certify.checker.evaluation import Head, Measured
+from onelip.certify.checker.evaluation import Head, Measured, joined_slopes
 from onelip.certify.checker.network import INPUT, Array, Step, hexadecimal
 from onelip.certify.checker.operations import JOINS
 
@@ -240,8 +240,11 @@ def least_slopes(measured: Measured, head: Head, proofs: list[Proved], constants
     """
     slopes = head.slopes
     graph = measured.graph
-    before = graph.output if head.kind == "global" else graph.step(head.node).inputs[0]
-    if 0 < head.constant < math.inf:
+    before = graph.step(head.node).inputs[0] if head.kind == "linear" else graph.output
+    if head.kind == "joined":
+        # Each vector is shortened by itself.
+        slopes = np.minimum(slopes, joined_slopes(measured, constants, False))
+    elif 0 < head.constant < math.inf:
         slopes = np.minimum(slopes, slopes * (constants[before] / head.constant * (1 + 2.0**-49)) + 2.0**-1000)
     for proof in proofs:
         if proof.end == graph.output:

@@ -18,7 +18,7 @@ class Head:
     """The last linear operation, or the lack of one.
 
     Attributes:
-        kind: "linear" or "global".
+        kind: "linear", "joined" for logits that are put together from several vectors, or "global".
         node: Its name, or that of the output.
         constant: Constant of everything before it, or of the whole network.
         slopes: `(n_classes, n_classes)`: constant of each difference of logits.
@@ -48,7 +48,7 @@ def find_head(graph: Graph, shapes: Shapes, constants: dict[str, Any], n_classes
         step = graph.step(name)
         before = shapes[step.inputs[0]][1:]
         # A slice of classes, that is of flat entries, however the logits are arranged.
-        flat = math.prod(before) == before[0]
+        flat = before[:1] == (math.prod(before),)
         if step.op == "slice" and step.attributes["axis"] == 0 and flat and kept is None:
             kept = slice(step.attributes["start"], step.attributes["stop"])
         elif step.op != "reshape":
@@ -57,12 +57,25 @@ def find_head(graph: Graph, shapes: Shapes, constants: dict[str, Any], n_classes
     rows = None if name == INPUT else _rows(graph.step(name), shapes)
     if rows is None:
         constant = constants[graph.output]
+        if graph.output != INPUT and graph.step(graph.output).op == "concatenate" and len(shapes[graph.output]) == 2:
+            return Head("joined", graph.output, constant, _joined(graph, shapes, constants, sums))
         slopes = full((n_classes, n_classes), constant * (2 if sums else root(arb(2))))
         for i in range(n_classes):
             slopes[i, i] = ZERO
         return Head("global", graph.output, constant, slopes)
     constant = constants[graph.step(name).inputs[0]]
     return Head("linear", name, constant, _distances(exact(rows if kept is None else rows[kept]), sums) * constant)
+
+
+def _joined(graph: Graph, shapes: Shapes, constants: dict[str, Any], sums: bool) -> Balls:
+    # Which vector each logit is of.
+    owners = [name for name in graph.step(graph.output).inputs for _ in range(math.prod(shapes[name][1:]))]
+    slopes, same = full((len(owners), len(owners))), 2 if sums else root(arb(2))
+    for i, first in enumerate(owners):
+        for j, second in enumerate(owners[:i]):
+            apart = constants[first] + constants[second]
+            slopes[i, j] = slopes[j, i] = constants[first] * same if first == second else apart
+    return slopes
 
 
 def _rows(step: Step, shapes: Shapes) -> Array | None:

@@ -95,13 +95,14 @@ def derivative(apply: Map, before: Shape) -> Map:
         before: Shape of an input sample.
 
     Returns:
-        The adjoint, by backpropagation.
+        The adjoint, by backpropagation; differentiable itself, in what it is applied to.
     """
 
     def adjoint(a: Tensor) -> Tensor:
+        onward = a.requires_grad and torch.is_grad_enabled()
         with torch.enable_grad():
             x = torch.zeros(len(a), *before, dtype=a.dtype, device=a.device, requires_grad=True)
-            (image,) = torch.autograd.grad(apply(x), x, a)
+            (image,) = torch.autograd.grad(apply(x), x, a, create_graph=onward)
         return image
 
     return adjoint

@@ -190,6 +190,8 @@ def _layers(record: RunRecord) -> Mapping[str, Any] | None:
         f"The radii divide by the constant up to the last layer, {upper_text(certificate.head_constant)}, and by the "
         f"distance of the rows of that layer, pair by pair."
         if certificate.head == "linear"
+        else "The radii divide by the sums of the constants of the two logits, which come from separate networks."
+        if certificate.head == "joined"
         else f"The radii divide by the constant of the whole network times {both}."
     )
     text = f"Upper bounds of the {certificate.norm} Lipschitz constant of each part, rounded up. {head}"
