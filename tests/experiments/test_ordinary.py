@@ -37,7 +37,8 @@ def test_the_folder_holds_what_is_documented_and_no_certificate(ordinary):
     names = {str(p.relative_to(ordinary.path)) for p in ordinary.path.rglob("*") if p.is_file()}
     assert {name for name in names if not name.startswith("tensorboard")} == {
         "config.yaml", "metrics.csv", "norms.csv", "spectrum.csv", "results.json", "report.html",
-        "weights.safetensors", "attack.json", "attack-pgd-linf.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt",
+        "weights.safetensors", "attack.json", "attack-pgd-linf.csv", "attack-pgd-linf.npz", "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
     }  # fmt: skip
 
 
