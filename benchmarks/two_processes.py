@@ -22,7 +22,7 @@ from onelip.experiments import latest_run
 
 CHANGES = [
     "trainer.max_epochs=2", "trainer.max_steps=20", "trainer.validate_every=1", "trainer.log_every=1",
-    "trainer.threads=1", "attack=null",
+    "trainer.threads=1", "model.widths=[64, 64]", "certify.max_samples=10", "attack=null",
 ]  # fmt: skip
 """Ten steps in each epoch, on 128 images each."""
 

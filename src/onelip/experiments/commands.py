@@ -15,12 +15,12 @@ from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_file import check_config, load_config
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors
+from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.process_plan import ProcessPlan
-from onelip.experiments.processes import together, told
+from onelip.experiments.processes import in_turns, together, told
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
@@ -148,10 +148,8 @@ def _configuration(name: str, overrides: Sequence[str], folder: RunFolder | None
 
 # The first process makes the folder, or knows which run is the latest.
 def _same_folder(config: ExperimentConfig, folder: RunFolder | None, processes: ProcessPlan) -> RunFolder:
-    with as_user_errors():
-        if folder is None and processes.first:
-            folder = create_run_folder(config)
-        folder = RunFolder(Path(told("" if folder is None else str(folder.path))))
+    made = in_turns(processes, lambda: create_run_folder(config) if folder is None and processes.first else folder)
+    folder = RunFolder(Path(told("" if made is None else str(made.path))))
     say(f"run folder: {folder.path}")
     _recall_failure(folder)
     return folder

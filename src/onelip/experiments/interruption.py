@@ -43,6 +43,7 @@ class Interruption(pl.Callback):
         before = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
             yield
+            self._raise_if_asked()
             return
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -55,8 +56,7 @@ class Interruption(pl.Callback):
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-        if self._asked:
-            self._raise()
+        self._raise_if_asked()
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -87,11 +87,8 @@ class Interruption(pl.Callback):
 
     def _raise_if_asked(self) -> None:
         self._asked = int(largest(self._asked))
-        if self._asked:
-            self._raise()
-
-    def _raise(self) -> None:
         number, self._asked = self._asked, 0
         if number == signal.SIGTERM:
             raise SIGTERMException
-        raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
