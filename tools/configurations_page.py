@@ -53,8 +53,8 @@ ABOUT = {
 `layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, from
 `tools/layers_compared.csv`; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
     "lconvnet": """Two networks with each method of convolutions, and a dense one: `lconvnet-DATA-NETWORK-METHOD`.
-Published are means over five seeds from the paper's repository, in `tools/lconvnet.csv`; what ten epochs of some give is in
-[robustness.md](robustness.md).""",
+Published are means over five seeds from the paper's repository, in `tools/lconvnet.csv`; what ten epochs of some give
+is in [robustness.md](robustness.md).""",
     "lnets": """What LNets trains on MNIST, as its repository has it in files, without results: dense networks of 1,024
 features with each constraint, and LeNet on few images.""",
     "baselines": """What [baselines.md](baselines.md) compares, and the networks of [linf.md](linf.md), whose radii are

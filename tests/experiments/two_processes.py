@@ -36,6 +36,14 @@ CASES = {
     "batch normalisations, clipped": [*ORDINARY, "clipping={method: fastclip, batch_norm: clip, period: 5}"],
     "a penalty": [*ORDINARY, "clipping={method: delattre}"],
     "statistics and dropout": [*ORDINARY],
+    "random starts, projections": [
+        *PLAIN, "adversarial={radius: 0.3, steps: 2}", "projection={kind: l2, iterations: 1}",
+    ],
+    "TRADES, norms of Jacobians": [
+        *PLAIN, "adversarial={kind: trades, radius: 0.1, steps: 2}", "jacobian={weight: 0.1}",
+    ],
+    "random projections of Jacobians": [*PLAIN, "jacobian={kind: frobenius, weight: 0.1}"],
+    "a relaxation": [*PLAIN, "loss=cross-entropy", "relaxation={radius: {start: 0, end: 0.02}, weight: 0.5}"],
 }  # fmt: skip
 """Changes of the configuration `digits`, of whose batches of 91 images one process takes 45 and the other 46."""
 

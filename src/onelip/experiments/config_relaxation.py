@@ -10,14 +10,15 @@ from pydantic import BeforeValidator, model_validator
 from onelip.experiments.config_section import Section, from_fraction
 from onelip.tasks import RelaxationObjective
 
-Ends = Annotated[float | dict[str, Any], BeforeValidator(lambda value: _from_fractions(value))]
-
 
 # Both ends of a ramp, which is kept as it is for the resolved configuration.
 def _from_fractions(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: from_fraction(item) for key, item in value.items()}
     return from_fraction(value)
+
+
+Ends = Annotated[float | dict[str, Any], BeforeValidator(_from_fractions)]
 
 
 class RelaxationTraining(Section):

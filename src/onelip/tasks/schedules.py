@@ -82,6 +82,9 @@ def exponential(*, end: float = 1e-3) -> Schedule:
 
     Returns:
         The schedule.
+
+    Raises:
+        ValueError: The factor is out of range.
     """
     if not 0.0 < end <= 1.0:
         raise ValueError(f"end={end} of an exponential schedule must be in (0, 1]")

@@ -14,9 +14,10 @@ import numpy.typing as npt
 from onelip.attacks.by_name import named_attack
 from onelip.experiments.attack_records import rows_file
 from onelip.experiments.files import atomic_path
-from onelip.experiments.report.curves import certified_curve, radius_limit
-from onelip.experiments.report.figure import ATTACK, CLEAN, PROVED
 from onelip.experiments.run_folder import RunFolder
+from onelip.pictures.accuracy import certified_curve, radius_limit
+from onelip.pictures.canvas import new_figure, plain_axes
+from onelip.pictures.colours import ATTACK, CLEAN, PROVED
 
 Steps = tuple[list[float], list[float]]
 """Radii, and the share that each brings."""
@@ -84,16 +85,12 @@ def _column(path: Path, name: str) -> npt.NDArray[np.float64]:
 def _draw(
     attack: Mapping[str, Any], distances: npt.NDArray[np.float64], certified: npt.NDArray[np.float64], path: Path
 ) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     norm, nearest = attack["norm"], named_attack(attack["attack"]).nearest
     reached = distances[np.isfinite(distances) & nearest]
     same_norm = attack.get("certified_norm") == norm
     limit = radius_limit([*reached, *(certified if same_norm else [])], attack["radii"])
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure = new_figure(6.4, 3.8)
+    axes = plain_axes(figure)
     axes.axhline(100 * attack["clean_on_same"], color=CLEAN, linestyle=(0, (5, 4)), linewidth=1.2, label="clean")
     for name, shares in list(attack.get("stages", {}).items())[:-1]:
         steps = [0.0, *attack["radii"]], [attack["clean_on_same"], *shares]
@@ -114,9 +111,6 @@ def _draw(
         axes.fill_between(radii, percent, step="post", color=PROVED, alpha=0.12, linewidth=0)
     title = f"{attack['samples']:,} images of the test split"
     axes.set(xlim=(0, limit), ylim=(0, 102), xlabel=f"{norm} radius", ylabel="accuracy (%)", title=title)
-    axes.grid(color="#e3e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, format="png", dpi=200)
 
