@@ -2,7 +2,7 @@
 
     python benchmarks/two_processes.py [--runs 20] [--launcher fork|onelip|torchrun]
 
-All trainings are of 20 steps with the same batches; the loss of each step is read from TensorBoard's files. "fork" copies
+All trainings are of 20 steps with the same batches; the loss of each is read from TensorBoard's files. "fork" copies
 this program, which has imported everything, twice for each training and certifies nothing, so that a run takes seconds;
 each copy ends as any Python program does. The others start the command as a user does, certificate and report included.
 Exit code 1 if a process ends with another exit code than 0, or a loss differs by more than 1e-5.
