@@ -197,7 +197,10 @@ def _stepped(climber: _Climber, s: _State, momentum: float, *, last: bool) -> _S
     ahead = s.balls.project(torch.addcmul(s.point, s.step, steepest(s.gradient, s.balls.norm)))
     point = ahead
     if momentum < 1:
-        point = s.balls.project(s.point + momentum * (ahead - s.point) + (1 - momentum) * (s.point - s.previous))
+        # x_k + m (z - x_k) + (1 - m) (x_k - x_(k-1)), in fewer passes.
+        rest = 1 - momentum
+        mixed = (momentum * ahead).add_(s.point, alpha=2 * rest).sub_(s.previous, alpha=rest)
+        point = s.balls.project(mixed)
     value, gradient, margin = climber.look(point, s.y, s.target, last=last)
     higher, nearer = value > s.top_value, (margin < s.near_margin) & ~(s.near_margin < 0)
     column = higher.reshape(s.step.shape)

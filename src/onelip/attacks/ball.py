@@ -105,7 +105,7 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     if norm == "linf":
         return gradient.sign().nan_to_num_(nan=0.0)
     length = row_norm(gradient)
-    if bool(((length > _SAFE[0]) & (length < _SAFE[1])).all()):
+    if len(length) and _SAFE[0] < float(length.min()) and float(length.max()) < _SAFE[1]:
         return gradient / length
     scaled = rescaled(gradient)
     return scaled / row_norm(scaled).clamp_min(0.5)
@@ -144,56 +144,60 @@ def project(x: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
     Returns:
         (N, ...) points with |x - origin| <= radius, inside the box.
     """
-    return _project(x, origin, radius, box, _rooms(origin, box))
+    return _project(x, origin, radius, box, _aim(radius, box), _rooms(origin, box))
+
+
+def _aim(radius: Tensor, box: Box) -> Tensor:
+    # Coordinates of the size of the box round by more in a small ball than by its own rounding.
+    largest = max((abs(end) for end in box if math.isfinite(end)), default=0.0)
+    return radius - torch.finfo(radius.dtype).eps * (radius + largest).clamp_max(2**10 * radius)
 
 
 def _rooms(origin: Tensor, box: Box) -> tuple[Tensor, Tensor]:
     # How far pixels may go down and up.
-    return origin - box[0], box[1] - origin
+    return box[0] - origin, box[1] - origin
 
 
-def _project(x: Tensor, origin: Tensor, radius: Tensor, box: Box, rooms: tuple[Tensor, Tensor]) -> Tensor:
+def _project(x: Tensor, origin: Tensor, radius: Tensor, box: Box, aim: Tensor, rooms: tuple[Tensor, Tensor]) -> Tensor:
     offset = x - origin
     length = row_norm(offset)
     if not bool((length > radius).any()):
         return x if box == WHOLE_SPACE else x.clamp(*box)
-    # Coordinates of the size of the box round by more in a small ball than by its own rounding.
-    largest = max((abs(end) for end in box if math.isfinite(end)), default=0.0)
-    aim = radius - torch.finfo(x.dtype).eps * (radius + largest).clamp_max(2**10 * radius)
     share = torch.where(length <= aim, 1.0, aim / length)
+    moved = share * offset
     if box != WHOLE_SPACE:
-        share = _stretched(offset.abs(), torch.where(offset > 0, rooms[1], rooms[0]), aim, share)
-    return _retreated(offset, origin, radius, box, share)
+        moved = _stretched(offset, rooms, aim, share, moved)
+    return _retreated(origin + moved, origin, radius, box)
 
 
-def _stretched(size: Tensor, room: Tensor, radius: Tensor, share: Tensor) -> Tensor:
-    squares, most = size.square(), radius.square()
+def _stretched(offset: Tensor, rooms: tuple[Tensor, Tensor], aim: Tensor, share: Tensor, wanted: Tensor) -> Tensor:
+    most = aim.square()
+    least = 32 * torch.finfo(offset.dtype).eps * most
+    moved = torch.clamp(wanted, *rooms)
     for _ in range(_ROUNDS):
-        moved = torch.minimum(share * size, room)
         left = most - row_norm(moved).square()
-        growing = (left > 32 * torch.finfo(size.dtype).eps * most) & (share < 1)
+        growing = (left > least) & (share < 1)
         if not bool(growing.any()):
             break
         # Of the squared length that is left, each pixel that is not at the border takes a part as large as its square.
-        longer = (share.square() + left / _row_total(torch.where(moved < room, squares, 0.0))).sqrt()
+        longer = (share.square() + left / row_norm(offset * (moved == wanted)).square()).sqrt()
         # Where no pixel can move, the quotient is infinite: the point is the corner of the box.
         share = torch.where(growing, torch.maximum(share, longer.nan_to_num(nan=1.0).clamp_max(1.0)), share)
-    return share
+        wanted = share * offset
+        moved = torch.clamp(wanted, *rooms)
+    return moved
 
 
-def _row_total(x: Tensor) -> Tensor:
-    return x.flatten(1).sum(1).reshape(-1, *[1] * (x.dim() - 1))
-
-
-def _retreated(offset: Tensor, origin: Tensor, radius: Tensor, box: Box, share: Tensor) -> Tensor:
-    point = torch.addcmul(origin, share, offset).clamp(*box)
+def _retreated(point: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:
+    if box != WHOLE_SPACE:
+        point = point.clamp(*box)
     for k in range(_RETREATS):
         # In a ball of a few ulp the coordinates round outward by a part of the radius.
-        outside = row_norm(point - origin) > radius
+        offset = point - origin
+        outside = row_norm(offset) > radius
         if not bool(outside.any()):
             return point
-        share = torch.where(outside, share * (1 - 2.0 ** (k + 1 - _RETREATS)), share)
-        point = torch.addcmul(origin, share, offset).clamp(*box)
+        point = torch.where(outside, origin + (1 - 2.0 ** (k + 1 - _RETREATS)) * offset, point)
     return torch.where(row_norm(point - origin) > radius, origin, point)
 
 
@@ -235,6 +239,11 @@ class Balls:
         return Balls(self.origin[index], self.radius[index], self.norm, self.box)
 
     @functools.cached_property
+    def aim(self) -> Tensor:
+        """Radii that points of l2 balls are moved to, a rounding inside of the border."""
+        return _aim(self.radius, self.box)
+
+    @functools.cached_property
     def rooms(self) -> tuple[Tensor, Tensor]:
         """How far pixels may go down and up inside the box."""
         return _rooms(self.origin, self.box)
@@ -255,7 +264,7 @@ class Balls:
         """
         if self.norm == "linf":
             return torch.clamp(x, *self.limits)
-        return _project(x, self.origin, self.radius, self.box, self.rooms)
+        return _project(x, self.origin, self.radius, self.box, self.aim, self.rooms)
 
     def random(self, generator: torch.Generator | None) -> Tensor:
         """Draw points uniformly from the balls, and move them into the box.

@@ -205,11 +205,11 @@ def _climb(
 ) -> tuple[Tensor, Tensor]:
     found, margins_found = start.clone(), torch.full(y.shape, torch.inf, dtype=start.dtype, device=start.device)
     index, point, velocity = torch.arange(len(y), device=y.device), start, torch.zeros_like(start)
-    best, best_margin = start, margins_found.clone()
+    best, best_margin, right = start, margins_found.clone(), margins_found > 0
     for k in range(steps + 1):
         margin, gradient = _looked(model, loss, point, y, k < steps)
         # A point that is misclassified stays as it was found.
-        better = (margin < best_margin) & ~(best_margin < 0)
+        better = (margin < best_margin) & right
         best = torch.where(better.reshape(balls.radius.shape), point, best)
         best_margin = torch.where(better, margin, best_margin)
         right = ~(best_margin < 0)
@@ -220,6 +220,7 @@ def _climb(
                 break
             index, balls, point, y, step = index[right], balls[right], point[right], y[right], step[right]
             best, best_margin, gradient, velocity = best[right], best_margin[right], gradient[right], velocity[right]
+            right = right[right]
         if decay is not None:
             gradient = rescaled(gradient)
             gradient = velocity = decay * velocity + gradient / row_sum(gradient).clamp_min(1)
