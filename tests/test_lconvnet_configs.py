@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from tools.lconvnet_configs import FOLDER, METHODS, configurations, results
+from tools.lconvnet_configs import BASELINES, FOLDER, METHODS, configurations, results
 
 from onelip.experiments import available_configs, load_config
 
@@ -18,6 +18,15 @@ def test_the_grid_is_whole():
     grid = {(d, n, m) for d in ("mnist", "cifar10") for n in ("small", "large") for m in convolutions}
     assert {r.key for r in results()} == grid | {(d, "fc-3", "bjorck") for d in ("mnist", "cifar10")}
     assert {r.name for r in results()} <= set(available_configs())
+    assert {f"lconvnet-{d}-{name}" for d in ("mnist", "cifar10") for name in BASELINES} <= set(available_configs())
+
+
+def test_what_the_paper_compares_with_is_certified_in_its_own_way():
+    kw, l2nnn = load_config("lconvnet-mnist-kw-large"), load_config("lconvnet-cifar10-l2nnn")
+    assert (kw.model.name, kw.layer, kw.linear, kw.activation) == ("kw-large", "plain", "plain", "relu")
+    assert (kw.relaxation.norm, kw.relaxation.radius["end"], kw.certify.relaxation) == ("l2", 1.58, "crown-ibp")
+    assert (kw.data.name, kw.certify.radii, kw.attack.radii) == ("mnist", *2 * ((0.3, 1.0, 1.58, 2.0),))
+    assert (l2nnn.model.options["separate"], l2nnn.relaxation, l2nnn.loss.name) == (True, None, "confidence-gap")
 
 
 @pytest.mark.parametrize(

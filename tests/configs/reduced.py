@@ -29,8 +29,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "convnet": {"width": 4, "depth": 1},
     "dla": {"widths": [2, 2, 2, 4, 4, 4, 4]},
     "fc-3": {"widths": [16]},
+    "kw-large": {"width": 2, "dense": 8},
+    "kw-small": {"width": 2, "dense": 8},
     "lconvnet-large": {"width": 4, "dense": 16},
     "lconvnet-small": {"width": 4, "dense": 16},
+    "lenet": {"width": 2, "dense": 8},
     "lipnext": {"width": 16, "depth": 1},
     "l2nnn": {"widths": [2], "pooled": [1], "shared": [4], "dense": []},
     "liresnet": _FRAME,
@@ -59,7 +62,8 @@ def reduced(config: ExperimentConfig, pool: Path) -> ExperimentConfig:
     """
     tree = config.resolved()
     tree["model"] |= _small_options(config.model.name, config.model.options)
-    tree["data"] |= {"batch_size": 4, "validation": 0.2, "dir": None}
+    # Two classes have made-up images.
+    tree["data"] |= {"batch_size": 4, "validation": 0.2, "dir": None, "subset": None}
     if config.data.generated is not None:
         tree["data"]["generated"] |= {"path": str(pool)}
     tree["trainer"] |= {"max_steps": 1, "max_minutes": None, "threads": 1, "accelerator": "cpu"}
