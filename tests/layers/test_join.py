@@ -108,3 +108,18 @@ def test_vectors_of_several_logits_and_stacks(tmp_path):
             certificate.save(folder)
             assert verify(folder).ok
             assert confirm(folder, samples=1).ok
+
+
+def test_constants_for_training_are_the_sums_of_the_branches():
+    dense = nn.Linear(6, 4), nn.Linear(4, 1), nn.Linear(4, 2)
+    model = nn.Sequential(nn.Flatten(), dense[0], Join(dense[1], nn.Sequential(dense[2], MaxMin()))).double().eval()
+    found = bounds.training_constants(model, 3)
+    first, one, two = (torch.linalg.matrix_norm(layer.weight.detach(), 2) for layer in dense)
+    expected = first * torch.stack([0 * one, one + two, 2**0.5 * two])
+    torch.testing.assert_close(torch.stack([found[0, 0], found[0, 1], found[1, 2]]), expected, rtol=0.05, atol=0)
+    assert bool((torch.stack([found[0, 1], found[1, 2]]) >= expected[1:] * (1 - 1e-9)).all())
+    model.train()
+    bounds.training_constants(model).sum().backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if name.endswith("weight"))
+    with pytest.raises(ValueError, match="n_classes=4 in training_constants, but the model has 3 logits"):
+        bounds.training_constants(model, 4)

@@ -13,7 +13,7 @@ from typing_extensions import override
 from onelip.bounds.dense_head import DenseHead, dense_head
 from onelip.bounds.errors import UnknownLipschitzConstant
 from onelip.bounds.registry import Refused, has_module_rule, module_bound
-from onelip.layers import ConstrainedModule, ConvexResidual, Residual, Sum
+from onelip.layers import ConstrainedModule, ConvexResidual, Join, Residual, Sum
 from onelip.linalg import Bound, full_precision
 from onelip.linalg.operator_norm import operator_norm
 
@@ -29,7 +29,8 @@ def training_constants(model: nn.Module, n_classes: int | None = None) -> Tensor
     """Estimate the constants of all differences of logits: entry (i, j) is that of z_i - z_j, from pixels, in l2.
 
     For a chain that ends with a dense layer of rows w_i, entry (i, j) is L ||w_i - w_j||, with L the product of the
-    constants of all layers before; for other ends sqrt 2 L. Layers of this library count 1 unless they have a
+    constants of all layers before; for branches that are joined at the end, the sum of the constants of the two; for
+    other ends sqrt 2 L. Layers of this library count 1 unless they have a
     `norm_estimate`, as those do whose norm is not at most 1 by construction. Dense layers and convolutions of torch
     count a bound by Gram iteration, and other modules what `lipschitz_bound` says. Skip connections follow from their
     branches, through which no gradient passes.
@@ -52,6 +53,8 @@ def training_constants(model: nn.Module, n_classes: int | None = None) -> Tensor
     """
     chain = list(_chain(model, ""))
     with full_precision():
+        if chain and isinstance(chain[-1][1], Join):
+            return _joined(chain[:-1], chain[-1][1], n_classes)
         head = dense_head([module for _, module in chain])
         if head is None:
             found = _last_width(chain) if n_classes is None else n_classes
@@ -59,6 +62,21 @@ def training_constants(model: nn.Module, n_classes: int | None = None) -> Tensor
         if n_classes not in (None, head.n_classes):
             raise ValueError(f"n_classes={n_classes} in training_constants, but the model has {head.n_classes} logits")
         return _product(chain[: head.index]) * _distances(head)
+
+
+def _joined(before: Sequence[Named], join: Join, n_classes: int | None) -> Tensor:
+    branches = [list(_chain(branch, f"branches.{i}")) for i, branch in enumerate(join.branches)]
+    widths = [_last_width(branch) for branch in branches]
+    if n_classes not in (None, sum(widths)):
+        raise ValueError(f"n_classes={n_classes} in training_constants, but the model has {sum(widths)} logits")
+    like, entering = _like(join), _product(before)
+    norms = torch.stack(
+        [torch.as_tensor(_product(branch), device=like.device, dtype=like.dtype) for branch in branches]
+    )
+    part = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths)).to(like.device)
+    own = norms[part] * entering
+    sums = torch.where(part[:, None] == part, math.sqrt(2) * own[:, None], own[:, None] + own)
+    return sums * _off_diagonal(like, len(part))
 
 
 def _distances(head: DenseHead) -> Tensor:
