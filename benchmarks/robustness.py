@@ -4,11 +4,11 @@ Takes folders of runs, such as those that these commands leave, and prints a row
 
     onelip train digits
     onelip train lconvnet-mnist-small-bcop data.dir=MNIST trainer.max_epochs=10 trainer.validate_every=1
-    onelip train lconvnet-cifar10-small-bcop data.dir=CIFAR trainer.max_epochs=10 trainer.validate_every=1 schedule.end=0.6813
+    onelip train lconvnet-cifar10-small-bcop data.dir=CIFAR schedule.end=0.6813 trainer.max_epochs=10 ...
 
-The certificate of each run is read and its network attacked on test images spread evenly, by PGD and then by APGD on what
-PGD left. Fails if a certified answer is changed, or if certified <= APGD <= PGD <= clean does not hold at a radius.
-Run from the repository:
+The certificate of each run is read and its network attacked on test images spread evenly, by PGD and then by APGD on
+what PGD left. Fails if a certified answer is changed, or if certified <= APGD <= PGD <= clean does not hold at a
+radius. Run from the repository:
 
     python -m benchmarks.robustness runs/digits/STAMP runs/lconvnet-mnist-small-bcop/STAMP --samples 1000
 """
@@ -45,7 +45,7 @@ def row(path: str, radii: list[float] | None, samples: int, steps: int, restarts
     config = folder.config()
     certified = load_certified(prepare(config), folder)
     certificate, target = certified.certificate, target_of(certified, samples)
-    wanted = radii or [r for r in (config.certify.radii if config.certify else ())]
+    wanted = radii or ([] if config.certify is None else list(config.certify.radii))
     images, labels = target.samples.pixels(), target.samples.labels
     curves = attack_curves(
         target.network,
