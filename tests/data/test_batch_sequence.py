@@ -15,7 +15,8 @@ class Members(BatchSequence):
         super().__init__(n_images, batch_size, n_taken=n_taken, shuffle=shuffle, seed=seed, drop_last=drop_last)
 
     def _batch(self, epoch, number):
-        return torch.from_numpy(self._rng(epoch, number).random(2)), self._members(epoch, number)
+        members, piece = self._members(epoch, number), self.piece(number)
+        return torch.from_numpy(self._rng(epoch, number, piece).random(len(members))), members
 
     def _read(self, first):
         return (self._batch(self.epoch, number) for number in range(first, len(self)))
@@ -41,7 +42,7 @@ def test_order_and_changes_follow_their_documented_streams():
     batches.set_epoch(5)
     changes, members = batches.batch(1)
     assert members.tolist() == np.random.default_rng([3, 5, 1]).permutation(10)[4:8].tolist()
-    assert changes.tolist() == np.random.default_rng([3, 5, 2, 1]).random(2).tolist()
+    assert changes.tolist() == np.random.default_rng([3, 5, 2, 1]).random(4).tolist()
 
 
 def test_errors_name_the_kind_of_batches():

@@ -56,7 +56,7 @@ def test_the_checkpoint_before_is_kept(where, experiment):
 
 
 def test_the_command_names_the_checkpoint_and_a_resumed_run_recalls_the_failure(experiment, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "prepare", lambda _: dataclasses.replace(experiment, loss=BadFrom(17, "loss")))
+    monkeypatch.setattr(commands, "prepare", lambda *_, **__: dataclasses.replace(experiment, loss=BadFrom(17, "loss")))
     config = experiment.config
     changes = [f"runs_dir={config.runs_dir}", "trainer.max_epochs=3", "trainer.threads=1"]
     with pytest.raises(CommandFailedError) as failed:

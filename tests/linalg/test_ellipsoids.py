@@ -7,7 +7,7 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -94,6 +94,8 @@ def test_slope_image_holds_the_exact_one(seed: int, n: int, exponent: int, kind:
     }[kind]
     middle, spread = middle.double(), spread.double()
     top = mp.sqrt(max(mp.eigsy(shape_of(before), eigvals_only=True)))
+    # The form below divides by h.
+    assume(top > 0)
     h = float(top) * room * (0.5 + torch.rand(n, generator=g, dtype=torch.float64))
     h = torch.where(spread * float(top) < h * 0.99, h, float(top) * spread.clamp_min(0.1) * 1.02)
     image = slope_image(middle, spread, h, before)

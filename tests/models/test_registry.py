@@ -160,7 +160,7 @@ def test_pixels_are_standardised_inside_and_the_constant_counts_it():
 def test_records_say_what_a_list_needs():
     parts = models.available()
     assert list(parts) == sorted(parts)
-    assert parts["mlp"].options == ("widths", "head")
+    assert parts["mlp"].options == ("widths", "head", "dropout_input", "dropout_hidden")
     assert parts["convnet-s"].options == ("width", "blocks", "depth", "kernel_size")
     assert all(part.summary for part in parts.values())
 

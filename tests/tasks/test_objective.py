@@ -21,7 +21,8 @@ class Noted:
     def set_progress(self, progress):
         self.progress.append(progress)
 
-    def set_batch(self, epoch, batch):
+    def set_batch(self, epoch, batch, piece):
+        assert piece is None
         self.places.append((epoch, batch))
 
     def __call__(self, model, images, labels, loss):

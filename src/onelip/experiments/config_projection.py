@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from onelip.experiments.config_section import Section
-from onelip.tasks import Projection as ProjectionCallback
+
+if TYPE_CHECKING:
+    from onelip.tasks import Projection as ProjectionCallback
 
 
 class Projection(Section):
@@ -37,4 +39,7 @@ class Projection(Section):
         Returns:
             The callback.
         """
+        # Lightning is not loaded by those who only read a configuration.
+        from onelip.tasks import Projection as ProjectionCallback
+
         return ProjectionCallback(**self.model_dump())

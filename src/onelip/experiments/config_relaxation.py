@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
 from onelip.experiments.config_section import Section, from_fraction
-from onelip.tasks import RelaxationObjective
+
+if TYPE_CHECKING:
+    from onelip.tasks import RelaxationObjective
 
 
 # Both ends of a ramp, which is kept as it is for the resolved configuration.
@@ -44,4 +46,7 @@ class RelaxationTraining(Section):
         Returns:
             The objective.
         """
+        # Lightning is not loaded by those who only read a configuration.
+        from onelip.tasks import RelaxationObjective
+
         return RelaxationObjective(radius=self.radius, norm=self.norm, method=self.method, weight=self.weight)

@@ -38,9 +38,12 @@ class _SumOverProcesses(torch.autograd.Function):
         return _SumOverProcesses.apply(grads[0])
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # Torch does not say.
 def _sum_over_processes(values: Tensor) -> Tensor:
     return _SumOverProcesses.apply(values)
+
+
+# What `torch.compiler.disable` marks a function with, without its import of the whole compiler.
+_sum_over_processes._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def batch_mean(x: Tensor) -> tuple[Tensor, Tensor | float]:
