@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from tests.attacks.digits import trained
 from torch import nn
 
 from onelip.attacks import CertificateViolatedError, attack_curve, attack_curves
+from onelip.attacks.by_name import ATTACKS
 
 RADII = [0.3, 0.1, 0.2]
 
@@ -42,6 +45,15 @@ def test_a_broken_certificate_is_an_error(halfspace):
     attack_curve(*halfspace, RADII, certified=honest)
     with pytest.raises(CertificateViolatedError, match="sample 0 is certified within"):
         attack_curve(*halfspace, RADII, certified=torch.tensor([0.5, 0.0, 0.0, 0.0]))
+
+
+def test_a_point_outside_of_its_ball_does_not_count(halfspace, monkeypatch):
+    def far(model, x, y, radius):
+        return torch.tensor([[0.0, 1.0]]).expand_as(x)
+
+    monkeypatch.setitem(ATTACKS, "fgsm", dataclasses.replace(ATTACKS["fgsm"], functions={"l2": far}))
+    assert attack_curve(*halfspace, RADII, attack="fgsm").accuracy == (0.75, 0.75, 0.75)
+    assert attack_curve(*halfspace, [2.0], attack="fgsm").accuracy == (0.0,)
 
 
 def test_bad_arguments(halfspace):

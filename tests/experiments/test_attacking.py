@@ -163,3 +163,12 @@ def test_a_configuration_without_attack_can_be_attacked_all_the_same():
     options = attack_options(config, "bim", {"steps": 3, "radii": ["1/255"]})
     assert (options.kind, options.steps, options.radii, options.samples) == ("bim", 3, (1 / 255,), 200)
     assert attack_options(config, None, {}).kind == "pgd"
+
+
+@pytest.mark.parametrize(("kind", "value"), [*itertools.product(["pgd", "fmn", "cw"], ["0.02", "2e-2", "1/50"])])
+def test_a_step_may_be_written_as_a_number_or_a_fraction(kind, value):
+    attack = attack_options(load_config("digits", []), kind, {"step_size": value})
+    found = attack.step_size if kind == "pgd" else getattr(attack, kind).step_size
+    assert found == pytest.approx(0.02)
+    with pytest.raises(UserError, match="step_size='two'"):
+        attack_options(load_config("digits", []), kind, {"step_size": "two"})

@@ -25,7 +25,9 @@ def test_radii_may_be_ranges_and_lists(value, radii):
     assert list(Attack.model_validate({"radii": value}).radii) == radii
 
 
-@pytest.mark.parametrize("value", ["0:1", "1:0:0.1", "0:1:0", "0:1:-0.1", "a:b:c", "0:0:1", "0:1:1e-6", "1:2:1/0"])
+@pytest.mark.parametrize(
+    "value", ["0:1", "1:0:0.1", "0:1:0", "0:1:-0.1", "a:b:c", "0:0:1", "0:1:1e-6", "1:2:1/0", "0:1e400:1e399"]
+)
 def test_wrong_ranges_are_one_sentence(value):
     with pytest.raises(ValidationError, match=f"attack.radii={value!r} must be a range FROM:TO:STEP"):
         Attack.model_validate({"radii": value})

@@ -1,5 +1,7 @@
 """From a configuration to an experiment in memory, without writing anything."""
 
+import re
+
 import pytest
 import torch
 
@@ -60,11 +62,15 @@ def test_pixels_are_standardised_if_asked_for(experiment):
         ("data.generated={path: nowhere.npz}", "path='nowhere.npz' of generated images is neither"),
         ("model.depth=3", "depth=3 is not an option of model 'mlp'"),
         ("linear=aocc", "linear layer 'aocc' is unknown"),
+        (
+            "model={name: lconvnet-small, width: 4} layer=svcm trainer.ema={}",
+            "trainer.ema does not go with 'network.conv1', SVCMConv2d, which is projected after every 100 steps",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(override, sentence):
     with pytest.raises(UserError, match=sentence):
-        prepare(load_config("digits", ["trainer.threads=1", override]))
+        prepare(load_config("digits", ["trainer.threads=1", *re.split(r" (?=layer=|trainer\.)", override)]))
 
 
 def test_an_option_of_the_loss_may_be_a_ramp(tmp_path):

@@ -80,6 +80,10 @@ def test_files_of_indices_are_read_in_their_order(tmp_path, monkeypatch, digits)
             ["data.validation=0.5", "data.subset={per_class: 100}"],
             r"fraction=0.5 of the \d+ images of class 0 are \d+ to ",
         ),
+        (
+            ["data.validation=1e-3", "data.subset={per_class: 7}"],
+            "data.validation=0.001 of the training images holds none out",
+        ),
         (["data.subset={indices: none.txt}"], "none.txt is missing or no text file"),
         (["data.subset={indices: far.txt}"], r"line 2 of far.txt says '1438'; indices of images are 0\.\.1437"),
         (

@@ -90,11 +90,20 @@ def test_dropout_is_a_piece_of_that_of_all_images(kind, two):
     torch.manual_seed(3)
     assert torch.equal(module(x[2:5]), expected[2:5])
     assert torch.equal(torch.rand(1), after)
-    with pytest.raises(ValueError, match=r"input of shape \(6, 3\) of Dropout.* does not begin with the images"):
-        module(torch.zeros(6, 3))
+    with pytest.raises(ValueError, match=r"input of shape \(7, 3\) of Dropout.* does not begin with the images"):
+        module(torch.zeros(7, 3))
     assert torch.equal(copy.deepcopy(module).eval()(x), x)
     callback.on_train_batch_end(SimpleNamespace(), module, None, None, 0)
     module(torch.zeros(6, 3, 1, 1))
+
+
+def test_dropout_of_images_and_of_points_near_them_is_that_of_all(two):
+    x, module = torch.randn(16, 3), nn.Sequential(nn.Dropout(0.4))
+    torch.manual_seed(3)
+    expected = module(x)
+    at_work(module, PIECE)
+    torch.manual_seed(3)
+    assert torch.equal(module(torch.cat([x[2:5], x[10:13]])), torch.cat([expected[2:5], expected[10:13]]))
 
 
 def test_a_copy_of_a_module_is_one_of_its_own(two):

@@ -24,6 +24,9 @@ Progress = Callable[[int, int], None]
 LEAST_CLASSES = 4
 """Of the loss of targeted APGD."""
 
+_ROUNDING = 1e-5
+"""How far a point of a ball may lie outside of it: each of its pixels is rounded to float32."""
+
 
 class CertificateViolatedError(RuntimeError):
     """An attack changed a prediction inside of its certified radius: the certificate is wrong.
@@ -262,8 +265,10 @@ class _Batch:
         x, y = self.x[chosen], self.y[chosen]
         points = search(self.model, x, y, radius) if math.isfinite(radius) else search(self.model, x, y)[0]
         wrong, answers = (t.cpu().numpy() for t in _wrong(self.model, points, y))
-        # Float32 rounding may leave the ball by an ulp.
-        reached = distances(points, x, self.norm).cpu().numpy().clip(max=radius)
+        lengths = distances(points, x, self.norm).cpu().numpy()
+        # Float32 rounding may leave the ball by an ulp of each pixel; a point farther out is no point of the ball.
+        wrong &= lengths <= radius + _ROUNDING * (1 + radius)
+        reached = lengths.clip(max=radius)
         nearer = wrong & (reached < self.distances[index])
         self.distances[index[nearer]], self.predictions[index[nearer]] = reached[nearer], answers[nearer]
         self.points[torch.from_numpy(index[nearer])] = points.detach().cpu()[torch.from_numpy(nearer)]

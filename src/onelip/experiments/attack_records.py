@@ -66,7 +66,7 @@ def norm_of(options: Attack, certificate_norm: Norm | None) -> Norm:
 
 
 def attack_file(folder: RunFolder, options: Attack, run: Attack | None, certificate_norm: Norm | None) -> Path:
-    """Say where the outcome of an attack goes, so that no attack overwrites what came of another one.
+    """Say where the outcome of an attack goes, so that no attack overwrites what came of one of another name or norm.
 
     Args:
         folder: The run's folder.

@@ -13,7 +13,7 @@ from onelip.experiments import evaluation
 from onelip.experiments.attack_records import Target, attack_file, attack_target
 from onelip.experiments.checkpoints import load_best_weights
 from onelip.experiments.config import ExperimentConfig
-from onelip.experiments.config_attack import Attack, changed_attack
+from onelip.experiments.config_attack import Attack, changed_attack, plain_number
 from onelip.experiments.config_file import check_config
 from onelip.experiments.config_source import parse_yaml
 from onelip.experiments.console import say
@@ -85,6 +85,7 @@ def attack_options(
         raise UserError(f"--attack={name} must be one of {', '.join((*ATTACKS, BREAK))}")
     own = _BREAK_OPTIONS if name == BREAK else (*_COMMON, *named_attack(name).defaults)
     _check_flags(name, options, own)
+    options = {key: plain_number(value) if key == "step_size" else value for key, value in options.items()}
     changes = {**options, **_parsed(name, settings, own, options)}
     tree["attack"] = changed_attack(section, "pgd" if name == BREAK else name, changes)
     checked = check_config(tree).attack

@@ -41,11 +41,19 @@ def from_ranges(value: Any) -> Any:
     parts: list[Any] = []
     for item in value:
         for part in item.split(",") if isinstance(item, str) else [item]:
-            parts += _range(part) if isinstance(part, str) and ":" in part else [_plain_number(part)]
+            parts += _range(part) if isinstance(part, str) and ":" in part else [plain_number(part)]
     return parts
 
 
-def _plain_number(part: Any) -> Any:
+def plain_number(part: Any) -> Any:
+    """Read a number from the command line.
+
+    Args:
+        part: Such as "0.02"; fractions stay as they are.
+
+    Returns:
+        The number; anything else as it is, to be checked by its section.
+    """
     try:
         return float(part) if isinstance(part, str) and "/" not in part else part
     except ValueError:
@@ -64,7 +72,10 @@ def _range(text: str) -> list[float]:
     if not (0 <= low <= high and step > 0 and (high - low) / step < MOST_RADII):
         raise ValueError(wanted)
     radii = [low + k * step for k in range(int((high - low) / step) + 1)]
-    found = [float(radius) for radius in radii if radius > 0]
+    try:
+        found = [float(radius) for radius in radii if radius > 0]
+    except OverflowError:
+        raise ValueError(wanted) from None
     if not found:
         raise ValueError(wanted)
     return found
@@ -86,7 +97,7 @@ class CarliniWagner(Section):
     steps: PositiveInt = 1000
     binary_search_steps: PositiveInt = 9
     initial_const: PositiveFloat = 1e-3
-    step_size: PositiveFloat = 0.01
+    step_size: Radius = 0.01
 
 
 class DeepFool(Section):

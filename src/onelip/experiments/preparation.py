@@ -97,6 +97,7 @@ def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None, *, f
                 training_constants(model, images.n_classes)
         if config.certify is not None and config.certify.norm != "l2":
             lipschitz_bound(layers.to_plain(model), images.input_shape, norm=config.certify.norm)
+        _check_averages(config, model)
         if config.projection is not None:
             config.projection.callback().layers(model)
         method = _build_method(config, model, images)
@@ -146,6 +147,16 @@ def _begin(config: ExperimentConfig, model: nn.Module, images: DataSet) -> Began
     source = build_model(other, images)
     _build_method(other, source, images)
     return begin_with(model, source, config.start, config.runs_dir)
+
+
+# An average would be of kernels that are not projected yet, and is not projected itself.
+def _check_averages(config: ExperimentConfig, model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if config.trainer.ema is not None and getattr(module, "projection_period", 0) > 1:
+            raise ValueError(
+                f"trainer.ema does not go with {name!r}, {type(module).__name__}, which is projected after every "
+                f"{module.projection_period} steps only; use trainer.ema=null"
+            )
 
 
 # As with constants: what has no relaxation is named before anything is trained.

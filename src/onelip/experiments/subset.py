@@ -44,7 +44,13 @@ def choose_images(section: Data, images: DataSet, seed: int) -> ChosenImages | N
         return None
     train, validation = _drawn(subset, images, seed) if subset.indices is None else _listed(subset, images)
     if validation is None:
-        validation = hold_out(images.train.labels, section.validation or 0.0, seed, train)
+        share = section.validation or 0.0
+        validation = hold_out(images.train.labels, share, seed, train)
+        if share > 0 and not len(validation):
+            raise ValueError(
+                f"data.validation={share:g} of the training images holds none out, as no class has enough of them; use "
+                f"data.subset.validation_per_class, or data.validation=0 with certify.weights=last"
+            )
     return ChosenImages(train, validation)
 
 

@@ -185,14 +185,16 @@ def _dropout(dropout: nn.Dropout, place: _Place, x: Tensor) -> Tensor:
     piece = place.piece
     if piece is None or not dropout.training or dropout.p == 0.0:
         return type(dropout).forward(dropout, x)
-    if len(x) != piece.last - piece.first:
+    # An objective may send the images and something made of each through the network together.
+    times, rest = divmod(len(x), piece.last - piece.first)
+    if rest:
         raise ValueError(
             f"input of shape {tuple(x.shape)} of {type(dropout).__name__} does not begin with the images of the batch, "
             f"so that dropout cannot be divided among processes; use one process"
         )
     # As one process draws them; each factor is 0 or 1 / (1 - p).
-    factors = type(dropout).forward(dropout, x.new_ones(piece.n, *x.shape[1:]))
-    return x * factors[piece.places]
+    factors = type(dropout).forward(dropout, x.new_ones(times * piece.n, *x.shape[1:]))
+    return x * factors.unflatten(0, (times, piece.n))[:, piece.places].flatten(0, 1)
 
 
 def _check_same(parameters: list[nn.Parameter]) -> None:
