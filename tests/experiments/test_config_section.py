@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from onelip.experiments.config_section import NamedPart, Section, from_fraction, from_name
+from onelip.experiments.config_section import NamedPart, Section, from_fraction, from_fractions, from_name
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_sections_take_known_keys_of_the_right_type_and_named_parts_any():
     with pytest.raises(ValidationError):
         Example.model_validate({"sise": 1})
     assert NamedPart.model_validate({"name": "mlp", "width": 3}).options == {"width": 3}
+
+
+def test_numbers_of_a_mapping_are_read_at_any_depth():
+    ramp = {"start": "1/4", "end": {"at": "36/255"}, "shape": "linear", "until": 0.5}
+    assert from_fractions(ramp) == {"start": 0.25, "end": {"at": 36 / 255}, "shape": "linear", "until": 0.5}
+    assert from_fractions("3/4") == 0.75

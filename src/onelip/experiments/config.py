@@ -20,7 +20,7 @@ from onelip.experiments.config_section import (
     Radii,
     Radius,
     Section,
-    from_fraction,
+    from_fractions,
     from_name,
 )
 from onelip.experiments.config_start import Start
@@ -29,13 +29,6 @@ from onelip.experiments.config_trainer import Trainer
 
 def _from_method(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
-
-
-# Radii of losses, and both ends of their ramps.
-def _from_fractions(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _from_fractions(item) for key, item in value.items()}
-    return from_fraction(value)
 
 
 class Clipping(Section):
@@ -89,7 +82,7 @@ class ExperimentConfig(Section):
     layer_options: dict[str, Any] = Field(default_factory=dict)
     linear: str | None = None
     activation: str = "maxmin"
-    loss: Annotated[NamedPart, BeforeValidator(_from_fractions), BeforeValidator(from_name)]
+    loss: Annotated[NamedPart, BeforeValidator(from_fractions), BeforeValidator(from_name)]
     optimizer: Annotated[Optimizer, BeforeValidator(from_name)] = AdamW(name="adamw")
     schedule: Annotated[Schedule, BeforeValidator(from_name)] = Constant(name="constant")
     trainer: Trainer = Trainer()

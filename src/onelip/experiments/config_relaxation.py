@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from onelip.experiments.config_section import Section, from_fraction
+from onelip.experiments.config_section import Section, from_fractions
 
 if TYPE_CHECKING:
     from onelip.tasks import RelaxationObjective
 
 
-# Both ends of a ramp, which is kept as it is for the resolved configuration.
-def _from_fractions(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: from_fraction(item) for key, item in value.items()}
-    return from_fraction(value)
-
-
-Ends = Annotated[float | dict[str, Any], BeforeValidator(_from_fractions)]
+# A ramp is kept as it is for the resolved configuration.
+Ends = Annotated[float | dict[str, Any], BeforeValidator(from_fractions)]
 
 
 class RelaxationTraining(Section):

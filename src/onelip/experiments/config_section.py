@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -27,6 +28,20 @@ def from_fraction(value: Any) -> Any:
         except (ValueError, ZeroDivisionError):
             return value
     return value
+
+
+def from_fractions(value: Any) -> Any:
+    """Read a number, or all numbers of a mapping such as both ends of a ramp.
+
+    Args:
+        value: A value of a configuration.
+
+    Returns:
+        It with the numbers that `from_fraction` reads.
+    """
+    if isinstance(value, Mapping):
+        return {key: from_fractions(item) for key, item in value.items()}
+    return from_fraction(value)
 
 
 def from_name(value: Any) -> Any:
