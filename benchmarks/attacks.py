@@ -3,9 +3,10 @@
 An ordinary and a 1-Lipschitz network are trained here, and attacked on the same test images, in batches of the same
 size, with the same numbers of steps and the same starts: the image itself for PGD, for APGD the point at the border
 that torchattacks draws. Ours and the reference take turns in one process; times are the median CPU seconds of it, so
-that other processes matter little. The first table is about images that are read rightly. Ours leave them out once they
-have fallen, which the references do not: the first radius of each norm is so small that nothing falls, and there the
-ratio compares equal work.
+that other processes matter little, and the ratio is the median over the turns. The first table is about images that are
+read rightly. Ours leave them out once they have fallen, which the references do not: the first radius of each norm is
+so small that nothing falls, and there the ratio compares equal work. In such balls a linear model is attacked, too: it
+takes hardly any time itself, and shows what the attacks alone cost.
 
 The second table has the curves of `onelip attack`: certified, and what PGD, APGD on cross-entropy and targeted APGD
 leave alone and one after the other (apgd). Run from the repository:
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import statistics
 import time
 import warnings
@@ -32,7 +34,7 @@ from onelip.attacks import apgd, attack_curve, attack_curves, l2_pgd, linf_pgd
 from onelip.attacks.ball import Norm, checked_balls, row_max, row_norm
 from onelip.attacks.pgd import margins
 from onelip.certify import certify
-from onelip.data import load
+from onelip.data import DataSet, load
 from onelip.experiments.machine import processor
 from onelip.layers import to_plain
 from onelip.models import build
@@ -40,6 +42,9 @@ from onelip.models import build
 Attack = Callable[[], Tensor]
 
 REFERENCE_NORMS = {"l2": "L2", "linf": "Linf"}
+
+ORDINARY = ("linear", "plain")
+"""Networks without a constraint."""
 
 TINY: dict[Norm, float] = {"l2": 1e-3, "linf": 1e-4}
 """Radii at which hardly an image falls."""
@@ -98,40 +103,86 @@ def trained(options: argparse.Namespace, layer: str) -> Subject:
     model = build(
         options.model, input_shape=data.input_shape, n_classes=data.n_classes, layer=layer, activation=activation
     )
+    return _fitted(layer, model, data, options, scale=1.0 if layer == "plain" else 8.0)
+
+
+def linear(options: argparse.Namespace) -> Subject:
+    """Train a linear model.
+
+    Args:
+        options: Data and batches.
+
+    Returns:
+        The model and its test images.
+    """
+    data = load(options.data, dir=options.dir)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(data.input_shape), data.n_classes))
+    return _fitted("linear", model, data, options, scale=1.0)
+
+
+def _fitted(name: str, model: nn.Module, data: DataSet, options: argparse.Namespace, scale: float) -> Subject:
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    scale = 1.0 if layer == "plain" else 8.0
     for _ in range(options.epochs):
         for index in torch.randperm(len(data.train))[: options.train].split(options.batch):
             optimizer.zero_grad()
             x, y = data.train.pixels(index), data.train.labels[index]
             F.cross_entropy(scale * model(x), y).backward()
             optimizer.step()
-    network = model.eval() if layer == "plain" else to_plain(model.eval())
+    network = to_plain(model.eval()) if name not in ORDINARY else model.eval()
     test = data.test.subset(torch.arange(options.images) * len(data.test) // options.images)
-    return Subject(layer, network.requires_grad_(False), test.pixels(), test.labels)
+    return Subject(name, network.requires_grad_(False), test.pixels(), test.labels)
 
 
-def timed(attacks: Sequence[Attack], repeats: int) -> list[tuple[Tensor, float]]:
-    """Run attacks in turn.
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """What two attacks found, and what they cost in turn.
+
+    Attributes:
+        points: What the reference found, and ours.
+        seconds: Median CPU time of each.
+        ratio: Median over the turns of ours / theirs.
+    """
+
+    points: tuple[Tensor, Tensor]
+    seconds: tuple[float, float]
+    ratio: float
+
+
+def timed(theirs: Attack, ours: Attack, repeats: int, seconds: float) -> Timed:
+    """Run two attacks in turn, each first in every other turn.
+
+    The machine's pace drifts by more than the two differ, so that times are compared within turns.
 
     Args:
-        attacks: What to run.
-        repeats: How often.
+        theirs: The reference.
+        ours: Ours.
+        repeats: Least number of turns.
+        seconds: Least CPU time of each attack over all turns.
 
     Returns:
-        What each found, and its median CPU time in seconds.
+        What they found, and times.
     """
-    found: list[Tensor] = [attack() for attack in attacks]
-    seconds: list[list[float]] = [[] for _ in attacks]
-    for _ in range(repeats):
-        for attack, times in zip(attacks, seconds, strict=True):
-            start = time.process_time()
-            attack()
-            times.append(time.process_time() - start)
-    return [(points, statistics.median(times)) for points, times in zip(found, seconds, strict=True)]
+    points = theirs(), ours()
+    turns: list[tuple[float, float]] = []
+    while len(turns) < repeats or min(map(sum, zip(*turns, strict=True))) < seconds:
+        if len(turns) % 2 == 0:
+            before, after = _cpu_seconds(theirs), _cpu_seconds(ours)
+            turns.append((before, after))
+        else:
+            before, after = _cpu_seconds(ours), _cpu_seconds(theirs)
+            turns.append((after, before))
+    medians = statistics.median(a for a, _ in turns), statistics.median(b for _, b in turns)
+    return Timed(points, medians, statistics.median(b / a for a, b in turns))
 
 
-def pgd_pair(s: Subject, norm: Norm, radius: float, steps: int) -> list[Attack]:
+def _cpu_seconds(attack: Attack) -> float:
+    start = time.process_time()
+    attack()
+    return time.process_time() - start
+
+
+def pgd_pair(s: Subject, norm: Norm, radius: float, steps: int) -> tuple[Attack, Attack]:
     """Make foolbox's PGD and ours: cross-entropy, one start at the image.
 
     Args:
@@ -148,13 +199,13 @@ def pgd_pair(s: Subject, norm: Norm, radius: float, steps: int) -> list[Attack]:
     attack = kind(rel_stepsize=2.5 / steps, steps=steps, random_start=False)
     wrapped = foolbox.PyTorchModel(s.network, bounds=(0, 1), device="cpu")
     ours = l2_pgd if norm == "l2" else linf_pgd
-    return [
+    return (
         lambda: attack(wrapped, s.x, s.y, epsilons=radius)[1],
         lambda: ours(s.network, s.x, s.y, radius, steps=steps, restarts=1, loss="ce"),
-    ]
+    )
 
 
-def apgd_pair(s: Subject, norm: Norm, radius: float, steps: int, *, targeted: bool) -> list[Attack]:
+def apgd_pair(s: Subject, norm: Norm, radius: float, steps: int, *, targeted: bool) -> tuple[Attack, Attack]:
     """Make APGD of torchattacks and ours, from the same starts.
 
     Args:
@@ -181,7 +232,7 @@ def apgd_pair(s: Subject, norm: Norm, radius: float, steps: int, *, targeted: bo
         loss = "targeted-dlr" if targeted else "ce"
         return apgd(s.network, s.x, s.y, radius, norm=norm, loss=loss, steps=steps, start=start)
 
-    return [lambda: theirs(s.x, s.y), ours]
+    return lambda: theirs(s.x, s.y), ours
 
 
 def compare(s: Subject, norm: Norm, radius: float, options: argparse.Namespace) -> None:
@@ -200,11 +251,12 @@ def compare(s: Subject, norm: Norm, radius: float, options: argparse.Namespace) 
     if not options.untargeted:
         pairs["APGD-T, torchattacks"] = apgd_pair(s, norm, radius, options.steps, targeted=True)
     for name, pair in pairs.items():
-        (theirs, their_time), (ours, our_time) = timed(pair, options.repeats)
+        result = timed(*pair, options.repeats, options.seconds)
+        theirs, ours = result.points
         inside = checked_balls(s.x, radius, norm, (0.0, 1.0)).project(theirs)
         print(
             f"| {s.name} | {norm} {radius:g} | {name} | {s.accuracy(inside):.2%} | {s.accuracy(ours):.2%} | "
-            f"{their_time:.3f} | {our_time:.3f} | {our_time / their_time:.2f} |",
+            f"{result.seconds[0]:.3f} | {result.seconds[1]:.3f} | {result.ratio:.2f} |",
             flush=True,
         )
 
@@ -228,7 +280,7 @@ def curves(s: Subject, norm: Norm, radii: Sequence[float], options: argparse.Nam
         name: attack_curve(s.network, s.x, s.y, radii, attack=name, generator=generator(), **effort)
         for name in ("pgd", "apgd-ce", "apgd-t")
     }
-    certificate = None if s.name == "plain" or norm == "linf" else certify(s.network, s.x, s.y)
+    certificate = None if s.name in ORDINARY or norm == "linf" else certify(s.network, s.x, s.y)
     for k, radius in enumerate(radii):
         proved = "" if certificate is None else f"{certificate.certified_accuracy(radius):.2%}"
         left = [f"{curve.accuracy[k]:.2%}" for curve in alone.values()]
@@ -253,7 +305,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=359)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--restarts", type=int, default=5, help="of the second table")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5, help="least turns of the first table")
+    parser.add_argument("--seconds", type=float, default=3.0, help="least CPU time of each attack in it")
     parser.add_argument("--l2", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--linf", type=float, nargs="+", default=[0.03, 0.06, 0.1])
     parser.add_argument("--untargeted", action="store_true", help="leave targeted APGD out of the first table")
@@ -265,11 +318,12 @@ def main() -> None:
     print(f"{processor()}, one thread, torch {torch.__version__}; {options}\n")
     radii: dict[Norm, list[float]] = {"l2": options.l2, "linf": options.linf}
     if options.skip != "times":
+        models = [linear(options), *subjects]
         print("| network | ball | attack | theirs leave | ours leave | theirs s | ours s | ours / theirs |")
         print("|---|---|---|---|---|---|---|---|")
-        for s in subjects:
+        for s in models:
             for norm, values in radii.items():
-                for radius in (TINY[norm], *values):
+                for radius in (TINY[norm], *(() if s.name == "linear" else values)):
                     compare(s.right(), norm, radius, options)
     if options.skip != "curves":
         columns = "certified | apgd | pgd alone | apgd-ce alone | apgd-t alone | only pgd, not ce | ordered"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from onelip.attacks.objectives import margin, objective
+from onelip.attacks.objectives import margin, objective, slope
 
 LOGITS = torch.tensor([[3.0, 1.0, 0.5, -2.0], [0.0, 2.0, -1.0, 1.0]], dtype=torch.float64)
 Y, TARGET = torch.tensor([0, 3]), torch.tensor([2, 1])
@@ -47,3 +47,26 @@ def test_too_few_classes_and_unknown_losses():
         objective("dlr", 2)
     with pytest.raises(ValueError, match="loss='cw' of an attack must be one of ce, dlr"):
         objective("cw", 5)
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr", "margin", "targeted-dlr", lambda z, y: z.square().sum(1)])
+def test_slopes_are_those_of_autograd(loss):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(50, 7, dtype=torch.float64, generator=generator).requires_grad_()
+    y, target = (torch.randint(7, (50,), generator=generator) for _ in range(2))
+    function = objective(loss, 7)
+    value = function(z, y, target)
+    (gradient,) = torch.autograd.grad(value.sum(), z)
+    found = slope(function, z, y, target)
+    assert torch.allclose(found.value, value)
+    assert torch.allclose(found.gradient, gradient)
+    assert torch.equal(found.margin, margin(z, y))
+    assert not found.value.requires_grad
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr", "margin", "targeted-dlr"])
+def test_slopes_of_huge_logits_and_ties_are_numbers(loss):
+    for z in (1e30 * LOGITS, torch.zeros(2, 4), torch.full((2, 4), 1e30)):
+        found = slope(objective(loss, 4), z, Y, TARGET)
+        assert bool(found.gradient.isfinite().all())
+        assert bool(found.value.isfinite().all())

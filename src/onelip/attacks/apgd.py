@@ -138,9 +138,11 @@ class _Climber:
         with torch.set_grad_enabled(not last):
             x = point.detach().requires_grad_(not last)
             logits = self.model(x)
-            value = self.function(logits, y, target)
-            gradient = point if last else torch.autograd.grad(value.sum(), x)[0]
-        return value.detach(), gradient, objectives.margin(logits.detach(), y)
+        if last:
+            return self.function(logits, y, target), point, objectives.margin(logits, y)
+        slope = objectives.slope(self.function, logits, y, target)
+        (gradient,) = torch.autograd.grad(logits, x, slope.gradient)
+        return slope.value, gradient, slope.margin
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ def row_norm(x: Tensor) -> Tensor:
     Returns:
         (N, 1, ..., 1) norms, shaped to broadcast against `x`.
     """
-    return x.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.dim() - 1))
+    return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
 
 
 def row_max(x: Tensor) -> Tensor:
@@ -105,8 +105,10 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     if norm == "linf":
         return gradient.sign().nan_to_num_(nan=0.0)
     length = row_norm(gradient)
-    if len(length) and _SAFE[0] < float(length.min()) and float(length.max()) < _SAFE[1]:
-        return gradient / length
+    if len(length):
+        shortest, longest = length.aminmax()
+        if _SAFE[0] < float(shortest) and float(longest) < _SAFE[1]:
+            return gradient / length
     scaled = rescaled(gradient)
     return scaled / row_norm(scaled).clamp_min(0.5)
 
@@ -163,29 +165,34 @@ def _project(x: Tensor, origin: Tensor, radius: Tensor, box: Box, aim: Tensor, r
     length = row_norm(offset)
     if not bool((length > radius).any()):
         return x if box == WHOLE_SPACE else x.clamp(*box)
-    share = torch.where(length <= aim, 1.0, aim / length)
-    moved = share * offset
-    if box != WHOLE_SPACE:
-        moved = _stretched(offset, rooms, aim, share, moved)
+    share = (aim / length).clamp_max(1.0)
+    moved = share * offset if box == WHOLE_SPACE else _stretched(offset, rooms, aim, share)
     return _retreated(origin + moved, origin, radius, box)
 
 
-def _stretched(offset: Tensor, rooms: tuple[Tensor, Tensor], aim: Tensor, share: Tensor, wanted: Tensor) -> Tensor:
+def _stretched(offset: Tensor, rooms: tuple[Tensor, Tensor], aim: Tensor, share: Tensor) -> Tensor:
     most = aim.square()
     least = 32 * torch.finfo(offset.dtype).eps * most
+    wanted = share * offset
     moved = torch.clamp(wanted, *rooms)
     for _ in range(_ROUNDS):
         left = most - row_norm(moved).square()
-        growing = (left > least) & (share < 1)
-        if not bool(growing.any()):
+        if not bool(((left > least) & (share < 1)).any()):
             break
         # Of the squared length that is left, each pixel that is not at the border takes a part as large as its square.
-        longer = (share.square() + left / row_norm(offset * (moved == wanted)).square()).sqrt()
-        # Where no pixel can move, the quotient is infinite: the point is the corner of the box.
-        share = torch.where(growing, torch.maximum(share, longer.nan_to_num(nan=1.0).clamp_max(1.0)), share)
+        free = row_norm(_where_equal(wanted, moved, offset))
+        longer = (share.square() + left.clamp_min(0) / free.square()).sqrt()
+        # Where no pixel can move, the quotient is infinite or 0 / 0: the point is the corner of the box.
+        share = longer.nan_to_num(nan=1.0).clamp_max(1.0)
         wanted = share * offset
         moved = torch.clamp(wanted, *rooms)
     return moved
+
+
+def _where_equal(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+    # x where a = b, else 0, in half of the time that torch.where takes.
+    sign = (a - b).sign_()
+    return torch.addcmul(x, x * sign, sign, value=-1)
 
 
 def _retreated(point: Tensor, origin: Tensor, radius: Tensor, box: Box) -> Tensor:

@@ -212,7 +212,7 @@ def _climb(
         better = (margin < best_margin) & right
         best = torch.where(better.reshape(balls.radius.shape), point, best)
         best_margin = torch.where(better, margin, best_margin)
-        right = ~(best_margin < 0)
+        right = best_margin >= 0
         n_right = int(right.sum())
         if k == steps or n_right <= (1 - FALLEN) * len(index):
             found[index], margins_found[index] = best, best_margin
@@ -240,9 +240,9 @@ def _looked(
     with torch.enable_grad():
         x = point.detach().requires_grad_()
         logits = model(x)
-        value = objectives.objective(loss, logits.shape[1])(logits, y, y)
-        (gradient,) = torch.autograd.grad(value.sum(), x)
-    return objectives.margin(logits.detach(), y), gradient
+    slope = objectives.slope(objectives.objective(loss, logits.shape[1]), logits, y, y)
+    (gradient,) = torch.autograd.grad(logits, x, slope.gradient)
+    return slope.margin, gradient
 
 
 @contextmanager
