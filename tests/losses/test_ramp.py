@@ -78,3 +78,12 @@ def test_mappings_are_ramps():
 def test_mistakes_are_one_sentence(mapping, sentence):
     with pytest.raises(ValueError, match=sentence):
         losses.build("emma", radius=mapping)
+
+
+def test_a_scheduled_option_is_a_number_a_ramp_or_a_mapping():
+    ramp = Ramp(1.0, 2.0)
+    assert Ramp.of(ramp, "radius") is ramp
+    assert Ramp.of({"start": 1.0, "end": 2.0}, "radius") == ramp
+    assert [Ramp.of(0.3, "radius").value(t) for t in (0.0, 0.5, 1.0)] == [0.3, 0.3, 0.3]
+    with pytest.raises(ValueError, match="the ramp of radius has no end"):
+        Ramp.of({"start": 1.0}, "radius")

@@ -205,12 +205,12 @@ def _climb(
 ) -> tuple[Tensor, Tensor]:
     found, margins_found = start.clone(), torch.full(y.shape, torch.inf, dtype=start.dtype, device=start.device)
     index, point, velocity = torch.arange(len(y), device=y.device), start, torch.zeros_like(start)
-    best, best_margin, right = start, margins_found.clone(), margins_found > 0
+    best, best_margin, right = start.clone(), margins_found.clone(), margins_found > 0
     for k in range(steps + 1):
         margin, gradient = _looked(model, loss, point, y, k < steps)
         # A point that is misclassified stays as it was found.
         better = (margin < best_margin) & right
-        best = torch.where(better.reshape(balls.radius.shape), point, best)
+        torch.where(better.reshape(balls.radius.shape), point, best, out=best)
         best_margin = torch.where(better, margin, best_margin)
         right = best_margin >= 0
         n_right = int(right.sum())

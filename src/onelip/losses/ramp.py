@@ -72,6 +72,24 @@ class Ramp:
             raise ValueError(f"the ramp of {option} has no {' and no '.join(missing)}; it needs start and end")
         return cls(**{_KEYS[key]: value for key, value in arguments.items()})
 
+    @classmethod
+    def of(cls, scheduled: Scheduled, option: str) -> Ramp:
+        """Read a scheduled option.
+
+        Args:
+            scheduled: A number, a ramp, or the mapping of the arguments of one.
+            option: The option, for messages.
+
+        Returns:
+            The ramp; of a number, one that stays there.
+
+        Raises:
+            ValueError: The mapping has a wrong key, or a value is not a finite number.
+        """
+        if isinstance(scheduled, Mapping):
+            return cls.from_mapping(scheduled, option)
+        return scheduled if isinstance(scheduled, Ramp) else cls(scheduled, scheduled)
+
     def value(self, progress: float) -> float:
         """Give the number at a point of the training.
 

@@ -144,12 +144,9 @@ def widened(logits: Tensor) -> Tensor:
 
 
 def _ramp(owner: str, radius: Scheduled) -> Ramp:
-    if isinstance(radius, Mapping):
-        radius = Ramp.from_mapping(radius, f"radius in {owner}")
-    if not isinstance(radius, Ramp):
-        if not 0 < radius < math.inf:
-            raise ValueError(f"radius={radius!r} in {owner} must be positive and finite, or a ramp")
-        return Ramp(float(radius), float(radius))
-    if min(radius.start, radius.end) < 0:
-        raise ValueError(f"radius={radius!r} in {owner} must stay at least 0")
-    return radius
+    if not isinstance(radius, (Mapping, Ramp)) and not 0 < radius < math.inf:
+        raise ValueError(f"radius={radius!r} in {owner} must be positive and finite, or a ramp")
+    ramp = Ramp.of(radius, f"radius in {owner}")
+    if min(ramp.start, ramp.end) < 0:
+        raise ValueError(f"radius={ramp!r} in {owner} must stay at least 0")
+    return ramp

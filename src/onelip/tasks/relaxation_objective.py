@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import get_args
 
 import torch
@@ -52,7 +52,10 @@ class RelaxationObjective:
         for kind, value, allowed in (("norm", norm, get_args(Norm)), ("method", method, get_args(TrainingRelaxation))):
             if value not in allowed:
                 raise ValueError(unknown_name(f"{kind} of {owner}", str(value), allowed))
-        self._ramps = {"radius": _ramp("radius", radius, owner), "weight": _ramp("weight", weight, owner)}
+        self._ramps = {
+            "radius": Ramp.of(radius, f"radius in {owner}"),
+            "weight": Ramp.of(weight, f"weight in {owner}"),
+        }
         for end in (self._ramps["radius"].start, self._ramps["radius"].end):
             not_negative("radius", end, owner)
         for end in (self._ramps["weight"].start, self._ramps["weight"].end):
@@ -98,9 +101,3 @@ class RelaxationObjective:
             margins = margin_estimates(model, images, labels, self.radius, norm=self.norm, method=self.method)
             worst = loss(-margins, labels)
         return (1 - self.weight) * ordinary + self.weight * worst, logits
-
-
-def _ramp(name: str, value: Scheduled, owner: str) -> Ramp:
-    if isinstance(value, Mapping):
-        return Ramp.from_mapping(value, f"{name} in {owner}")
-    return value if isinstance(value, Ramp) else Ramp(value, value)

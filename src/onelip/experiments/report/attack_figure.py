@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from onelip.experiments.files import atomic_path
 from onelip.experiments.run_folder import RunFolder
 from onelip.pictures.accuracy import certified_curve, radius_limit
 from onelip.pictures.canvas import new_figure, plain_axes
-from onelip.pictures.colours import ATTACK, CLEAN, PROVED
+from onelip.pictures.colours import ATTACK, ATTACKS, CLEAN, PROVED
 
 Steps = tuple[list[float], list[float]]
 """Radii, and the share that each brings."""
@@ -92,9 +93,10 @@ def _draw(
     figure = new_figure(6.4, 3.8)
     axes = plain_axes(figure)
     axes.axhline(100 * attack["clean_on_same"], color=CLEAN, linestyle=(0, (5, 4)), linewidth=1.2, label="clean")
-    for name, shares in list(attack.get("stages", {}).items())[:-1]:
+    before = list(attack.get("stages", {}).items())[:-1]
+    for (name, shares), (colour, dash, _) in zip(before, itertools.cycle(ATTACKS[1:]), strict=False):
         steps = [0.0, *attack["radii"]], [attack["clean_on_same"], *shares]
-        axes.step(*_percent(steps), where="post", color=ATTACK, linestyle=":", linewidth=1.2, label=f"after {name}")
+        axes.step(*_percent(steps), where="post", color=colour, linestyle=dash, linewidth=1.2, label=f"after {name}")
     steps = attacked_steps(attack, distances, limit)
     axes.step(
         *_percent(steps),
