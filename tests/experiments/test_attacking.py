@@ -139,6 +139,7 @@ def test_without_foolbox_there_is_one_sentence(run, monkeypatch):
         ("pgd", {"samples": "some"}, r"attack\.samples='some'"),
         ("ddn", {"settings": ["overshoot=0.1"]}, "overshoot=0.1 does not go with --attack=ddn, whose options are"),
         ("ddn", {"settings": ["gamma"]}, "'gamma' is not an option of an attack; write it as key=value"),
+        ("ddn", {"settings": ["0.5"]}, "'0.5' is not an option of an attack; several radii go into one --eps"),
         ("ddn", {"settings": ["gamma=2"]}, r"attack\.ddn\.gamma=2"),
         ("ddn", {"settings": ["gamma=0.1", "gamma=0.2"]}, "gamma=0.2 is given twice"),
         ("autoattack", {"settings": ["version=custom"]}, "version=custom does not go with attack.autoattack.parts"),
