@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.attacks import linear as exact
 from tests.attacks.digits import accuracy, trained
 from torch import nn
 
@@ -180,3 +181,11 @@ def test_a_function_is_what_is_climbed(norm):
     assert float(margins(model, away, y).mean()) > float(margins(model, named, y).mean())
     with pytest.raises(ValueError, match="one value for each sample"):
         apgd(model, x, y, 0.05, loss=lambda logits, labels: logits, **options)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_images_with_gradients_are_attacked_like_others(norm):
+    model, x, y = exact.linear()
+    found = apgd(model, x.clone().requires_grad_(), y, 0.3, norm=norm, steps=5)
+    assert not found.requires_grad
+    assert torch.equal(found, apgd(model, x, y, 0.3, norm=norm, steps=5))

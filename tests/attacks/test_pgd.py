@@ -37,6 +37,14 @@ def test_zero_steps_stay_in_the_ball(linear):
     assert float((found - x).norm(dim=1).max()) <= 0.2 * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("attack", [l2_pgd, linf_pgd])
+def test_images_with_gradients_are_attacked_like_others(linear, attack):
+    model, x, y, _ = linear
+    found = attack(model, x.clone().requires_grad_(), y, 0.3, steps=5, restarts=1)
+    assert not found.requires_grad
+    assert torch.equal(found, attack(model, x, y, 0.3, steps=5, restarts=1))
+
+
 def test_leaves_the_model_as_it_was(linear):
     model, x, y, _ = linear
     model.train()

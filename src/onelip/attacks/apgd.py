@@ -78,7 +78,8 @@ def apgd(
     if n_targets < 1:
         raise ValueError(f"n_targets={n_targets} of apgd must be at least 1")
     balls = checked_balls(x, radius, norm, box)
-    first = x if start is None else balls.project(start.to(x))
+    x = balls.origin
+    first = x if start is None else balls.project(start.detach().to(x))
     with evaluating(model):
         with torch.no_grad():
             logits = model(x)

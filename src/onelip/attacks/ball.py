@@ -293,7 +293,7 @@ def checked_balls(x: Tensor, radius: float | Tensor, norm: Norm, box: Box) -> Ba
     """Make balls of an attack's arguments.
 
     Args:
-        x: (N, ...) samples.
+        x: (N, ...) samples; gradients do not flow to them.
         radius: One radius for all, or (N,).
         norm: "l2" or "linf".
         box: Least and largest pixel value.
@@ -308,7 +308,7 @@ def checked_balls(x: Tensor, radius: float | Tensor, norm: Norm, box: Box) -> Ba
         raise ValueError(f"norm={norm!r} of an attack must be 'l2' or 'linf'")
     if bool((x < box[0]).any() | (x > box[1]).any()):
         raise ValueError(f"x has pixels outside box={box}; attack samples in the units that the model was given")
-    radii = torch.as_tensor(radius, dtype=x.dtype, device=x.device).expand(len(x))
+    radii = torch.as_tensor(radius, dtype=x.dtype, device=x.device).detach().expand(len(x))
     if not bool((radii >= 0).all()):
         raise ValueError(f"radius={radius} of an attack must be at least 0")
-    return Balls(x, radii.reshape(-1, *[1] * (x.dim() - 1)), norm, box)
+    return Balls(x.detach(), radii.reshape(-1, *[1] * (x.dim() - 1)), norm, box)
