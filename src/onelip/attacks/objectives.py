@@ -98,7 +98,7 @@ def _slope_of_cross_entropy(logits: Tensor, y: Tensor) -> Slope:
     others = _others(logits, y)
     top = others.amax(1, keepdim=True)
     lead = _of(logits, y) - top[:, 0]
-    # In a few classes torch's softmax takes three times as long as its parts.
+    # Over few classes torch's softmax takes three times as long as its parts.
     powers = (others - top).exp_()
     total = powers.sum(1, keepdim=True)
     return Slope(total[:, 0].log() - lead, (powers / total).scatter_(1, y[:, None], -1.0), lead)

@@ -107,8 +107,9 @@ def _parsed(name: str, settings: Sequence[str], own: Sequence[str], flags: Mappi
     for setting in settings:
         key, equals, text = (part.strip() for part in setting.partition("="))
         if not equals or not text:
-            hint = "several radii go into one --eps, such as --eps 0.25,0.5" if setting[:1].isdigit() else ""
-            hint = hint or "write it as key=value, such as overshoot=0.05"
+            radius = setting[:1].isdigit()
+            usual = "write it as key=value, such as overshoot=0.05"
+            hint = "several radii go into one --eps, such as --eps 0.25,0.5" if radius else usual
             raise UserError(f"{setting!r} is not an option of an attack; {hint}")
         if key not in own:
             raise UserError(f"{setting} does not go with --attack={name}, whose options are {', '.join(own)}")
