@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onelip.experiments.run_folder import RunFolder
+from onelip.experiments.wasserstein import evaluation, preparation, training
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class SampledTask:
     evaluate: Callable[[Any, RunFolder], None]
 
 
-SAMPLED_TASKS: dict[str, SampledTask] = {}
+SAMPLED_TASKS: dict[str, SampledTask] = {
+    "wasserstein": SampledTask(preparation.prepare, training.train, evaluation.evaluate),
+}
 """By the name that stands under the key `task`."""
 
 
