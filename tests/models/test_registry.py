@@ -174,7 +174,7 @@ def test_records_say_what_a_list_needs():
         ("mlp", {"layer": "aocc"}, "layer 'aocc' is unknown; did you mean 'aoc'"),
         ("mlp", {"linear": "bjork"}, "linear layer 'bjork' is unknown; did you mean 'bjorck'"),
         ("mlp", {"activation": "maxmn"}, "activation 'maxmn' is unknown; did you mean 'maxmin'"),
-        ("mlp", {"n_classes": 1}, "n_classes=1"),
+        ("mlp", {"n_classes": 0}, "n_classes=0"),
         ("mlp", {"input_shape": (3, 8)}, r"input_shape=\(3, 8\)"),
         ("mlp", {"input_shape": (1, 0, 8)}, r"input_shape=\(1, 0, 8\)"),
         ("mlp", {"mean": (0.1, 0.2)}, "mean has 2 entries"),
