@@ -9,6 +9,8 @@ from onelip import layers
 from onelip.tasks import NonFiniteError, StepNumbers, WassersteinCritic, adam
 from onelip.transport import PointMasses, sample_generator
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
+
 P, Q = PointMasses([[0.0]]), PointMasses([[-3.0], [1.0]])
 
 
@@ -50,7 +52,14 @@ def test_what_is_measured_is_reported_with_the_rate_of_the_schedule():
         return {"answer": 42.0}
 
     task = WassersteinCritic(
-        linear_critic(), P, Q, optimizer=adam(lr=0.5), schedule=lambda t: 1 - t, n_steps=4, batch_size=2, measure=measure
+        linear_critic(),
+        P,
+        Q,
+        optimizer=adam(lr=0.5),
+        schedule=lambda t: 1 - t,
+        n_steps=4,
+        batch_size=2,
+        measure=measure,
     )
     fit(task)
     assert seen == [False, False]

@@ -73,9 +73,7 @@ class GanSamples(Section):
     run: str | None = None
 
 
-DistributionSection = Annotated[
-    Shells | Normal | Points | Moved | DataImages | GanSamples, Field(discriminator="name")
-]
+DistributionSection = Annotated[Shells | Normal | Points | Moved | DataImages | GanSamples, Field(discriminator="name")]
 
 
 class Evaluation(Section):

@@ -120,7 +120,7 @@ def build_source(section: DistributionSection, other: Source | None = None) -> S
         sampler = load_generator(str(section.run))
         return Source(sampler, sampler, f"what the generator of {section.run} draws", pixels=True)
     distribution = _distribution(section)
-    return Source(distribution, distribution, f"{section.name} of shape {distribution.shape}")
+    return Source(distribution, distribution, _about(section))
 
 
 def _distribution(section: Shells | Normal | Points) -> Distribution:
@@ -131,6 +131,19 @@ def _distribution(section: Shells | Normal | Points) -> Distribution:
             return Gaussian(section.mean, section.std)
         case Points():
             return PointMasses(section.points, section.weights)
+
+
+def _about(section: Shells | Normal | Points) -> str:
+    match section:
+        case Shells():
+            n, dim = len(section.centers), len(section.centers[0])
+            around = "spheres of radius {:g} around {} centres" if n > 1 else "a sphere of radius {:g} around {} centre"
+            return f"{around.format(section.radius, n)} in {dim} dimension{'s' if dim > 1 else ''}"
+        case Normal():
+            dim = len(section.mean)
+            return f"a normal distribution in {dim} dimension{'s' if dim > 1 else ''}"
+        case Points():
+            return f"{len(section.points)} points in {len(section.points[0])} dimensions"
 
 
 def _images(section: DataImages) -> Source:

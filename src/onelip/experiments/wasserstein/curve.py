@@ -46,7 +46,8 @@ class BoundCurve:
         )  # fmt: skip
         if self.exact is not None:
             axes.axhline(self.exact, color=INK, linestyle=(0, (5, 4)), linewidth=1.2, label="exact distance")
-        axes.set(xlabel="critic steps", ylabel="Wasserstein-1 distance", xlim=(0, None), ylim=(min(0, *values), None))
+        top = 1.06 * max(0.0, *values, self.exact or 0.0) or None
+        axes.set(xlabel="critic steps", ylabel="Wasserstein-1 distance", xlim=(0, None), ylim=(min(0, *values), top))
         axes.set_title(self.unit, fontsize=8, loc="right", color=INK)
         legend_above(axes, 3)
         save(figure, path)

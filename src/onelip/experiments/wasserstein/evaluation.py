@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +15,11 @@ from onelip.experiments.files import atomic_path, write_json_atomically
 from onelip.experiments.machine import machine_in_numbers
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.report.numbers import lower_text, upper_text
-from onelip.experiments.report.pictured import Picture, PicturedPage, Tile
+from onelip.experiments.report.pictured import Picture
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.wasserstein.curve import BoundCurve
 from onelip.experiments.wasserstein.landscape import draw_landscape
+from onelip.experiments.wasserstein.page import results_page
 from onelip.experiments.wasserstein.preparation import Prepared
 from onelip.transport import WassersteinEstimate, estimate_wasserstein1
 
@@ -50,7 +50,7 @@ def evaluate(prepared: Prepared, folder: RunFolder) -> None:
     write_json_atomically(folder.results_file, results)
     pictures = [_curve(prepared, folder), *draw_landscape(prepared, critic, estimate, folder)]
     page = folder.path / "report.html"
-    _page(prepared, results, pictures, folder).write(page)
+    results_page(results, pictures, dump_config(prepared.config), folder.path).write(page)
     _show(results)
     say(f"report: {page}")
 
@@ -106,59 +106,17 @@ def _curve(prepared: Prepared, folder: RunFolder) -> Picture:
         prepared.unit,
     ).plot(path)
     text = (
-        f"After every {steps:,} steps the critic is measured on {prepared.config.evaluation.n_monitor:,} samples, drawn "
-        f"as those that it learns from, and divided by the constant that is proved of it at that moment."
+        f"After every {steps:,} steps the critic is measured on {prepared.config.evaluation.n_monitor:,} samples, "
+        f"drawn as those that it learns from, and divided by the constant that is proved of it at that moment."
     )
     return Picture("The bound in the course of the training", path, text)
-
-
-def _page(prepared: Prepared, results: dict[str, Any], pictures: list[Picture], folder: RunFolder) -> PicturedPage:
-    low, high = results["interval"]
-    level = f"{results['level']:.0%}"
-    constant = results["lipschitz_bound"]
-    tiles = [
-        Tile("Wasserstein-1 distance, at least", f"{results['lower_bound']:.4f}", f"± {results['standard_error']:.2g} (one standard error)"),
-        Tile(f"{level} confidence interval of this bound", f"{low:.4f} to {high:.4f}", f"{results['n_samples']:,} held-out samples of each"),
-        Tile("Lipschitz constant of the critic", f"≤ {upper_text(constant['value'])}", "proved" if constant["proved"] else "NOT proved", constant["proved"]),
-    ]  # fmt: skip
-    if results["exact"] is not None:
-        share = results["lower_bound"] / results["exact"] if results["exact"] else 1.0
-        tiles.append(Tile("Exact distance", f"{results['exact']:.4f}", f"{share:.1%} of it is attained"))
-    if results["discrete"] is not None:
-        found = results["discrete"]
-        tiles.append(
-            Tile(
-                f"Exact between {found['n_samples']:,} samples of each",
-                f"{found['exact']:.4f}",
-                f"the critic has {lower_text(found['lower_bound'], 4)} on the same ones",
-            )
-        )
-    names = ("p", "q", "unit", "model", "layer", "n_parameters", "steps", "train_seconds", "difference", "seed")
-    rows = [(name.replace("_", " "), f"{results[name]}") for name in names]
-    rows += [("machine", f"{results['machine']['cpu']}, {results['machine']['cores']} cores")]
-    lead = (
-        f"The distance of p, {results['p']}, and q, {results['q']}, is at least {results['lower_bound']:.4f}, up to the "
-        f"error of sampling: the critic's mean over p exceeds that over q by {results['difference']:.4f}, and no pair of "
-        f"points at distance 1 differs by more than {upper_text(constant['value'])} under it."
-    )
-    where = shlex.quote(str(folder.path))
-    return PicturedPage(
-        prepared.config.name,
-        f"Wasserstein-1 distance · {results['unit']} · {results['created'][:10]}",
-        lead,
-        tiles,
-        pictures,
-        rows,
-        [(f"onelip train --resume {where}", "Measure once more, from the last checkpoint:")],
-        dump_config(prepared.config),
-    )
 
 
 def _show(results: dict[str, Any]) -> None:
     constant = results["lipschitz_bound"]
     low, high = results["interval"]
     say(
-        f"Wasserstein-1 distance ({results['unit']}) >= {results['lower_bound']:.5f}, "
+        f"Wasserstein-1 distance ({results['unit']}) >= {lower_text(results['lower_bound'], 5)}, "
         f"standard error {results['standard_error']:.2g}, {results['level']:.0%} interval {low:.5f} to {high:.5f}",
         f"{results['n_samples']:,} held-out samples of each; Lipschitz constant <= {upper_text(constant['value'])} "
         f"({'proved' if constant['proved'] else 'estimated, NOT proved'})",
@@ -169,5 +127,5 @@ def _show(results: dict[str, Any]) -> None:
         found = results["discrete"]
         say(
             f"exact distance of {found['n_samples']:,} samples of each: {found['exact']:.5f}; "
-            f"the critic has {found['lower_bound']:.5f} on the same ones"
+            f"the critic has {lower_text(found['lower_bound'], 5)} on the same ones"
         )

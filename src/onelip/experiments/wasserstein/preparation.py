@@ -74,7 +74,9 @@ def prepare(config: WassersteinConfig) -> Prepared:
     p = build_source(config.p, first)
     q = first or build_source(config.q, p)
     if p.training.shape != q.training.shape:
-        raise ValueError(f"samples of p have shape {p.training.shape}, and those of q {q.training.shape}; they must agree")
+        raise ValueError(
+            f"samples of p have shape {p.training.shape}, and those of q {q.training.shape}; they must agree"
+        )
     critic = build_critic(config, p.training.shape)
     lipschitz_bound(layers.to_plain(critic), p.training.shape)
     exact, why = _exact(p, q)
@@ -95,7 +97,7 @@ def build_critic(config: WassersteinConfig, shape: tuple[int, ...]) -> nn.Module
     torch.manual_seed(config.seed)
     return models.build(
         config.model.name,
-        input_shape=shape if len(shape) == 3 else (1, 1, shape[0]),  # type: ignore[arg-type]  # its length is 3
+        input_shape=shape if len(shape) == 3 else (1, 1, *shape),
         n_classes=1,
         layer=config.layer,
         linear=config.linear,
@@ -125,4 +127,3 @@ def _check_names(config: WassersteinConfig) -> None:
     for section in (config.p, config.q):
         if isinstance(section, DataImages) and section.set not in data.available():
             raise ValueError(unknown_name("data set", section.set, data.available()))
-
