@@ -93,7 +93,7 @@ def build(
     Args:
         name: A name from `available()`.
         input_shape: `(C, H, W)` of an image.
-        n_classes: Number of logits, >= 2.
+        n_classes: Number of logits, >= 1; 1 for a critic or another network with a single number as output.
         layer: Method of the convolutions, from `onelip.layers.available("conv2d")` or "plain" for `nn.Conv2d`; a
             network of dense layers alone also takes a dense method here. By default what the architecture was published
             with, or "aoc".
@@ -119,8 +119,8 @@ def build(
         raise ValueError(
             f"input_shape={tuple(input_shape)} for model {name!r} must be (channels, height, width), all >= 1"
         )
-    if n_classes < 2:
-        raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 2")
+    if n_classes < 1:
+        raise ValueError(f"n_classes={n_classes} for model {name!r} must be >= 1")
     method = _chosen(_USUAL[name], layer, linear, activation, layer_options)
     network = part.factory(input_shape=tuple(input_shape), n_classes=n_classes, method=method, **options)
     if mean is None and std is None:
