@@ -13,9 +13,10 @@ import torch
 from onelip.experiments import attacking, evaluation, training
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config import ExperimentConfig
-from onelip.experiments.config_file import check_config, load_config
+from onelip.experiments.config_common import RunConfig
+from onelip.experiments.config_file import check_config, load_any_config
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
 from onelip.experiments.preparation import Experiment, prepare
@@ -26,6 +27,7 @@ from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
+from onelip.experiments.sampled_tasks import sampled_task
 from onelip.experiments.start import with_start_folder
 from onelip.experiments.start_results import measure_start, record_start, say_start
 from onelip.tasks import NonFiniteError
@@ -46,6 +48,9 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
     if folder is not None:
         folder.check_writable()
     config = _configuration(name, overrides, folder)
+    if not isinstance(config, ExperimentConfig):
+        _train_on_samples(config, folder)
+        return
     fresh = folder is None or not folder.last_checkpoint.exists()
     if folder is not None and not fresh:
         read_checkpoint(folder.last_checkpoint)
@@ -59,6 +64,19 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
             training.train(experiment, folder, resume=resume, processes=processes)
     if processes.first:
         _evaluate(experiment, folder)
+
+
+# Tasks that draw their own samples train in one process.
+def _train_on_samples(config: RunConfig, folder: RunFolder | None) -> None:
+    kind = sampled_task(config.task)
+    with as_user_errors():
+        prepared = kind.prepare(config)
+    folder = create_run_folder(prepared.config) if folder is None else folder
+    say(f"run folder: {folder.path}")
+    _recall_failure(folder)
+    with _resumable(folder, ProcessPlan()):
+        kind.train(prepared, folder)
+        kind.evaluate(prepared, folder)
 
 
 def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
@@ -140,9 +158,13 @@ def _find_run(name: str, overrides: Sequence[str]) -> RunFolder:
     return open_run_folder(name) if is_path else latest_run(name, runs_dir)
 
 
-def _configuration(name: str, overrides: Sequence[str], folder: RunFolder | None) -> ExperimentConfig:
+def _configuration(name: str, overrides: Sequence[str], folder: RunFolder | None) -> RunConfig:
     if folder is None:
-        return with_start_folder(load_config(name, overrides))
+        config = load_any_config(name, overrides)
+        return with_start_folder(config) if isinstance(config, ExperimentConfig) else config
+    config = folder.any_config()
+    if not isinstance(config, ExperimentConfig):
+        return config
     return folder.config([o for o in overrides if o.partition("=")[0] in _WHERE_IT_RUNS])
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from onelip import models
 from onelip.certify import Relaxation
 from onelip.experiments.config_adversarial import Adversarial, Jacobian
 from onelip.experiments.config_attack import Attack
+from onelip.experiments.config_common import RunConfig, as_published
 from onelip.experiments.config_data import Data
 from onelip.experiments.config_optimizer import AdamW, Constant, Optimizer, Schedule
 from onelip.experiments.config_projection import Projection
@@ -71,11 +70,10 @@ class Certify(Section):
     mirror_average: bool = False
 
 
-class ExperimentConfig(Section):
-    """A whole experiment."""
+class ExperimentConfig(RunConfig):
+    """A whole experiment with a classifier."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    task: Literal["classification"] = "classification"
     data: Annotated[Data, BeforeValidator(from_name)] = Data()
     model: Annotated[NamedPart, BeforeValidator(from_name)]
     layer: str = "aoc"
@@ -94,18 +92,11 @@ class ExperimentConfig(Section):
     start: Start | None = None
     certify: Certify | None = Certify()
     attack: Attack | None = Attack()
-    runs_dir: str = "runs"
 
     @model_validator(mode="before")
     @classmethod
     def _as_published(cls, tree: Any) -> Any:
-        # Layer and activation are those that the architecture was published with, unless the configuration names them.
-        model = from_name(tree.get("model")) if isinstance(tree, Mapping) else None
-        name = model.get("name") if isinstance(model, Mapping) else None
-        if not isinstance(name, str) or name not in models.available():
-            return tree
-        usual = models.usual_method(name)
-        return {"layer": usual.layer, "activation": usual.activation, **tree}
+        return as_published(tree)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -143,19 +134,3 @@ class ExperimentConfig(Section):
                 f"projection.n=1, or trainer.ema=null"
             )
         return self
-
-    def resolved(self) -> dict[str, Any]:
-        """Spell out every key, defaults included.
-
-        Returns:
-            Plain dicts, lists and scalars, from which the same configuration can be read again.
-        """
-        return _plain(self.model_dump(mode="python"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -6,15 +6,19 @@ import difflib
 import io
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_common import RunConfig
+from onelip.experiments.config_kinds import CLASSIFICATION, config_class
 from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree, set_by_name
 from onelip.experiments.errors import UserError, one_line
 from onelip.linalg import unknown_name
+
+C = TypeVar("C", bound=RunConfig)
 
 _EXPECTED = {
     "model_type": "it must be a mapping of keys to values",
@@ -26,7 +30,7 @@ _EXPECTED = {
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read a configuration and change some of its keys.
+    """Read the configuration of a classifier and change some of its keys.
 
     Args:
         name_or_path: A name from `available_configs()`, or the path of a YAML file.
@@ -36,16 +40,35 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentC
         The checked configuration.
 
     Raises:
+        UserError: If there is no such file, something in it or in the changes is wrong, or it is of another task.
+    """
+    config = load_any_config(name_or_path, overrides)
+    if not isinstance(config, ExperimentConfig):
+        raise UserError(f"{name_or_path} has task={config.task}, and this is for task={CLASSIFICATION} only")
+    return config
+
+
+def load_any_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration of any task and change some of its keys.
+
+    Args:
+        name_or_path: As for `load_config`.
+        overrides: As for `load_config`.
+
+    Returns:
+        The checked configuration, of the class that its key `task` says.
+
+    Raises:
         UserError: If there is no such file, or something in it or in the changes is wrong.
     """
     tree = read_config_tree(name_or_path)
     for override in overrides:
         _apply(tree, override)
-    return check_config(tree)
+    return _checked(config_class(tree), tree)
 
 
 def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
-    """Check keys, types and limits.
+    """Check keys, types and limits of the configuration of a classifier.
 
     Args:
         tree: The configuration as plain dicts, lists and scalars.
@@ -56,20 +79,24 @@ def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
     Raises:
         UserError: If something is wrong; the sentence has the key's path and value.
     """
+    return _checked(ExperimentConfig, tree)
+
+
+def _checked(kind: type[C], tree: Mapping[str, Any]) -> C:
     try:
-        return ExperimentConfig.model_validate(dict(tree))
+        return kind.model_validate(dict(tree))
     except ValidationError as error:
-        raise UserError(_sentence(dict(error.errors()[0]))) from None
+        raise UserError(_sentence(kind, dict(error.errors()[0]))) from None
 
 
-def dump_config(config: ExperimentConfig) -> str:
+def dump_config(config: RunConfig) -> str:
     """Write a configuration with every key spelled out.
 
     Args:
         config: The configuration.
 
     Returns:
-        YAML text that `load_config` reads back to an equal configuration.
+        YAML text that `load_any_config` reads back to an equal configuration.
     """
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
@@ -98,15 +125,15 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     node[keys[-1]] = value
 
 
-def _sentence(error: dict[str, Any]) -> str:
-    model, keys = _walk(error["loc"])
+def _sentence(root: type[BaseModel], error: dict[str, Any]) -> str:
+    model, keys = _walk(root, error["loc"])
     path, value, kind = ".".join(keys), error["input"], error["type"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
     if kind == "missing":
         return f"{path} is missing in the configuration; give it a value"
     if kind == "extra_forbidden":
-        return _unknown_key(path, model)
+        return _unknown_key(path, model, root)
     if kind == "union_tag_invalid":
         allowed = [tag.strip(" '") for tag in error["ctx"]["expected_tags"].split(",")]
         return unknown_name(path, str(error["ctx"]["tag"]), allowed)
@@ -117,8 +144,8 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 # Follows an error's location to the section that holds its last key; the tags of unions are no keys.
-def _walk(location: Sequence[str | int]) -> tuple[type[BaseModel], list[str]]:
-    model: type[BaseModel] = ExperimentConfig
+def _walk(root: type[BaseModel], location: Sequence[str | int]) -> tuple[type[BaseModel], list[str]]:
+    model = root
     owner, keys, choices = model, list[str](), dict[str, type[BaseModel]]()
     for item in location:
         if isinstance(item, int):
@@ -146,13 +173,13 @@ def _sections(model: type[BaseModel], key: str) -> dict[str, type[BaseModel]]:
     return dict.fromkeys(("",), found[0]) if found else {}
 
 
-def _unknown_key(path: str, owner: type[BaseModel]) -> str:
+def _unknown_key(path: str, owner: type[BaseModel], root: type[BaseModel]) -> str:
     prefix, _, key = path.rpartition(".")
     siblings = {name: f"{prefix}.{name}" if prefix else name for name in owner.model_fields}
     close = difflib.get_close_matches(key, siblings, n=1)
     if close:
         return f"configuration key {path!r} is unknown; did you mean {siblings[close[0]]!r}?"
-    elsewhere = [full for full in _all_keys(ExperimentConfig) if full.rpartition(".")[2] == key]
+    elsewhere = [full for full in _all_keys(root) if full.rpartition(".")[2] == key]
     if path in elsewhere:
         return f"configuration key {path!r} does not belong to this {prefix}, whose keys are {', '.join(siblings)}"
     if elsewhere:

@@ -14,7 +14,17 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from onelip.experiments.errors import UserError, as_user_errors, one_line
 from onelip.linalg import unknown_name
 
-CHOSEN_BY = {"model": "name", "loss": "name", "optimizer": "name", "schedule": "name", "clipping": "method"}
+CHOSEN_BY = {
+    "model": "name",
+    "loss": "name",
+    "optimizer": "name",
+    "schedule": "name",
+    "clipping": "method",
+    "critic": "name",
+    "generator": "name",
+    "p": "name",
+    "q": "name",
+}
 """Sections whose other keys belong to the part that is named there, with the key that names it."""
 
 _SHARED = {"clipping": ("max_norm", "batch_norm", "check_every")}

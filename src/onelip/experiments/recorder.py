@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -41,15 +42,23 @@ class Recorder(Checkpoint):
     further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy.
     Of several processes the first one writes.
 
+    Other tasks are recorded likewise if they have the mapping `metrics`, with their own columns and weights="last".
+
     Args:
         folder: The run's folder.
         weights: "last" makes every epoch the best one so far: for validation splits too small to choose by.
         clock: The trainer's; None leaves the minutes empty.
+        columns: Of `metrics.csv`.
     """
 
     def __init__(
-        self, folder: RunFolder, weights: Literal["best", "last"] = "best", clock: TrainingClock | None = None
+        self,
+        folder: RunFolder,
+        weights: Literal["best", "last"] = "best",
+        clock: TrainingClock | None = None,
+        columns: Sequence[str] = COLUMNS,
     ) -> None:
+        self._columns = tuple(columns)
         self._folder = folder
         self._weights = weights
         self._clock = clock
@@ -70,6 +79,8 @@ class Recorder(Checkpoint):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # A resumed training without validation does not begin with the start of an epoch.
+        self._epoch_start = time.perf_counter()
         if trainer.is_global_zero:
             remove_partial_files(self._folder.path)
             keep_epochs(self._folder, trainer.current_epoch)
@@ -84,20 +95,20 @@ class Recorder(Checkpoint):
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = _task(pl_module).metrics
+        metrics = _metrics(pl_module)
         score = tuple(metrics[name] for name in ("val_certified_accuracy", "val_accuracy") if name in metrics)
         if self._weights == "last" or self._best is None or score >= self._best:
             self._best = score
             if not trainer.is_global_zero:
                 return
-            weights = _task(pl_module).model.state_dict()
+            weights = _classification(pl_module).model.state_dict()
             with atomic_path(self._folder.best_checkpoint) as temporary:
                 torch.save({"epoch": trainer.current_epoch, "state_dict": weights}, temporary)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         seconds = round(time.perf_counter() - self._epoch_start, 3)
-        row = {"epoch": trainer.current_epoch, "seconds": seconds, **_task(pl_module).metrics}
+        row = {"epoch": trainer.current_epoch, "seconds": seconds, **_metrics(pl_module)}
         if self._clock is not None:
             row["minutes"] = round(self._clock.seconds / 60.0, 5)
         if not trainer.is_global_zero:
@@ -111,7 +122,7 @@ class Recorder(Checkpoint):
     def _append(self, row: dict[str, Any]) -> None:
         file = self._folder.metrics_file
         # A run of an earlier version goes on with the columns that it has.
-        columns = file.read_text("utf-8").partition("\n")[0].split(",") if file.exists() else COLUMNS
+        columns = file.read_text("utf-8").partition("\n")[0].split(",") if file.exists() else self._columns
         values = [row.get(column, "") for column in columns]
         lines = [values] if file.exists() else [columns, values]
         with file.open("a", encoding="utf-8", newline="") as stream:
@@ -153,7 +164,16 @@ def keep_epochs(folder: RunFolder, n_epochs: int) -> None:
     write_text_atomically(folder.metrics_file, "".join(lines[: n_epochs + 1]))
 
 
-def _task(pl_module: pl.LightningModule) -> Classification:
+def _metrics(pl_module: pl.LightningModule) -> Mapping[str, float]:
+    metrics = getattr(pl_module, "metrics", None)
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"Recorder cannot record {type(pl_module).__name__}, which has no mapping `metrics`")
+    return metrics
+
+
+def _classification(pl_module: pl.LightningModule) -> Classification:
     if not isinstance(pl_module, Classification):
-        raise TypeError(f"Recorder cannot record {type(pl_module).__name__}; it records Classification")
+        raise TypeError(
+            f"Recorder cannot choose the best weights of {type(pl_module).__name__}, only of Classification"
+        )
     return pl_module

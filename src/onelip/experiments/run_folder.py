@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_common import RunConfig
 from onelip.experiments.config_data import Data
-from onelip.experiments.config_file import dump_config, load_config
+from onelip.experiments.config_file import dump_config, load_any_config
 from onelip.experiments.config_subset import Subset
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import file_creation_mask, write_text_atomically
@@ -128,7 +129,7 @@ class RunFolder:
             raise UserError(f"{self.path} cannot be written, and the command puts its results there")
 
     def config(self, overrides: Sequence[str] = ()) -> ExperimentConfig:
-        """Read the run's configuration.
+        """Read the configuration of a classifier's run.
 
         Args:
             overrides: Changes of it, `key=value`.
@@ -137,9 +138,11 @@ class RunFolder:
             The checked configuration; a subset of the training images is that of the run's own files.
 
         Raises:
-            UserError: If something in it is wrong, or the files of a subset are gone.
+            UserError: If something in it is wrong, the run is of another task, or the files of a subset are gone.
         """
-        config = load_config(str(self.config_file), overrides)
+        config = self.any_config(overrides)
+        if not isinstance(config, ExperimentConfig):
+            raise UserError(f"{self.path} is a run of task={config.task}, and this is for classifiers only")
         if config.data.subset is None:
             return config
         if self.train_indices_file.exists():
@@ -147,6 +150,20 @@ class RunFolder:
         if self.last_checkpoint.exists():
             raise UserError(f"{self.train_indices_file} is missing; which images the run learns from is not known")
         return config
+
+    def any_config(self, overrides: Sequence[str] = ()) -> RunConfig:
+        """Read the run's configuration, whatever its task.
+
+        Args:
+            overrides: Changes of it, `key=value`.
+
+        Returns:
+            The checked configuration, as its file has it.
+
+        Raises:
+            UserError: If something in it is wrong.
+        """
+        return load_any_config(str(self.config_file), overrides)
 
     # The files that they were read from may be others today.
     def _with_kept_indices(self, section: Data) -> Data:
@@ -158,7 +175,7 @@ class RunFolder:
         return section.model_copy(update={"subset": files, "validation": None if held_out else 0.0})
 
 
-def create_run_folder(config: ExperimentConfig, *, now: datetime | None = None) -> RunFolder:
+def create_run_folder(config: RunConfig, *, now: datetime | None = None) -> RunFolder:
     """Make the folder of a new run, with its configuration inside, in one step.
 
     Args:

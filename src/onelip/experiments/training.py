@@ -45,7 +45,8 @@ from onelip.tasks import (
     lookahead,
 )
 
-_PRECISIONS: dict[int | str, Any] = {32: "32-true", 64: "64-true", "bf16-mixed": "bf16-mixed"}
+PRECISIONS: dict[int | str, Any] = {32: "32-true", 64: "64-true", "bf16-mixed": "bf16-mixed"}
+"""What Lightning calls those of a configuration."""
 
 
 class StoppedError(Exception):
@@ -72,7 +73,7 @@ def train(
         NonFiniteError: If the loss, a gradient or a parameter became NaN or infinite.
     """
     config = experiment.config
-    plan = processes or ProcessPlan(device=_device(config.trainer.accelerator))
+    plan = processes or ProcessPlan(device=device_of(config.trainer.accelerator))
     if plan.first:
         keep_indices(experiment.chosen, folder)
     clock = TrainingClock(config.trainer.max_minutes)
@@ -88,11 +89,11 @@ def train(
     task = _task(experiment, clock)
     loaders = _loaders(experiment, plan)
     torch.manual_seed(config.seed)
-    with _quiet_lightning():
+    with quiet_lightning():
         interruption = Interruption()
         callbacks = [interruption, *_callbacks(experiment, folder, clock)]
         trainer = _trainer(experiment, folder, len(loaders[0]), step, callbacks, plan)
-        with _signals_as_errors(), interruption.listening():
+        with signals_as_errors(), interruption.listening():
             trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
 
@@ -163,7 +164,15 @@ class _NothingHeldOut:
         yield self._batch
 
 
-def _device(accelerator: str) -> str:
+def device_of(accelerator: str) -> str:
+    """Choose the device of a training in one process.
+
+    Args:
+        accelerator: As in the configuration.
+
+    Returns:
+        "cpu", "cuda" or "mps".
+    """
     if accelerator == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return {"gpu": "cuda"}.get(accelerator, accelerator)
@@ -186,7 +195,7 @@ def _trainer(
         limit_train_batches=n_batches,
         accumulate_grad_batches=config.trainer.accumulate,
         **trainer_options(config.trainer, plan),
-        precision=_PRECISIONS[config.trainer.precision],
+        precision=PRECISIONS[config.trainer.precision],
         gradient_clip_val=config.trainer.gradient_clip,
         log_every_n_steps=min(config.trainer.log_every, n_steps),
         deterministic=True if plan.device == "cpu" else "warn",
@@ -240,9 +249,18 @@ def shortened(section: TrainerSection, n_batches: int) -> tuple[int, int]:
     return n_epochs, min(n_batches, section.max_steps // n_epochs * section.accumulate)
 
 
-# Lightning ends the whole process on Ctrl-C and answers SIGTERM with exit code 0.
 @contextmanager
-def _signals_as_errors() -> Iterator[None]:
+def signals_as_errors() -> Iterator[None]:
+    """Turn the ways in which Lightning ends a training after a signal into one error.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        StoppedError: A signal came in the block.
+        SystemExit: As it was raised, if no signal was the reason.
+    """
+    # Lightning ends the whole process on Ctrl-C and answers SIGTERM with exit code 0.
     try:
         yield
     except SIGTERMException as error:
@@ -256,7 +274,12 @@ def _signals_as_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notes and those of its warnings that say nothing here from the terminal.
+
+    Yields:
+        Nothing.
+    """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

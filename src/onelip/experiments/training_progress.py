@@ -15,13 +15,15 @@ _PLAIN_LINES = 10
 
 
 class TrainingProgress(pl.Callback):
-    """Show the epoch, the loss and the validation accuracies of a `Classification`.
+    """Show the epoch and what a task measures: of a `Classification` the loss and the validation accuracies.
 
     Args:
         clock: The trainer's; if it has a limit, the bar shows the time that is over.
+        unit: What an epoch of the trainer is called.
     """
 
-    def __init__(self, clock: TrainingClock) -> None:
+    def __init__(self, clock: TrainingClock, unit: str = "epoch") -> None:
+        self._unit = unit
         self._console = Console(stderr=True)
         self._bar = progress_bar(self._console)
         self._clock = clock
@@ -59,8 +61,8 @@ class TrainingProgress(pl.Callback):
     def _place(self, trainer: pl.Trainer) -> str:
         epoch = trainer.current_epoch + 1
         if self._clock.max_minutes is None:
-            return f"epoch {epoch}/{trainer.max_epochs}"
-        return f"epoch {epoch}, minute {self._clock.seconds / 60:.1f}/{self._clock.max_minutes:g}"
+            return f"{self._unit} {epoch}/{trainer.max_epochs}"
+        return f"{self._unit} {epoch}, minute {self._clock.seconds / 60:.1f}/{self._clock.max_minutes:g}"
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -72,7 +74,9 @@ class TrainingProgress(pl.Callback):
 
 
 def _summary(pl_module: pl.LightningModule) -> str:
-    metrics = pl_module.metrics if isinstance(pl_module, Classification) else {}
+    metrics = getattr(pl_module, "metrics", {})
+    if not isinstance(pl_module, Classification):
+        return "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
     shown = {"loss": f"{metrics.get('train_loss', float('nan')):.4f}"}
     if "val_accuracy" in metrics:
         shown["validation accuracy"] = f"{metrics['val_accuracy']:.2%}"

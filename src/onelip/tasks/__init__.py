@@ -33,6 +33,7 @@ from onelip.tasks.projection import OwnProjections, Projection
 from onelip.tasks.relaxation_objective import RelaxationObjective
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, exponential, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
+from onelip.tasks.step_numbers import StepNumbers, step_generator
 from onelip.tasks.trades import TRADES
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
@@ -60,6 +61,7 @@ __all__ = [
     "Retract",
     "Schedule",
     "SpectralClip",
+    "StepNumbers",
     "TrainingClock",
     "TrainingMethodCallback",
     "ValidationInterval",
@@ -85,4 +87,5 @@ __all__ = [
     "schedule_free_adamw",
     "sgd",
     "step",
+    "step_generator",
 ]

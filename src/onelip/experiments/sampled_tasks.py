@@ -1,0 +1,41 @@
+"""The tasks that draw their own samples, beside classification: how each is prepared, trained and evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from onelip.experiments.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class SampledTask:
+    """What `onelip train` does with a configuration of a task.
+
+    Attributes:
+        prepare: From a configuration to all that a training needs, checked, with nothing written; what it gives has the
+            attribute `config`, which may have names of other runs as folders.
+        train: Trains in a run's folder, or goes on after its last checkpoint.
+        evaluate: Measures, writes `results.json`, pictures and the page, and says where they are.
+    """
+
+    prepare: Callable[[Any], Any]
+    train: Callable[[Any, RunFolder], None]
+    evaluate: Callable[[Any, RunFolder], None]
+
+
+SAMPLED_TASKS: dict[str, SampledTask] = {}
+"""By the name that stands under the key `task`."""
+
+
+def sampled_task(name: str) -> SampledTask:
+    """Find a task.
+
+    Args:
+        name: A key of `onelip.experiments.config_kinds.CONFIGS` other than "classification".
+
+    Returns:
+        The task.
+    """
+    return SAMPLED_TASKS[name]

@@ -1,0 +1,66 @@
+"""Batches that are nothing but the number of the step, for tasks that draw their own samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class StepNumbers:
+    """The numbers of a training's steps, from 0 on, divided into epochs of the same length.
+
+    What a step draws depends on its number alone, so that a training which was interrupted goes on to the same numbers.
+
+    Args:
+        n_steps: Steps of the whole training.
+        n_in_epoch: Steps of an epoch, a divisor of them.
+
+    Attributes:
+        n_epochs: Number of epochs.
+
+    Raises:
+        ValueError: One of them is less than 1, or the second does not divide the first.
+    """
+
+    def __init__(self, n_steps: int, n_in_epoch: int) -> None:
+        for name, value in (("n_steps", n_steps), ("n_in_epoch", n_in_epoch)):
+            if value < 1:
+                raise ValueError(f"{name}={value} in StepNumbers must be at least 1")
+        if n_steps % n_in_epoch:
+            raise ValueError(f"n_steps={n_steps} in StepNumbers must be a multiple of n_in_epoch={n_in_epoch}")
+        self._n_in_epoch = n_in_epoch
+        self.n_epochs = n_steps // n_in_epoch
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is passed over next.
+
+        Args:
+            epoch: Counted from 0.
+        """
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._n_in_epoch
+
+    def __iter__(self) -> Iterator[Tensor]:
+        begin = self._epoch * self._n_in_epoch
+        return (torch.tensor(step) for step in range(begin, begin + self._n_in_epoch))
+
+
+def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
+    """Make the random generator of one step.
+
+    Args:
+        seed: Of the run.
+        step: Number of the step.
+        stream: Tells apart what is drawn for different purposes in the same step.
+
+    Returns:
+        A generator on the CPU; those of different arguments are independent.
+    """
+    state = np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) & (2**63 - 1))
