@@ -24,6 +24,8 @@ SMALL = {
     "liresnet": ((3, 8, 8), {"width": 4, "depth": 2, "dense_width": 6, "dense_depth": 2, "neck_size": 2}),
     "bronet": ((3, 8, 8), {"width": 4, "depth": 1, "regularized": 1, "dense_width": 6, "dense_depth": 1}),
     "lipnext": ((3, 4, 4), {"width": 4, "depth": 2}),
+    "dcgan-critic": ((3, 8, 8), {"width": 4}),
+    "infogan-critic": ((1, 4, 8), {"widths": [4, 4], "dense": [8]}),
     "lenet": ((1, 16, 16), {"width": 2, "dense": 4}),
     "simple-conv": ((3, 4, 5), {"width": 4, "batch_norm": False}),
     "digits-net": ((1, 4, 4), {"widths": [4, 4], "depth": 1, "dense": [8]}),

@@ -45,6 +45,7 @@ from onelip.layers.invertible_sampling import InvertibleDownsampling2d, Invertib
 from onelip.layers.join import Join
 from onelip.layers.layer_centering import LayerCentering
 from onelip.layers.leaf import Activation, PlainLayer
+from onelip.layers.leaky_relu import LeakyReLU
 from onelip.layers.linf import LInfConv2d, LInfLinear
 from onelip.layers.linf_scaled import LInfScaledConv2d, LInfScaledLinear
 from onelip.layers.lipnext import LipNeXtConv2d
@@ -190,6 +191,7 @@ __all__ = [
     "LayerRecord",
     "LiResNetConv2d",
     "LiResNetLinear",
+    "LeakyReLU",
     "LipNeXtBlock2d",
     "LipNeXtConv2d",
     "MaxMin",

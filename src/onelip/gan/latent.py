@@ -1,0 +1,67 @@
+"""What generators make images of: independent random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Law = Literal["uniform", "normal"]
+"""Uniform on [0, 1), as published for InfoGAN's shape, or standard normal."""
+
+
+@dataclass(frozen=True)
+class Latent:
+    """Independent numbers, drawn for each image; call it as `latent(n, generator)`.
+
+    Attributes:
+        size: How many numbers an image is made of.
+        law: "uniform" on [0, 1) or "normal".
+
+    Raises:
+        ValueError: The size is no positive integer, or the law is unknown.
+    """
+
+    size: int = 62
+    law: Law = "uniform"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise ValueError(f"size={self.size!r} in Latent must be an integer >= 1")
+        if self.law not in get_args(Law):
+            raise ValueError(f"law={self.law!r} in Latent must be one of {', '.join(map(repr, get_args(Law)))}")
+
+    def __call__(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw the numbers of some images.
+
+        Args:
+            n: How many images.
+            generator: Source of the numbers, whose device they are on.
+
+        Returns:
+            `(n, size)` float32.
+        """
+        draw = torch.rand if self.law == "uniform" else torch.randn
+        return draw(n, self.size, generator=generator, device=generator.device)
+
+
+def seeded(seed: int, *place: int) -> torch.Generator:
+    """Make a source of random numbers on the CPU that is a function of its arguments alone.
+
+    Args:
+        seed: At least 0.
+        *place: More numbers, at least 0, such as a purpose and a step: other numbers give an independent source.
+
+    Returns:
+        A new generator, in the same state each time.
+
+    Raises:
+        ValueError: One of the numbers is negative.
+    """
+    if min(seed, *place, 0) < 0:
+        raise ValueError(f"seed={seed} and place={place} in seeded must be at least 0")
+    words = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0]))
