@@ -51,12 +51,14 @@ class DataImages(Section):
     """Images of a data set, pixels in [0, 1] at their own resolution.
 
     The critic learns from the training images and is measured on the test images. `classes` keeps those of some labels.
+    With `size`, images are brought to that many pixels a side, and distances are those of such images.
     """
 
     name: Literal["images"]
     set: str
     dir: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    size: PositiveInt | None = None
     classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...] | None, Field(strict=False)] = None
 
 

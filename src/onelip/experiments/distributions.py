@@ -19,7 +19,8 @@ from onelip.experiments.config_wasserstein import (
     Points,
     Shells,
 )
-from onelip.experiments.gan.generator import load_generator
+from onelip.experiments.gan.preparation import resized
+from onelip.experiments.gan.saved import load_generator
 from onelip.experiments.progress import work_bar
 from onelip.transport import Distribution, Gaussian, PointMasses, SphericalShells, Translated
 
@@ -149,7 +150,8 @@ def _about(section: Shells | Normal | Points) -> str:
 def _images(section: DataImages) -> Source:
     with work_bar(f"loading {section.set}") as progress:
         images = data.load(section.set, section.dir, progress=progress, **section.options)
-    train, test = (_of_classes(part, section) for part in (images.train, images.test))
+    parts = [_of_classes(part, section) for part in (images.train, images.test)]
+    train, test = parts if section.size is None else (resized(part, section.size) for part in parts)
     classes = "" if section.classes is None else f" of class {', '.join(map(str, section.classes))}"
     about = f"images of {section.set}{classes} ({len(train):,} to learn from, {len(test):,} of the test split)"
     return Source(ImageSampler(train), ImageSampler(test, replacement=False), about, pixels=True, size=len(test))

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from onelip import data, layers, lipschitz_bound, models
-from onelip.experiments.config_wasserstein import DataImages, DistributionSection, GanSamples, WassersteinConfig
+from onelip.experiments.config_wasserstein import DataImages, WassersteinConfig
 from onelip.experiments.distributions import Source, build_source
-from onelip.experiments.gan.pipeline import trained_gan
+from onelip.experiments.wasserstein.gan_run import with_run
 from onelip.linalg import unknown_name
 from onelip.transport import exact_wasserstein1
 
@@ -67,9 +67,8 @@ def prepare(config: WassersteinConfig) -> Prepared:
     _check_names(config)
     torch.set_num_threads(config.trainer.threads or torch.get_num_threads())
     trainer = config.trainer.model_copy(update={"threads": torch.get_num_threads()})
-    config = config.model_copy(
-        update={"trainer": trainer, "p": _with_run(config.p, config), "q": _with_run(config.q, config)}
-    )
+    both = {"p": with_run(config.p, config.q, config.runs_dir), "q": with_run(config.q, config.p, config.runs_dir)}
+    config = config.model_copy(update={"trainer": trainer, **both})
     first = build_source(config.q) if config.p.name == "translated" else None
     p = build_source(config.p, first)
     q = first or build_source(config.q, p)
@@ -105,13 +104,6 @@ def build_critic(config: WassersteinConfig, shape: tuple[int, ...]) -> nn.Module
         layer_options=config.layer_options,
         **config.model.options,
     )
-
-
-def _with_run(section: DistributionSection, config: WassersteinConfig) -> DistributionSection:
-    if not isinstance(section, GanSamples) or section.run is not None:
-        return section
-    folder = trained_gan(section.config, [*section.overrides, f"runs_dir={config.runs_dir}"])
-    return section.model_copy(update={"run": str(folder.path)})
 
 
 def _exact(p: Source, q: Source) -> tuple[float | None, str]:
