@@ -100,6 +100,11 @@ def test_a_method_of_clipping_may_be_given_by_its_name():
     assert load_config("digits", ["clipping=null", "certify=null", "attack=null"]).certify is None
 
 
+def test_a_name_like_no_other_gives_the_command_that_lists_them():
+    with pytest.raises(UserError, match="'zzzz' is unknown; their names are printed by: onelip list configs"):
+        load_any_config("zzzz")
+
+
 def test_unknown_config_name_gives_the_nearest():
     with pytest.raises(UserError, match="did you mean 'digits'"):
         load_config("digit")
