@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from onelip.experiments.gan import preparation as gan_preparation
+from onelip.experiments.gan import run as gan_run
 from onelip.experiments.run_folder import RunFolder
 
 
@@ -25,7 +27,9 @@ class SampledTask:
     evaluate: Callable[[Any, RunFolder], None]
 
 
-SAMPLED_TASKS: dict[str, SampledTask] = {}
+SAMPLED_TASKS: dict[str, SampledTask] = {
+    "gan": SampledTask(gan_preparation.prepare, gan_run.train, gan_run.evaluate),
+}
 """By the name that stands under the key `task`."""
 
 
