@@ -28,7 +28,7 @@ CHOSEN_BY = {
 }
 """Sections whose other keys belong to the part that is named there, with the key that names it."""
 
-_SHARED = {"clipping": ("max_norm", "batch_norm", "check_every")}
+_SHARED = {"clipping": ("max_norm", "batch_norm", "check_every"), "critic": ("model",)}
 """Keys of these sections that are not the part's own, and stay when another part is named."""
 
 

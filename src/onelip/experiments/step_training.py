@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -26,6 +27,7 @@ def train_on_samples(
     *,
     columns: Sequence[str],
     callbacks: Sequence[pl.Callback] = (),
+    batch: Callable[[int], Any] = torch.tensor,
 ) -> None:
     """Train, or go on after the last checkpoint in the folder, to the same numbers.
 
@@ -36,6 +38,7 @@ def train_on_samples(
         folder: Where metrics and checkpoints go.
         columns: Of `metrics.csv`: those of the task, behind "epoch"; "seconds" and "minutes" are appended.
         callbacks: More of them, called before the epoch is recorded.
+        batch: Makes the batch of a step from its number, for tasks that do not draw all of it themselves.
 
     Raises:
         StoppedError: If a signal stopped it; the folder can be resumed.
@@ -46,7 +49,7 @@ def train_on_samples(
     checkpoint = folder.last_checkpoint if folder.last_checkpoint.exists() else None
     step = 0
     n_in_epoch = min(section.validate_every, section.max_steps)
-    steps = StepNumbers(section.max_steps, n_in_epoch)
+    steps = StepNumbers(section.max_steps, n_in_epoch, batch)
     if checkpoint is not None:
         saved = read_checkpoint(checkpoint)
         step = saved["global_step"]

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from onelip.gan.gradients import gradient_penalty, interpolates
-from onelip.layers import retract_
 
 
 def critic_difference(critic: nn.Module, real: Tensor, generated: Tensor) -> Tensor:
@@ -43,8 +42,6 @@ class CriticObjective(Protocol):
 class LipschitzObjective:
     """A critic whose layers are 1-Lipschitz: the difference alone, which is a true lower bound of the distance.
 
-    Layers under constraints are brought back onto them after each step, which leaves the function as it is.
-
     Paper:
         Anil, Lucas and Grosse 2019, arXiv:1811.05381, section 5.2.
     """
@@ -64,12 +61,11 @@ class LipschitzObjective:
         return None
 
     def after_step_(self, critic: nn.Module) -> None:
-        """Bring the raw parameters back onto their constraint sets.
+        """Change nothing.
 
         Args:
-            critic: Changed in place, its function unchanged.
+            critic: Left as it is.
         """
-        retract_(critic)
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,13 @@ class GeneratorSampler:
         latent: Draws what images are made of.
 
     Attributes:
+        generator: The copy.
+        latent: What images are made of.
         shape: `(C, H, W)` of one image.
     """
 
     def __init__(self, generator: nn.Module, latent: Latent) -> None:
-        self._generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
         self.latent = latent
         self.shape = tuple(self.images(torch.zeros(1, latent.size)).shape[1:])
 
@@ -54,9 +56,9 @@ class GeneratorSampler:
         Returns:
             `(n, C, H, W)` pixels in [0, 1].
         """
-        like = next(self._generator.parameters())
+        like = next(self.generator.parameters())
         with torch.no_grad():
-            parts = [self._generator(z) for z in latent.to(like).split(_BATCH)]
+            parts = [self.generator(z) for z in latent.to(like).split(_BATCH)]
         return torch.cat(parts)
 
 

@@ -6,6 +6,7 @@ from onelip.tasks.classification import Classification
 from onelip.tasks.clock import TrainingClock
 from onelip.tasks.ema import WeightAverage
 from onelip.tasks.finite import NonFiniteError, NonFiniteLossError
+from onelip.tasks.gan import GAN
 from onelip.tasks.growth import Growth
 from onelip.tasks.jacobian_penalty import (
     JacobianPenalty,
@@ -42,6 +43,7 @@ from onelip.tasks.weight_projections import WeightProjection, project_weight
 from onelip.tasks.whole_batch import ProcessesDifferError, WholeBatch
 
 __all__ = [
+    "GAN",
     "OPTIMIZERS",
     "SCHEDULES",
     "TRADES",

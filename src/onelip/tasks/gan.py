@@ -29,7 +29,7 @@ _FOR_CRITIC, _FOR_GENERATOR, _BETWEEN = 1, 2, 3
 class GAN(pl.LightningModule):
     """Learn to generate images: a critic learns to tell them from real ones, and the generator to move its mean output.
 
-    Fit it with a Lightning trainer and a loader of images `(B, C, H, W)` in [0, 1], or of pairs with labels, which are
+    Fit it with a Lightning trainer, and the callback `Retract` for critics of constrained layers, and a loader of images `(B, C, H, W)` in [0, 1], or of pairs with labels, which are
     not used; at least two images to a batch. A loader with `set_epoch` is told the epoch before each pass. On each
     batch the critic takes a step up mean f(real) - mean f(generated), less the objective's penalty; after every
     `critic_steps` of them the generator takes one up mean f(generated). Random numbers depend on (seed, step) alone,
@@ -49,6 +49,7 @@ class GAN(pl.LightningModule):
         critic_steps: Steps of the critic for each of the generator.
         average: Weight of the past in the generator's average, at least 0 and below 1, smaller in the first steps; 0
             for the generator as it is.
+        gradient_clip: Largest l2 norm of the gradient of all weights of either network; None for any.
         seed: Of all latent numbers.
 
     Attributes:
@@ -69,6 +70,7 @@ class GAN(pl.LightningModule):
         generator_optimizer: OptimizerFactory | None = None,
         critic_steps: int = 5,
         average: float = 0.999,
+        gradient_clip: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -76,6 +78,8 @@ class GAN(pl.LightningModule):
             raise ValueError(f"critic_steps={critic_steps!r} in GAN must be an integer >= 1")
         if not 0.0 <= average < 1.0:
             raise ValueError(f"average={average!r} in GAN must be at least 0 and below 1")
+        if gradient_clip is not None and gradient_clip <= 0:
+            raise ValueError(f"gradient_clip={gradient_clip!r} in GAN must be positive, or None")
         if seed < 0:
             raise ValueError(f"seed={seed} in GAN must be at least 0")
         self.automatic_optimization = False
@@ -85,7 +89,7 @@ class GAN(pl.LightningModule):
         self.objective = objective or LipschitzObjective()
         self.critic_steps, self.seed = critic_steps, seed
         self.metrics: dict[str, float] = {}
-        self._average = average
+        self._average, self._gradient_clip = average, gradient_clip
         self._optimizers = (
             critic_optimizer or adam(lr=2e-3, betas=(0.5, 0.999)),
             generator_optimizer or adam(lr=2e-4, betas=(0.5, 0.999)),
@@ -121,6 +125,9 @@ class GAN(pl.LightningModule):
 
     @override
     def on_train_epoch_start(self) -> None:
+        # Whatever was done with them before.
+        self.generator.train()
+        self.critic.train()
         set_epoch = getattr(self.trainer.train_dataloader, "set_epoch", None)
         if callable(set_epoch):
             set_epoch(self.current_epoch)
@@ -145,9 +152,7 @@ class GAN(pl.LightningModule):
         difference = critic_difference(self.critic, real, generated)
         penalty = self.objective.penalty(self.critic, real, generated, seeded(self.seed, _BETWEEN, step))
         loss = -difference if penalty is None else penalty - difference
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self._step(optimizer, loss, self.critic)
         self.objective.after_step_(self.critic)
         self._add(critic_loss=loss, difference=difference)
         if penalty is not None:
@@ -157,12 +162,17 @@ class GAN(pl.LightningModule):
         # Without gradients of the critic's weights, those under constraints are computed once and kept.
         self.critic.requires_grad_(False)
         loss = -self.critic(self.generator(self._draw(_FOR_GENERATOR, step, real))).mean()
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self._step(optimizer, loss, self.generator)
         self.critic.requires_grad_(True)
         self._add(generator_loss=loss)
         self._update_average(step // self.critic_steps)
+
+    def _step(self, optimizer: Any, loss: Tensor, network: nn.Module) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self._gradient_clip is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), self._gradient_clip)
+        optimizer.step()
 
     def _draw(self, purpose: int, step: int, like: Tensor) -> Tensor:
         return self.latent(len(like), seeded(self.seed, purpose, step)).to(like)

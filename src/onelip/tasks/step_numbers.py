@@ -1,11 +1,11 @@
-"""Batches that are nothing but the number of the step, for tasks that draw their own samples."""
+"""Batches that depend on nothing but the number of the step, for tasks that draw their own samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
 
 
 class StepNumbers:
@@ -16,6 +16,7 @@ class StepNumbers:
     Args:
         n_steps: Steps of the whole training.
         n_in_epoch: Steps of an epoch, a divisor of them.
+        batch: Makes the batch of a step from its number; by default that number is the batch.
 
     Attributes:
         n_epochs: Number of epochs.
@@ -24,7 +25,7 @@ class StepNumbers:
         ValueError: One of them is less than 1, or the second does not divide the first.
     """
 
-    def __init__(self, n_steps: int, n_in_epoch: int) -> None:
+    def __init__(self, n_steps: int, n_in_epoch: int, batch: Callable[[int], Any] = torch.tensor) -> None:
         for name, value in (("n_steps", n_steps), ("n_in_epoch", n_in_epoch)):
             if value < 1:
                 raise ValueError(f"{name}={value} in StepNumbers must be at least 1")
@@ -32,6 +33,7 @@ class StepNumbers:
             raise ValueError(f"n_steps={n_steps} in StepNumbers must be a multiple of n_in_epoch={n_in_epoch}")
         self._n_in_epoch = n_in_epoch
         self.n_epochs = n_steps // n_in_epoch
+        self._batch = batch
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -45,6 +47,6 @@ class StepNumbers:
     def __len__(self) -> int:
         return self._n_in_epoch
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         begin = self._epoch * self._n_in_epoch
-        return (torch.tensor(step) for step in range(begin, begin + self._n_in_epoch))
+        return (self._batch(step) for step in range(begin, begin + self._n_in_epoch))
