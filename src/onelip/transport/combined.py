@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from onelip.transport.sampler import Distribution, coordinates, draw, probabilities
+from onelip.transport.sampler import Distribution, batches, coordinates, draw, probabilities, with_replacement
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,28 @@ class Translated:
         Returns:
             `(n, *shape)`.
         """
-        x = draw(self.base, n, generator, "base in Translated")
+        return self._moved(draw(self.base, n, generator, "base in Translated"))
+
+    @property
+    def replacement(self) -> bool:
+        """May a measurement have a sample of the base twice?"""
+        return with_replacement(self.base)
+
+    def passes(self, n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Draw samples in batches; if the base is without replacement none is in two of them.
+
+        Args:
+            n: How many in all.
+            batch_size: Largest batch.
+            generator: Where all randomness comes from.
+
+        Yields:
+            The batches.
+        """
+        for x in batches(self.base, n, batch_size, generator, "base in Translated"):
+            yield self._moved(x)
+
+    def _moved(self, x: Tensor) -> Tensor:
         return x + torch.tensor(self.vector, dtype=x.dtype, device=x.device).view(self.shape)
 
 
@@ -60,7 +81,8 @@ class Mixture:
     """One of several distributions, chosen at random for each sample.
 
     Args:
-        parts: At least one, all of one shape.
+        parts: At least one, all of one shape; finite sets with replacement, since each batch takes as many of them as
+            chance has it.
         weights: Their probabilities, at least 0, of any positive sum; equal by default.
 
     Raises:
@@ -75,6 +97,8 @@ class Mixture:
         shapes = {part.shape for part in self.parts}
         if len(shapes) != 1:
             raise ValueError(f"parts in Mixture have shapes {sorted(shapes)}; they must be some, all of one shape")
+        if not all(map(with_replacement, self.parts)):
+            raise ValueError("parts in Mixture have Samples(replacement=False); allow replacement")
         object.__setattr__(self, "weights", probabilities("Mixture", self.weights, len(self.parts)))
 
     @property

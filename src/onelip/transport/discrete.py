@@ -178,9 +178,10 @@ def _exact_sums(plan: Array, a: Array, b: Array) -> Array:
         have = plan.sum(axis=axis)
         scale = np.divide(sums, have, out=np.ones_like(have), where=have > sums)
         plan = plan * np.expand_dims(scale, axis)
-    left_a, left_b = a - plan.sum(axis=1), b - plan.sum(axis=0)
+    left_a, left_b = (np.maximum(sums - plan.sum(axis=axis), 0.0) for sums, axis in ((a, 1), (b, 0)))
     left = left_a.sum()
-    return plan + np.outer(left_a, left_b) / left if left > 0 else plan
+    # What rounding leaves is let be: spread over all pairs, it would fill the plan with dust.
+    return plan + np.outer(left_a, left_b) / left if left > 1e-14 else plan
 
 
 def _scipy_optimize() -> Any:

@@ -87,8 +87,8 @@ def batches(sampler: Sampler, n: int, batch_size: int, generator: torch.Generato
     """Draw samples batch by batch.
 
     Args:
-        sampler: Any; one with a method `passes(n, batch_size, generator)` is asked for all batches at once, as
-            `Samples` without replacement must be.
+        sampler: Any; one whose `replacement` is False is asked for all batches at once, by its
+            `passes(n, batch_size, generator)`.
         n: How many samples in all.
         batch_size: Largest batch.
         generator: Of what.
@@ -97,12 +97,24 @@ def batches(sampler: Sampler, n: int, batch_size: int, generator: torch.Generato
     Yields:
         The batches, the last one smaller where need be.
     """
-    whole = getattr(sampler, "passes", None)
-    if whole is not None:
-        yield from whole(n, batch_size, generator)
+    if not with_replacement(sampler):
+        whole: Any = sampler
+        yield from whole.passes(n, batch_size, generator)
         return
     for start in range(0, n, batch_size):
         yield draw(sampler, min(batch_size, n - start), generator, name)
+
+
+def with_replacement(sampler: Sampler) -> bool:
+    """Say whether what one call draws does not depend on what others drew.
+
+    Args:
+        sampler: Any.
+
+    Returns:
+        False for finite sets that give no sample twice.
+    """
+    return bool(getattr(sampler, "replacement", True))
 
 
 def coordinates(owner: str, name: str, values: Any) -> tuple[float, ...]:
