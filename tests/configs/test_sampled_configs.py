@@ -44,6 +44,8 @@ def test_a_distance_is_bounded(name, tmp_path, made_up):
     gan = [part for part in ("p", "q") if getattr(config, part).name == "gan"]
     changes = [*STEPS, *MEASURES, "batch_size=4", f"runs_dir={tmp_path}", *small(config.model.name, "model")]
     changes += [f"{part}.overrides={json.dumps(gan_changes(getattr(config, part).config))}" for part in gan]
+    # Made-up images are of the first and the last class.
+    changes += [f"{part}.classes=[0]" for part in ("p", "q") if getattr(getattr(config, part), "classes", None)]
     commands.train(name, changes, resume=False)
     results = json.loads(latest_run(name, tmp_path).results_file.read_text("utf-8"))
     assert results["lipschitz_bound"]["proved"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onelip.experiments import UserError, available_configs, dump_config, load_config
+from onelip.experiments import UserError, available_configs, check_config, dump_config, load_config
 from onelip.experiments.config_file import load_any_config
 
 
@@ -27,6 +27,13 @@ def test_overrides_apply_in_order_and_leave_the_rest():
     config = load_config("digits", ["seed=1", "trainer.max_epochs=3", "seed=2", "data.augment.crop=0"])
     assert (config.seed, config.trainer.max_epochs, config.data.augment.crop) == (2, 3, 0)
     assert config.optimizer == load_config("digits").optimizer
+
+
+def test_an_option_of_a_part_that_is_left_to_its_default_can_be_set():
+    tree = load_config("digits").resolved()
+    del tree["schedule"], tree["optimizer"]
+    config = check_config({**tree, "optimizer": {"lr": 0.5}})
+    assert (config.optimizer.name, config.optimizer.lr) == ("adamw", 0.5)
 
 
 def test_another_optimizer_drops_the_options_of_the_first():

@@ -61,7 +61,9 @@ class Lipschitz(CriticSection):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.layer == "plain" or (self.layer is None and _usual_layer(self.model.name) == "plain"):
-            raise ValueError("critic.layer=plain is not 1-Lipschitz; use critic=wgan or critic=wgan-gp for plain layers")
+            raise ValueError(
+                "critic.layer=plain is not 1-Lipschitz; use critic=wgan or critic=wgan-gp for plain layers"
+            )
         return self
 
 
@@ -105,7 +107,7 @@ class GanConfig(SampledConfig):
     `average` is the weight of the past in the average of the generator's weights that is sampled from.
     """
 
-    task: Literal["gan"]
+    task: Literal["gan"] = "gan"
     data: Annotated[GanData, BeforeValidator(from_name)] = GanData()
     generator: Network = NamedPart(name="infogan")
     latent: LatentSection = LatentSection()

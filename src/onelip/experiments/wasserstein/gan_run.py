@@ -47,15 +47,14 @@ def _latest(config: GanConfig) -> RunFolder | None:
         found = folder.any_config()
     except UserError:
         return None
-    same = _without_place(found.resolved()) == _without_place(config.resolved())
-    return folder if same and (folder.path / GENERATOR_FILE).exists() and folder.results_file.exists() else None
+    finished = (folder.path / GENERATOR_FILE).exists() and folder.results_file.exists()
+    return folder if finished and isinstance(found, GanConfig) and _anywhere(found) == _anywhere(config) else None
 
 
-def _without_place(tree: dict[str, object]) -> dict[str, object]:
-    trainer, data = tree["trainer"], tree["data"]
-    assert isinstance(trainer, dict), "both are sections"
-    assert isinstance(data, dict), "both are sections"
-    return {**tree, "runs_dir": "", "trainer": {**trainer, "threads": None}, "data": {**data, "dir": None}}
+# Without what says where it runs.
+def _anywhere(config: GanConfig) -> GanConfig:
+    trainer, data = config.trainer.model_copy(update={"threads": None}), config.data.model_copy(update={"dir": None})
+    return config.model_copy(update={"runs_dir": "", "trainer": trainer, "data": data})
 
 
 def _trained(config: GanConfig) -> RunFolder:

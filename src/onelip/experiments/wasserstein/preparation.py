@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -93,10 +94,11 @@ def build_critic(config: WassersteinConfig, shape: tuple[int, ...]) -> nn.Module
     Returns:
         A network with one output, its weights drawn with the configuration's seed.
     """
+    channels, height, width = shape if len(shape) == 3 else (1, 1, math.prod(shape))
     torch.manual_seed(config.seed)
     return models.build(
         config.model.name,
-        input_shape=shape if len(shape) == 3 else (1, 1, *shape),
+        input_shape=(channels, height, width),
         n_classes=1,
         layer=config.layer,
         linear=config.linear,
