@@ -105,7 +105,7 @@ class GanConfig(SampledConfig):
     `average` is the weight of the past in the average of the generator's weights that is sampled from.
     """
 
-    task: Literal["gan"]
+    task: Literal["gan"] = "gan"
     data: Annotated[GanData, BeforeValidator(from_name)] = GanData()
     generator: Network = NamedPart(name="infogan")
     latent: LatentSection = LatentSection()
