@@ -21,7 +21,7 @@ from onelip.gan.frechet import PrincipalFeatures, frechet_distance_sq, frechet_o
 from onelip.gan.gradients import gradient_penalty, input_gradient_norms, interpolates
 
 # Sampling.
-from onelip.gan.latent import Latent, seeded
+from onelip.gan.latent import Latent
 from onelip.gan.objectives import (
     ClippedObjective,
     CriticObjective,
@@ -58,6 +58,5 @@ __all__ = [
     "interpolates",
     "principal_features",
     "register_generator",
-    "seeded",
     "settle_batch_norm_",
 ]

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from onelip.bounds import UnknownLipschitzConstant, lipschitz_bound
 from onelip.gan.gradients import input_gradient_norms, interpolates
-from onelip.gan.latent import seeded
 from onelip.layers import to_plain
 from onelip.linalg import Bound
 
@@ -57,7 +56,7 @@ def critic_gradients(critic: nn.Module, real: Tensor, generated: Tensor, *, seed
     """
     plain = to_plain(critic).double().requires_grad_(False)
     real, generated = real.double(), generated.double()
-    between = interpolates(real, generated, seeded(seed))
+    between = interpolates(real, generated, torch.Generator().manual_seed(seed))
     norms = [torch.cat([input_gradient_norms(plain, x) for x in part.split(_BATCH)]) for part in (real, generated, between)]
     largest = [float(n.max()) for n in norms]
     return CriticGradients(*largest, float(torch.cat(norms).mean()), sum(map(len, norms)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,22 +45,3 @@ class Latent:
         """
         draw = torch.rand if self.law == "uniform" else torch.randn
         return draw(n, self.size, generator=generator, device=generator.device)
-
-
-def seeded(seed: int, *place: int) -> torch.Generator:
-    """Make a source of random numbers on the CPU that is a function of its arguments alone.
-
-    Args:
-        seed: At least 0.
-        *place: More numbers, at least 0, such as a purpose and a step: other numbers give an independent source.
-
-    Returns:
-        A new generator, in the same state each time.
-
-    Raises:
-        ValueError: One of the numbers is negative.
-    """
-    if min(seed, *place, 0) < 0:
-        raise ValueError(f"seed={seed} and place={place} in seeded must be at least 0")
-    words = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0]))

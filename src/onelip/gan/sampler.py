@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from onelip.gan.latent import Latent, seeded
+from onelip.gan.latent import Latent
 
 _BATCH = 256
 """Images made at a time."""
@@ -86,7 +86,7 @@ def settle_batch_norm_(generator: nn.Module, latent: Latent, *, n: int = 4096, s
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # The mean of all batches, each counting alike.
-    source, like = seeded(seed), next(generator.parameters())
+    source, like = torch.Generator().manual_seed(seed), next(generator.parameters())
     for _ in range(-(-n // _BATCH)):
         generator(latent(_BATCH, source).to(like))
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -20,10 +20,9 @@ from onelip.gan import (
     frechet_of_samples_sq,
     held_out_difference,
     principal_features,
-    seeded,
 )
 from onelip.pictures import sample_grid, save_picture
-from onelip.tasks import GAN
+from onelip.tasks import GAN, step_generator
 
 COLUMNS = (
     "generator_steps",
@@ -57,8 +56,8 @@ class Yardstick:
         self.features = principal_features(experiment.real("train", _FITTED), section.n_features)
         self._of_test = self.features(self.test)
         latent = experiment.task.latent
-        self.compared = latent(section.n_images, seeded(seed, _COMPARED))
-        self.shown = latent(section.n_shown, seeded(seed, _SHOWN))
+        self.compared = latent(section.n_images, step_generator(seed, 0, _COMPARED))
+        self.shown = latent(section.n_shown, step_generator(seed, 0, _SHOWN))
         self.train_frechet_sq = self.frechet_sq(experiment.real("train", section.n_images))
 
     def frechet_sq(self, images: Tensor) -> float:
