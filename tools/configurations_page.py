@@ -66,7 +66,8 @@ features with each constraint, and LeNet on few images.""",
 in l_inf.""",
     "wasserstein": """Lower bounds of Wasserstein-1 distances by critics with a proved constant, see
 [transport.md](transport.md).""",
-    "gan": """Generators with critics of three kinds, `critic=lipschitz`, `wgan` or `wgan-gp`, see [gans.md](gans.md).""",
+    "gan": """Generators with critics of three kinds, `critic=lipschitz`, `wgan` or `wgan-gp`, see
+[gans.md](gans.md).""",
     "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
 a method and a mode.""",
 }

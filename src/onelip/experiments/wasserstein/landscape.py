@@ -52,7 +52,8 @@ def draw_landscape(
     learned, best = _centred(divided(points), divided(x)), _centred(potential(points), potential(x))
     path = folder.path / "critic.png"
     if len(axes) == 1:
-        Landscape1d(points[:, 0].numpy(), learned.numpy(), best.numpy(), x[:, 0].numpy(), y[:, 0].numpy(), name).plot(path)
+        line = (points[:, 0], learned, best, x[:, 0], y[:, 0])
+        Landscape1d(*(values.numpy() for values in line), name).plot(path)
     else:
         shape = (len(axes[0]), len(axes[1]))
         Landscape2d(
