@@ -48,7 +48,7 @@ def evaluate(prepared: Prepared, folder: RunFolder) -> None:
     )
     results = _results(prepared, estimate, folder)
     write_json_atomically(folder.results_file, results)
-    pictures = [_curve(prepared, folder), *draw_landscape(prepared, critic, estimate, folder)]
+    pictures = [_curve(prepared, folder), *draw_landscape(prepared, critic, folder)]
     page = folder.path / "report.html"
     results_page(results, pictures, dump_config(prepared.config), folder.path).write(page)
     _show(results)
