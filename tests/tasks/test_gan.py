@@ -6,9 +6,8 @@ import copy
 
 import pytest
 import torch
-from torch import nn
-
 from tests.tasks.toy import toy_trainer
+from torch import nn
 
 from onelip import lipschitz_bound, models
 from onelip.gan import (

@@ -61,7 +61,9 @@ class Lipschitz(CriticSection):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.layer == "plain" or (self.layer is None and _usual_layer(self.model.name) == "plain"):
-            raise ValueError("critic.layer=plain is not 1-Lipschitz; use critic=wgan or critic=wgan-gp for plain layers")
+            raise ValueError(
+                "critic.layer=plain is not 1-Lipschitz; use critic=wgan or critic=wgan-gp for plain layers"
+            )
         return self
 
 
