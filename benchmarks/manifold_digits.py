@@ -118,7 +118,7 @@ def main() -> None:
     for seed in options.seeds:
         for arm in ("configured", "manifold") if options.only is None else (options.only,):
             experiment = prepare(load_config("digits", [*PARAMETRISED, f"seed={seed}"]))
-            factory = optimizer_factory(experiment.config)
+            factory = optimizer_factory(experiment.config.optimizer)
             method = f"{experiment.config.optimizer.name}, parametrised"
             if arm == "manifold":
                 factory = OPTIMIZERS["manifold-adam"](**chosen)

@@ -16,8 +16,11 @@ from pathlib import Path
 from tools.generated_page import escaped, run
 
 from onelip import data
-from onelip.experiments import load_config
+from onelip.experiments import ExperimentConfig
+from onelip.experiments.config_common import RunConfig
+from onelip.experiments.config_file import load_any_config
 from onelip.experiments.config_source import config_families
+from onelip.experiments.config_wasserstein import DataImages
 
 PAGE = Path(__file__).parents[1] / "docs" / "configurations.md"
 
@@ -31,6 +34,8 @@ TITLES = {
     "lnets": "LNets",
     "": "Others",
     "baselines": "Baselines and networks for the maximum norm",
+    "wasserstein": "Wasserstein distances",
+    "gan": "GANs",
     "clipping": "Clipping experiments",
 }
 """Title of each family, by its folder, in order."""
@@ -59,6 +64,10 @@ is in [robustness.md](robustness.md).""",
 features with each constraint, and LeNet on few images.""",
     "baselines": """What [baselines.md](baselines.md) compares, and the networks of [linf.md](linf.md), whose radii are
 in l_inf.""",
+    "wasserstein": """Lower bounds of Wasserstein-1 distances by critics with a proved constant, see
+[transport.md](transport.md).""",
+    "gan": """Generators with critics of three kinds, `critic=lipschitz`, `wgan` or `wgan-gp`, see
+[gans.md](gans.md).""",
     "clipping": """The grid of [clipping-experiments.md](clipping-experiments.md), whose cells are named after a base,
 a method and a mode.""",
 }
@@ -106,10 +115,26 @@ def command(name: str) -> str:
     Returns:
         A command, with what it cannot do without.
     """
-    section = load_config(name).data
+    config = load_any_config(name)
+    if not isinstance(config, ExperimentConfig):
+        return f"`onelip train {name}{''.join(f' {key}=PATH' for key in _folders(config))}`"
+    section = config.data
     needed = [" data.dir=PATH"] if data.available()[section.name].dir == "required" else []
     needed += [" data.generated.path=FILE"] if section.generated is not None else []
     return f"`onelip train {name}{''.join(needed)}`"
+
+
+# Data of other tasks that have to be there already.
+def _folders(config: RunConfig) -> list[str]:
+    found = []
+    for key in ("p", "q"):
+        part = getattr(config, key, None)
+        if isinstance(part, DataImages) and data.available()[part.set].dir == "required":
+            found.append(f"{key}.dir")
+    section = getattr(config, "data", None)
+    if section is not None and data.available()[section.name].dir == "required":
+        found.append("data.dir")
+    return found
 
 
 def page() -> str:

@@ -18,7 +18,11 @@ SHAPES = {
     "cifar100": ((3, 32, 32), 100),
     "digits": ((1, 8, 8), 10),
     "imagenet": ((3, 224, 224), 1000),
+    "fashion-mnist": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
+    "stl10": ((3, 96, 96), 10),
+    "svhn": ((3, 32, 32), 10),
+    "folder": ((3, 64, 64), 1),
     "tiny-imagenet": ((3, 64, 64), 200),
 }
 """Shape of an image and number of classes, by data set."""
@@ -27,8 +31,10 @@ _FRAME = {"width": 8, "depth": 1, "dense_width": 16, "dense_depth": 1}
 SMALL: dict[str, dict[str, Any]] = {
     "bronet": _FRAME,
     "convnet": {"width": 4, "depth": 1},
+    "dcgan-critic": {"width": 2},
     "dla": {"widths": [2, 2, 2, 4, 4, 4, 4]},
     "fc-3": {"widths": [16]},
+    "infogan-critic": {"widths": [2, 2], "dense": [8]},
     "kw-large": {"width": 2, "dense": 8},
     "kw-small": {"width": 2, "dense": 8},
     "lconvnet-large": {"width": 4, "dense": 16},

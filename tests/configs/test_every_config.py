@@ -1,4 +1,4 @@
-"""Every shipped configuration builds, takes a step and proves its constant.
+"""Every shipped configuration of a classifier builds, takes a step and proves its constant.
 
 That each round-trips through its file is in tests/experiments/test_config_file.py. At full size a network is built on
 the meta device, without numbers, and its parameters are counted. The step and the proof are those of a network of the
@@ -23,12 +23,13 @@ from onelip import models
 from onelip.certify import Certificate
 from onelip.experiments import available_configs, create_run_folder, load_config
 from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_file import load_any_config
 from onelip.experiments.evaluation import certify_best
 from onelip.experiments.preparation import prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.training import train
 
-NAMES = tuple(available_configs())
+NAMES = tuple(name for name in available_configs() if isinstance(load_any_config(name), ExperimentConfig))
 PARAMETERS = {
     "cifar10-lipnext": 75_540_490,
     "cifar10-record": 68_788_234,

@@ -2,16 +2,17 @@
 
 import pytest
 
-from onelip.experiments import UserError, available_configs, dump_config, load_config
+from onelip.experiments import UserError, available_configs, check_config, dump_config, load_config
+from onelip.experiments.config_file import load_any_config
 
 
 @pytest.mark.parametrize("name", available_configs())
 def test_shipped_configs_are_valid_and_survive_a_round_trip(name, tmp_path):
-    config = load_config(name)
+    config = load_any_config(name)
     assert config.name == name
     file = tmp_path / "copy.yaml"
     file.write_text(dump_config(config))
-    assert load_config(str(file)) == config
+    assert load_any_config(str(file)) == config
 
 
 def test_shipped_configs_begin_with_a_comment_for_the_list():
@@ -26,6 +27,13 @@ def test_overrides_apply_in_order_and_leave_the_rest():
     config = load_config("digits", ["seed=1", "trainer.max_epochs=3", "seed=2", "data.augment.crop=0"])
     assert (config.seed, config.trainer.max_epochs, config.data.augment.crop) == (2, 3, 0)
     assert config.optimizer == load_config("digits").optimizer
+
+
+def test_an_option_of_a_part_that_is_left_to_its_default_can_be_set():
+    tree = load_config("digits").resolved()
+    del tree["schedule"], tree["optimizer"]
+    config = check_config({**tree, "optimizer": {"lr": 0.5}})
+    assert (config.optimizer.name, config.optimizer.lr) == ("adamw", 0.5)
 
 
 def test_another_optimizer_drops_the_options_of_the_first():
@@ -97,6 +105,11 @@ def test_a_method_of_clipping_may_be_given_by_its_name():
     other = load_config("digits", ["clipping={method: gouk, n_iter: 2, max_norm: 3}", "clipping=fastclip"]).clipping
     assert (other.max_norm, other.options) == (3.0, {})
     assert load_config("digits", ["clipping=null", "certify=null", "attack=null"]).certify is None
+
+
+def test_a_name_like_no_other_gives_the_command_that_lists_them():
+    with pytest.raises(UserError, match="'zzzz' is unknown; their names are printed by: onelip list configs"):
+        load_any_config("zzzz")
 
 
 def test_unknown_config_name_gives_the_nearest():

@@ -47,7 +47,7 @@ def test_each_optimizer_is_configured_built_and_survives_a_round_trip(name, tmp_
     file.write_text(dump_config(config))
     assert load_config(str(file)) == config
     model = nn.Linear(2, 2)
-    optimizer = make_optimizer(optimizer_factory(config), model)
+    optimizer = make_optimizer(optimizer_factory(config.optimizer), model)
     assert optimizer.param_groups[0]["lr"] in (0.01, 1e-3)
     assert isinstance(optimizer, LookaheadOptimizer) == wrapped
     model(torch.ones(1, 2)).sum().backward()

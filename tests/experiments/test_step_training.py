@@ -10,7 +10,7 @@ from onelip.experiments.config_common import SampledConfig, StepTrainer
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.step_training import train_on_samples
 from onelip.experiments.training import StoppedError
-from onelip.tasks import step_generator
+from onelip.transport import sample_generator
 
 
 class Mean(pl.LightningModule):
@@ -28,7 +28,7 @@ class Mean(pl.LightningModule):
     def training_step(self, batch, batch_idx):
         if int(batch) == self._stop_at:
             raise KeyboardInterrupt
-        drawn = torch.rand(8, 2, generator=step_generator(3, int(batch)))
+        drawn = torch.rand(8, 2, generator=sample_generator(3, 0, int(batch)))
         return (drawn - self.mean).square().mean()
 
     def on_train_epoch_end(self):

@@ -20,7 +20,8 @@ from onelip.gan import (
     gradient_penalty,
     interpolates,
 )
-from onelip.tasks import GAN, NonFiniteError, Retract, adam, sgd, step_generator
+from onelip.tasks import GAN, NonFiniteError, Retract, adam, sgd
+from onelip.transport import sample_generator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
 
@@ -87,12 +88,12 @@ def test_a_step_is_that_of_the_formulas(tmp_path):
     generator, critic = by_hand.generator, by_hand.critic
     real = DATA[:4]
     with torch.no_grad():
-        fake = generator(LATENT(4, step_generator(3, 0, 1)))
-    points = interpolates(real, fake, step_generator(3, 0, 3))
+        fake = generator(LATENT(4, sample_generator(3, 1, 0)))
+    points = interpolates(real, fake, sample_generator(3, 3, 0))
     loss = critic(fake).mean() - critic(real).mean() + 10 * gradient_penalty(critic, points)
     for parameter, gradient in zip(critic.parameters(), torch.autograd.grad(loss, [*critic.parameters()]), strict=True):
         parameter.data -= 0.1 * gradient
-    loss = -critic(generator(LATENT(4, step_generator(3, 0, 2)))).mean()
+    loss = -critic(generator(LATENT(4, sample_generator(3, 2, 0)))).mean()
     weights = [*generator.parameters()]
     for parameter, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
         parameter.data -= 0.1 * gradient

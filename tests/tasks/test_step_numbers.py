@@ -1,9 +1,8 @@
 """Numbers of steps as batches, and what is drawn for each."""
 
 import pytest
-import torch
 
-from onelip.tasks import StepNumbers, step_generator
+from onelip.tasks import StepNumbers
 
 
 def test_epochs_divide_the_steps():
@@ -20,12 +19,3 @@ def test_epochs_divide_the_steps():
 def test_lengths_that_do_not_fit_are_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
         StepNumbers(*given)
-
-
-def test_a_generator_depends_on_seed_step_and_stream_alone():
-    draws = {
-        key: torch.rand(3, generator=step_generator(*key)).tolist()
-        for key in [(0, 0), (0, 1), (1, 0), (0, 0, 1), (1, 1)]
-    }
-    assert draws[0, 0] == torch.rand(3, generator=step_generator(0, 0)).tolist()
-    assert len({tuple(values) for values in draws.values()}) == len(draws)

@@ -30,12 +30,13 @@ def load_best_weights(model: nn.Module, folder: RunFolder) -> int:
     return _load(model, folder.best_checkpoint, "")
 
 
-def load_last_weights(model: nn.Module, folder: RunFolder) -> int:
+def load_last_weights(model: nn.Module, folder: RunFolder, part: str = "model") -> int:
     """Load the weights after a run's last whole epoch.
 
     Args:
         model: The run's network; changed in place.
         folder: The run's folder.
+        part: What the network is called in the task.
 
     Returns:
         Their epoch, counted from 0.
@@ -43,8 +44,8 @@ def load_last_weights(model: nn.Module, folder: RunFolder) -> int:
     Raises:
         UserError: If the checkpoint is missing, broken or of another network.
     """
-    # It is that of the whole task, in which the network is the attribute `model`.
-    return _load(model, folder.last_checkpoint, "model.")
+    # It is that of the whole task, in which the network is an attribute.
+    return _load(model, folder.last_checkpoint, f"{part}.")
 
 
 def _load(model: nn.Module, path: Path, prefix: str) -> int:

@@ -84,9 +84,20 @@ def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
 
 def _checked(kind: type[C], tree: Mapping[str, Any]) -> C:
     try:
-        return kind.model_validate(dict(tree))
+        return kind.model_validate(_with_usual_names(kind, tree))
     except ValidationError as error:
         raise UserError(_sentence(kind, dict(error.errors()[0]))) from None
+
+
+# A section that the file leaves to its default, and of which a change names an option, is still that default's part.
+def _with_usual_names(kind: type[BaseModel], tree: Mapping[str, Any]) -> dict[str, Any]:
+    named = dict(tree)
+    for key, chooser in CHOSEN_BY.items():
+        usual = getattr(kind.model_fields[key].default, chooser, None) if key in kind.model_fields else None
+        section = named.get(key)
+        if isinstance(section, Mapping) and chooser not in section and isinstance(usual, str):
+            named[key] = {chooser: usual, **section}
+    return named
 
 
 def dump_config(config: RunConfig) -> str:

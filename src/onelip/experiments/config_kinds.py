@@ -8,12 +8,17 @@ from typing import Any
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig
 from onelip.experiments.config_gan import GanConfig
+from onelip.experiments.config_wasserstein import WassersteinConfig
 from onelip.experiments.errors import UserError
 from onelip.linalg import unknown_name
 
 CLASSIFICATION = "classification"
 
-CONFIGS: dict[str, type[RunConfig]] = {CLASSIFICATION: ExperimentConfig, "gan": GanConfig}
+CONFIGS: dict[str, type[RunConfig]] = {
+    CLASSIFICATION: ExperimentConfig,
+    "wasserstein": WassersteinConfig,
+    "gan": GanConfig,
+}
 """By the name that stands under the key `task`."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -187,8 +188,15 @@ def _find(name_or_path: str, read: list[str]) -> tuple[Traversable, str]:
     shipped = _shipped()
     if name_or_path not in shipped:
         where = f"base of {read[-1]}: " if read else ""
-        raise UserError(where + unknown_name("configuration", name_or_path, shipped))
+        raise UserError(where + _unknown(name_or_path, shipped))
     return shipped[name_or_path], name_or_path
+
+
+# There are hundreds, so that without a near one the sentence names the command that lists them.
+def _unknown(name: str, names: Iterable[str]) -> str:
+    if difflib.get_close_matches(name, names, n=1, cutoff=0.5):
+        return unknown_name("configuration", name, names)
+    return f"configuration {name!r} is unknown; their names are printed by: onelip list configs"
 
 
 # A path is meant from the folder of the file that names it.

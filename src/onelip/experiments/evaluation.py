@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import remove_parametrizations
 
-import onelip
 from onelip.attacks import BreakReport, break_certificates
 from onelip.certify import Certificate, certify, load_certificate
 from onelip.data import ImageData, Images
@@ -26,7 +24,7 @@ from onelip.experiments.config import Certify, ExperimentConfig
 from onelip.experiments.config_attack import Attack
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.files import write_json_atomically
-from onelip.experiments.machine import processor
+from onelip.experiments.machine import machine_in_numbers
 from onelip.experiments.preparation import Experiment
 from onelip.experiments.progress import work_bar
 from onelip.experiments.recorder import read_metrics
@@ -218,12 +216,7 @@ def run_in_numbers(experiment: Experiment, folder: RunFolder, epoch: int) -> dic
         "name": config.name,
         "seed": config.seed,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "torch": torch.__version__,
-            "onelip": onelip.__version__,
-        },
+        "machine": machine_in_numbers(),
         "data": config.data.name,
         "model": config.model.name,
         "layer": config.layer,

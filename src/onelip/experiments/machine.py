@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
+
+import onelip
 
 
 def processor() -> str:
@@ -18,6 +22,20 @@ def processor() -> str:
     lines = information.read_text("utf-8").splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_in_numbers() -> dict[str, Any]:
+    """Say what results were computed on, as a part of `results.json`.
+
+    Returns:
+        Processor, cores, and versions of torch and onelip.
+    """
+    return {
+        "cpu": processor(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "onelip": onelip.__version__,
+    }
 
 
 def describe_machine(device: torch.device) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from onelip.experiments.gan import preparation as gan_preparation
 from onelip.experiments.gan import run as gan_run
 from onelip.experiments.run_folder import RunFolder
+from onelip.experiments.wasserstein import evaluation, preparation, training
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class SampledTask:
 
 
 SAMPLED_TASKS: dict[str, SampledTask] = {
+    "wasserstein": SampledTask(preparation.prepare, training.train, evaluation.evaluate),
     "gan": SampledTask(gan_preparation.prepare, gan_run.train, gan_run.evaluate),
 }
 """By the name that stands under the key `task`."""

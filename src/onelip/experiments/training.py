@@ -17,7 +17,7 @@ from torch import Tensor
 
 from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
-from onelip.experiments.config import ExperimentConfig
+from onelip.experiments.config_optimizer import Optimizer as OptimizerChoice
 from onelip.experiments.config_trainer import Trainer as TrainerSection
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.lightning_processes import trainer_options
@@ -102,7 +102,7 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     return Classification(
         experiment.model,
         experiment.loss,
-        optimizer=optimizer_factory(config),
+        optimizer=optimizer_factory(config.optimizer),
         schedule=SCHEDULES[config.schedule.name](**config.schedule.model_dump(exclude={"name"})),
         radius=None if config.certify is None else config.certify.selection_radius,
         norm="l2" if config.certify is None else config.certify.norm,
@@ -115,18 +115,18 @@ def _task(experiment: Experiment, clock: TrainingClock) -> Classification:
     )
 
 
-def optimizer_factory(config: ExperimentConfig) -> OptimizerFactory:
+def optimizer_factory(section: OptimizerChoice) -> OptimizerFactory:
     """Choose the optimiser that a configuration asks for.
 
     Args:
-        config: The configuration.
+        section: The configuration's.
 
     Returns:
         What makes it, wrapped in Lookahead where that is asked for.
     """
-    options = config.optimizer.model_dump(exclude={"name"})
+    options = section.model_dump(exclude={"name"})
     wrapper = options.pop("lookahead", None)
-    factory = OPTIMIZERS[config.optimizer.name](**options)
+    factory = OPTIMIZERS[section.name](**options)
     return factory if wrapper is None else lookahead(factory, **wrapper)
 
 

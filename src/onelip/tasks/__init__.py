@@ -34,10 +34,11 @@ from onelip.tasks.projection import OwnProjections, Projection
 from onelip.tasks.relaxation_objective import RelaxationObjective
 from onelip.tasks.schedules import SCHEDULES, Schedule, constant, cosine, exponential, one_cycle, step
 from onelip.tasks.spectral_clip import SpectralClip
-from onelip.tasks.step_numbers import StepNumbers, step_generator
+from onelip.tasks.step_numbers import StepNumbers
 from onelip.tasks.trades import TRADES
 from onelip.tasks.training_method_callback import TrainingMethodCallback
 from onelip.tasks.validation_interval import ValidationInterval
+from onelip.tasks.wasserstein import WassersteinCritic
 from onelip.tasks.weight_projections import WeightProjection, project_weight
 from onelip.tasks.whole_batch import ProcessesDifferError, WholeBatch
 
@@ -67,6 +68,7 @@ __all__ = [
     "TrainingClock",
     "TrainingMethodCallback",
     "ValidationInterval",
+    "WassersteinCritic",
     "WeightAverage",
     "WeightProjection",
     "WholeBatch",
@@ -89,5 +91,4 @@ __all__ = [
     "schedule_free_adamw",
     "sgd",
     "step",
-    "step_generator",
 ]

@@ -20,7 +20,7 @@ from onelip.gan import (
 )
 from onelip.tasks.finite import all_finite, blame
 from onelip.tasks.optimizers import OptimizerFactory, adam, make_optimizer
-from onelip.tasks.step_numbers import step_generator
+from onelip.transport import sample_generator
 
 # Independent streams of random numbers: latents of either step, positions between images.
 _FOR_CRITIC, _FOR_GENERATOR, _BETWEEN = 1, 2, 3
@@ -154,7 +154,7 @@ class GAN(pl.LightningModule):
         with torch.no_grad():
             generated = self.generator(self._draw(_FOR_CRITIC, step, real))
         difference = critic_difference(self.critic, real, generated)
-        penalty = self.objective.penalty(self.critic, real, generated, step_generator(self.seed, step, _BETWEEN))
+        penalty = self.objective.penalty(self.critic, real, generated, sample_generator(self.seed, _BETWEEN, step))
         loss = -difference if penalty is None else penalty - difference
         self._step(optimizer, loss, self.critic)
         self.objective.after_step_(self.critic)
@@ -179,7 +179,7 @@ class GAN(pl.LightningModule):
         optimizer.step()
 
     def _draw(self, purpose: int, step: int, like: Tensor) -> Tensor:
-        return self.latent(len(like), step_generator(self.seed, step, purpose)).to(like)
+        return self.latent(len(like), sample_generator(self.seed, purpose, step)).to(like)
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 
@@ -51,18 +50,3 @@ class StepNumbers:
     def __iter__(self) -> Iterator[Any]:
         begin = self._epoch * self._n_in_epoch
         return (self._batch(step) for step in range(begin, begin + self._n_in_epoch))
-
-
-def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
-    """Make the random generator of one step.
-
-    Args:
-        seed: Of the run.
-        step: Number of the step.
-        stream: Tells apart what is drawn for different purposes in the same step.
-
-    Returns:
-        A generator on the CPU; those of different arguments are independent.
-    """
-    state = np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) & (2**63 - 1))

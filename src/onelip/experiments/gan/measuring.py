@@ -22,7 +22,8 @@ from onelip.gan import (
     principal_features,
 )
 from onelip.pictures import sample_grid, save_picture
-from onelip.tasks import GAN, step_generator
+from onelip.tasks import GAN
+from onelip.transport import sample_generator
 
 COLUMNS = (
     "generator_steps",
@@ -56,8 +57,8 @@ class Yardstick:
         self.features = principal_features(experiment.real("train", _FITTED), section.n_features)
         self._of_test = self.features(self.test)
         latent = experiment.task.latent
-        self.compared = latent(section.n_images, step_generator(seed, 0, _COMPARED))
-        self.shown = latent(section.n_shown, step_generator(seed, 0, _SHOWN))
+        self.compared = latent(section.n_images, sample_generator(seed, _COMPARED))
+        self.shown = latent(section.n_shown, sample_generator(seed, _SHOWN))
         self.train_frechet_sq = self.frechet_sq(experiment.real("train", section.n_images))
 
     def frechet_sq(self, images: Tensor) -> float:

@@ -1,0 +1,1 @@
+"""Lower bounds of Wasserstein distances, from a configuration to a page."""
