@@ -42,7 +42,9 @@ def test_the_published_infogan_has_its_shapes():
     assert sum(p.numel() for p in generator.parameters()) == published
 
 
-@pytest.mark.parametrize(("side", "start", "channels"), [(8, 4, [64]), (28, 7, [128, 64]), (64, 4, [512, 256, 128, 64])])
+@pytest.mark.parametrize(
+    ("side", "start", "channels"), [(8, 4, [64]), (28, 7, [128, 64]), (64, 4, [512, 256, 128, 64])]
+)
 def test_dcgan_doubles_from_the_smallest_start(side, start, channels):
     generator = on_meta("dcgan", (3, side, side))
     assert generator.get_submodule("shape").unflattened_size == (channels[0], start, start)
@@ -52,8 +54,18 @@ def test_dcgan_doubles_from_the_smallest_start(side, start, channels):
 @pytest.mark.parametrize(
     ("name", "shape", "options", "sentence"),
     [
-        ("infogan", (1, 6, 8), {}, r"image_shape=\(1, 6, 8\) of generator 'infogan' must have sides that are multiples of 4"),
-        ("dcgan", (1, 6, 6), {}, r"image_shape=\(1, 6, 6\) of generator 'dcgan' cannot be halved; .* at least 8 \(start=4\)"),
+        (
+            "infogan",
+            (1, 6, 8),
+            {},
+            r"image_shape=\(1, 6, 8\) of generator 'infogan' must have sides that are multiples of 4",
+        ),
+        (
+            "dcgan",
+            (1, 6, 6),
+            {},
+            r"image_shape=\(1, 6, 6\) of generator 'dcgan' cannot be halved; .* at least 8 \(start=4\)",
+        ),
         ("dcgan", (1, 9, 8), {"start": 2}, "cannot be halved"),
     ],
 )

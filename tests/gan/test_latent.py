@@ -23,7 +23,11 @@ def test_the_source_decides_the_numbers():
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"size": 0}, "size=0 in Latent"), ({"size": 2.0}, "size=2.0"), ({"law": "gauss"}, "law='gauss' in Latent must be")],
+    [
+        ({"size": 0}, "size=0 in Latent"),
+        ({"size": 2.0}, "size=2.0"),
+        ({"law": "gauss"}, "law='gauss' in Latent must be"),
+    ],
 )
 def test_mistakes_are_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -57,9 +57,12 @@ def critic_gradients(critic: nn.Module, real: Tensor, generated: Tensor, *, seed
     plain = to_plain(critic).double().requires_grad_(False)
     real, generated = real.double(), generated.double()
     between = interpolates(real, generated, torch.Generator().manual_seed(seed))
-    norms = [torch.cat([input_gradient_norms(plain, x) for x in part.split(_BATCH)]) for part in (real, generated, between)]
-    largest = [float(n.max()) for n in norms]
-    return CriticGradients(*largest, float(torch.cat(norms).mean()), sum(map(len, norms)))
+    norms = [
+        torch.cat([input_gradient_norms(plain, x) for x in part.split(_BATCH)]) for part in (real, generated, between)
+    ]
+    at_real, at_generated, in_between = (float(part.max()) for part in norms)
+    mean = float(torch.cat(norms).mean())
+    return CriticGradients(at_real, at_generated, in_between, mean, sum(map(len, norms)))
 
 
 def critic_constant(critic: nn.Module, image_shape: tuple[int, ...]) -> Bound | None:
@@ -102,16 +105,19 @@ class HeldOutDifference:
 
         The difference divided by the proved constant; None without one.
         """
-        return None if self.constant is None or not self.constant.proved else self._divided(self.difference)
+        return _divided(self.difference, self.constant)
 
     @property
     def lower_bound_error(self) -> float | None:
         """The standard error of `lower_bound`."""
-        return None if self.lower_bound is None else self._divided(self.standard_error)
+        return _divided(self.standard_error, self.constant)
 
-    def _divided(self, value: float) -> float:
-        assert self.constant is not None, "only asked for with a constant"
-        return value / self.constant.value if self.constant.value > 0 else 0.0
+
+def _divided(value: float, constant: Bound | None) -> float | None:
+    if constant is None or not constant.proved:
+        return None
+    # A critic that is constant says nothing.
+    return value / constant.value if constant.value > 0 else 0.0
 
 
 def held_out_difference(

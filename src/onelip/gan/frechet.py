@@ -115,7 +115,9 @@ def frechet_of_samples_sq(features_p: Tensor, features_q: Tensor) -> float:
         ValueError: A sample has fewer than 2 members.
     """
     if min(len(features_p), len(features_q)) < 2:
-        raise ValueError(f"samples of {len(features_p)} and {len(features_q)} in frechet_of_samples_sq; it takes 2 each")
+        raise ValueError(
+            f"samples of {len(features_p)} and {len(features_q)} in frechet_of_samples_sq; it takes 2 each"
+        )
     p, q = features_p.double(), features_q.double()
     moments = [m for x in (p, q) for m in (x.mean(dim=0), torch.cov(x.T).reshape(x.shape[1], -1))]
     return frechet_distance_sq(*moments)

@@ -10,9 +10,7 @@ from onelip.gan.registry import check_sizes, register_generator
 
 
 @register_generator("infogan")
-def infogan(
-    *, image_shape: tuple[int, int, int], n_latent: int, dense: int = 1024, width: int = 64
-) -> nn.Sequential:
+def infogan(*, image_shape: tuple[int, int, int], n_latent: int, dense: int = 1024, width: int = 64) -> nn.Sequential:
     """Two dense layers and two transposed convolutions of stride 2, the shape of InfoGAN's generator.
 
     Dense to `dense` features, dense to 2 `width` channels at a quarter of the image's sides, transposed convolutions

@@ -45,7 +45,7 @@ def dcgan_critic(
     """
     check_sizes("dcgan-critic", width=width, down_kernel=down_kernel)
     _, height, wide = input_shape
-    widths = []
+    widths: list[int] = []
     while height % 2 == 0 and wide % 2 == 0 and min(height, wide) >= _SMALLEST:
         widths.append(width * 2 ** len(widths))
         height, wide = height // 2, wide // 2

@@ -3,7 +3,7 @@
 from onelip.pictures.accuracy import RobustAccuracy, UnderAttack
 from onelip.pictures.adversarial import AdversarialImages
 from onelip.pictures.depth import DepthProfile, PartActivity, depth_profile
-from onelip.pictures.gan_curves import save_frechet_curves, save_losses
+from onelip.pictures.gan_curves import save_kinds, save_losses
 from onelip.pictures.gradients import ClassGradients, class_gradients
 from onelip.pictures.margins import MarginHistogram, PixelMargins, pixel_margins
 from onelip.pictures.sample_grid import read_picture, sample_grid, save_animation, save_picture
@@ -23,7 +23,7 @@ __all__ = [
     "read_picture",
     "sample_grid",
     "save_animation",
-    "save_frechet_curves",
+    "save_kinds",
     "save_losses",
     "save_picture",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from onelip.pictures.canvas import GRID, legend_above, new_figure, plain_axes, save
+from onelip.pictures.canvas import GRID, Image, legend_above, new_figure, plain_axes, save
 from onelip.pictures.colours import ATTACK, CLEAN, INK, PROVED
 
 Rows = Sequence[Mapping[str, float]]
@@ -42,11 +43,14 @@ def save_losses(rows: Rows, path: str | Path) -> None:
     save(figure, path)
 
 
-def save_frechet_curves(runs: Mapping[str, Rows], path: str | Path, *, floor: float | None = None) -> None:
-    """Draw the Frechet distance over the generator's steps, one line for each training, on a logarithmic scale.
+def save_kinds(
+    runs: Mapping[str, Rows], grids: Mapping[str, Image], path: str | Path, *, floor: float | None = None
+) -> None:
+    """Draw the Frechet distance of trainings over the generator's steps, and what each gives at the end.
 
     Args:
         runs: Rows with "generator_steps" and "frechet_sq" by the name of the training; at most three.
+        grids: Pictures by their titles, drawn side by side below; may be empty.
         path: A .png, .svg or .pdf file; a file there is replaced.
         floor: The distance of training images, drawn as a line; None for none.
 
@@ -54,9 +58,19 @@ def save_frechet_curves(runs: Mapping[str, Rows], path: str | Path, *, floor: fl
         ValueError: There are no trainings, or more than three.
     """
     if not 1 <= len(runs) <= len(_STYLES):
-        raise ValueError(f"{len(runs)} trainings in save_frechet_curves; it draws 1 to {len(_STYLES)}")
-    figure = new_figure(6.4, 3.8)
-    axes = plain_axes(figure)
+        raise ValueError(f"{len(runs)} trainings in save_kinds; it draws 1 to {len(_STYLES)}")
+    figure = new_figure(8.0, 3.6 + (8.0 / len(grids) if grids else 0.0))
+    top, *below = figure.subfigures(2, 1, height_ratios=(3.6, 8.0 / len(grids))) if grids else [figure]
+    _draw_frechet(plain_axes(top), runs, floor)
+    for lower in below:
+        for axes, (title, grid) in zip(lower.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
+            axes.imshow(grid, interpolation="none")
+            axes.set_title(title, fontsize=9)
+            axes.set_axis_off()
+    save(figure, path)
+
+
+def _draw_frechet(axes: Any, runs: Mapping[str, Rows], floor: float | None) -> None:
     for (name, rows), (colour, dash, marker) in zip(runs.items(), _STYLES, strict=False):
         points = [(row["generator_steps"], row["frechet_sq"]) for row in rows]
         axes.plot(
@@ -70,4 +84,3 @@ def save_frechet_curves(runs: Mapping[str, Rows], path: str | Path, *, floor: fl
     axes.set_xlabel("steps of the generator")
     axes.set_ylabel("squared Frechet distance to test images")
     legend_above(axes)
-    save(figure, path)

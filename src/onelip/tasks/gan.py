@@ -29,19 +29,20 @@ _FOR_CRITIC, _FOR_GENERATOR, _BETWEEN = 1, 2, 3
 class GAN(pl.LightningModule):
     """Learn to generate images: a critic learns to tell them from real ones, and the generator to move its mean output.
 
-    Fit it with a Lightning trainer, and the callback `Retract` for critics of constrained layers, and a loader of images `(B, C, H, W)` in [0, 1], or of pairs with labels, which are
-    not used; at least two images to a batch. A loader with `set_epoch` is told the epoch before each pass. On each
-    batch the critic takes a step up mean f(real) - mean f(generated), less the objective's penalty; after every
-    `critic_steps` of them the generator takes one up mean f(generated). Random numbers depend on (seed, step) alone,
-    so a training that goes on from a checkpoint takes the steps that it would have taken. It stops where a parameter or
-    gradient is not finite.
+    Fit it with a Lightning trainer, which has the callback `Retract` where the critic's layers are constrained, and a
+    loader of images `(B, C, H, W)` in [0, 1], or of pairs with labels, which are not used; at least two images to a
+    batch. A loader with `set_epoch` is told the epoch before each pass. On each batch the critic takes a step up
+    mean f(real) - mean f(generated), less the objective's penalty; after every `critic_steps` of them the generator
+    takes one up mean f(generated). Random numbers depend on (seed, step) alone, so a training that goes on from a
+    checkpoint takes the steps that it would have taken. It stops where a parameter is not finite.
 
     The average of the generator's weights along the training, with statistics of batch normalisation that are measured
     for it, is what `sampler` draws from.
 
     Args:
         generator: Maps `(B, latent.size)` to images, as `onelip.gan.build_generator` makes them.
-        critic: Maps images to `(B, 1)`, as `onelip.models.build` makes them with one class. Without batch normalisation.
+        critic: Maps images to `(B, 1)`, as `onelip.models.build` makes them with one class; without batch
+            normalisation.
         latent: Draws what images are made of.
         objective: Keeps the critic from growing: by its layers, by clipping, or by a penalty.
         critic_optimizer: Makes the optimiser of the critic; Adam with rate 2e-3 and betas 0.5, 0.999 by default.
@@ -58,6 +59,8 @@ class GAN(pl.LightningModule):
     Raises:
         ValueError: An argument is out of range.
     """
+
+    steps_taken: Tensor
 
     def __init__(
         self,
@@ -138,7 +141,8 @@ class GAN(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         real = batch if isinstance(batch, Tensor) else batch[0]
         step = int(self.steps_taken)
-        critic_optimizer, generator_optimizer = self.optimizers()
+        optimizers: Any = self.optimizers()
+        critic_optimizer, generator_optimizer = optimizers
         self._critic_step(critic_optimizer, real, step)
         if (step + 1) % self.critic_steps == 0:
             self._generator_step(generator_optimizer, real, step)

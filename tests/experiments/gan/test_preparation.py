@@ -45,7 +45,9 @@ def test_the_seed_decides_the_weights_and_threads_are_recorded(tmp_path):
     states = [prepare(small_config(tmp_path, f"seed={seed}")).task.state_dict() for seed in (0, 0, 1)]
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
     assert not torch.equal(states[0]["generator.dense1.weight"], states[2]["generator.dense1.weight"])
-    free = small_config(tmp_path).model_copy(update={"trainer": small_config(tmp_path).trainer.model_copy(update={"threads": None})})
+    free = small_config(tmp_path).model_copy(
+        update={"trainer": small_config(tmp_path).trainer.model_copy(update={"threads": None})}
+    )
     assert prepare(free).config.trainer.threads == torch.get_num_threads()
 
 

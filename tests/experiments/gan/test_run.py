@@ -1,6 +1,5 @@
 """Whole runs of GANs: files, numbers, and going on after an interruption."""
 
-import csv
 import json
 
 import pytest
@@ -58,8 +57,6 @@ def test_a_run_leaves_all_its_files_and_numbers(tmp_path, critic, capsys):
     assert experiment.task.generator_steps == 4
 
 
-
-
 @pytest.mark.parametrize("critic", ["lipschitz", "wgan-gp"])
 def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, monkeypatch, critic):
     whole, straight = run(tmp_path, f"critic={critic}")
@@ -85,8 +82,8 @@ def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, monkeypatch, cr
         assert torch.equal(resumed.task.state_dict()[name], value), name
     for name in ("samples/0000002.png", "samples/0000004.png", "generator.safetensors", "evolution.gif", "losses.png"):
         assert (folder.path / name).read_bytes() == (straight.path / name).read_bytes(), name
-    texts = [list(csv.DictReader(place.metrics_file.open())) for place in (straight, folder)]
-    untimed = [[{k: v for k, v in row.items() if k not in ("seconds", "minutes")} for row in text] for text in texts]
+    rows = [read_metrics(place) for place in (straight, folder)]
+    untimed = [[{k: v for k, v in row.items() if k not in ("seconds", "minutes")} for row in part] for part in rows]
     assert untimed[0] == untimed[1]
 
 

@@ -36,7 +36,9 @@ def test_the_same_images_come_back(kept):
 def test_runs_without_a_generator_are_named(kept, tmp_path):
     _, folder = kept
     (folder.path / GENERATOR_FILE).unlink()
-    with pytest.raises(UserError, match=r"generator.safetensors is missing; finish the run with: onelip train --resume"):
+    with pytest.raises(
+        UserError, match=r"generator.safetensors is missing; finish the run with: onelip train --resume"
+    ):
         load_generator(folder.path)
     other = create_run_folder(load_config("digits", [f"runs_dir={tmp_path}"]))
     with pytest.raises(UserError, match="is a run of task=classification, and has no generator"):

@@ -81,8 +81,8 @@ def _picture(path: Path) -> str:
 def _subtitle(results: Mapping[str, Any]) -> str:
     shape = "x".join(map(str, results["image_shape"]))
     return (
-        f"A generator of {shape} images like {results['data']}, trained for {results['generator_steps']:,} steps against "
-        f"{_CRITICS[results['critic']]}, which took {results['critic_steps']:,}."
+        f"A generator of {shape} images like {results['data']}, trained for {results['generator_steps']:,} steps "
+        f"against {_CRITICS[results['critic']]}, which took {results['critic_steps']:,}."
     )
 
 

@@ -78,9 +78,6 @@ def prepare(config: GanConfig) -> GanExperiment:
         torch.manual_seed(config.seed)
         generator = _generator(config, images.input_shape)
         critic = build_critic(config.critic, images.input_shape)
-        for split in (images.train, images.test):
-            if len(split) < 2:
-                raise DataError(f"data={config.data.name} has {len(split)} images in a split; a GAN needs 2 in each")
         with torch.no_grad():
             critic.eval()(generator.eval()(torch.zeros(2, config.latent.size)))
         critic.train()
@@ -149,6 +146,9 @@ def _load(config: GanConfig) -> DataSet:
     section = config.data
     with work_bar(f"loading {section.name}") as progress:
         images = data.load(section.name, section.dir, progress=progress, **section.options)
+    for split in (images.train, images.test):
+        if len(split) < 2:
+            raise DataError(f"data={section.name} has {len(split)} images in a split; a GAN needs 2 in each")
     if section.size is None or images.input_shape[1:] == (section.size, section.size):
         return images
     return replace(images, train=resized(images.train, section.size), test=resized(images.test, section.size))
