@@ -13,7 +13,7 @@ USER_MISTAKE = 2
 
 app = typer.Typer(
     name="onelip",
-    help="Train classifiers with a proved Lipschitz constant, certify them, and check the certificates.",
+    help="Train networks with a proved Lipschitz constant, certify them, and check the certificates.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,11 +59,12 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to the same numbers.")] = False,
 ) -> None:
-    """Train, certify and attack a classifier, and write a report.
+    """Train, certify and attack a classifier, and write a report; or bound a distance, or train a GAN.
 
     Everything goes into a new folder RUNS_DIR/NAME/STAMP; the test images are used only after the training.
 
-    Example: onelip train cifar10 model=convnet-xs layer=aoc trainer.max_epochs=5 data.dir=PATH
+    Examples: onelip train wasserstein-cones; onelip train gan-digits critic=wgan-gp;
+    onelip train cifar10 model=convnet-xs layer=aoc trainer.max_epochs=5 data.dir=PATH
     """
     from onelip.experiments import commands
 
