@@ -2,7 +2,7 @@
 
 import pytest
 
-from onelip.experiments import UserError, available_configs, check_config, dump_config, load_config
+from onelip.experiments import UserError, available_configs, dump_config, load_config
 from onelip.experiments.config_file import load_any_config
 
 
@@ -30,10 +30,14 @@ def test_overrides_apply_in_order_and_leave_the_rest():
 
 
 def test_an_option_of_a_part_that_is_left_to_its_default_can_be_set():
-    tree = load_config("digits").resolved()
-    del tree["schedule"], tree["optimizer"]
-    config = check_config({**tree, "optimizer": {"lr": 0.5}})
-    assert (config.optimizer.name, config.optimizer.lr) == ("adamw", 0.5)
+    config = load_any_config("gan-digits", ["generator.width=8"])
+    assert (config.generator.name, config.generator.options["width"]) == ("infogan", 8)
+
+
+def test_a_critic_that_is_named_as_it_was_keeps_its_options_and_another_one_its_model():
+    usual, same, other = (load_any_config("gan-digits", c) for c in ([], ["critic=lipschitz"], ["critic=wgan"]))
+    assert usual == same
+    assert other.critic.model.name == usual.critic.model.name
 
 
 def test_another_optimizer_drops_the_options_of_the_first():

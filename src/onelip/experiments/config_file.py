@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 from onelip.experiments.config import ExperimentConfig
-from onelip.experiments.config_common import RunConfig
+from onelip.experiments.config_common import RunConfig, SampledConfig
 from onelip.experiments.config_kinds import CLASSIFICATION, config_class
 from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree, set_by_name
 from onelip.experiments.errors import UserError, one_line
@@ -89,9 +89,11 @@ def _checked(kind: type[C], tree: Mapping[str, Any]) -> C:
         raise UserError(_sentence(kind, dict(error.errors()[0]))) from None
 
 
-# A section that the file leaves to its default, and of which a change names an option, is still that default's part.
+# Of these, files leave whole sections to their defaults; a change of one option then means the default's part.
 def _with_usual_names(kind: type[BaseModel], tree: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(tree)
+    if not issubclass(kind, SampledConfig):
+        return named
     for key, chooser in CHOSEN_BY.items():
         usual = getattr(kind.model_fields[key].default, chooser, None) if key in kind.model_fields else None
         section = named.get(key)

@@ -90,7 +90,9 @@ def read_config_tree(name_or_path: str) -> dict[str, Any]:
 
 
 def set_by_name(tree: dict[str, Any], section: str, name: str) -> None:
-    """Name another part in a section, whose options are then its own defaults; the same part keeps its options.
+    """Name another part in a section, whose options are then its own defaults.
+
+    A critic that is named as it was keeps its options.
 
     Args:
         tree: The configuration, changed in place.
@@ -98,7 +100,7 @@ def set_by_name(tree: dict[str, Any], section: str, name: str) -> None:
         name: The part.
     """
     old = as_mapping(section, tree.get(section))
-    if section in CHOSEN_BY and old.get(CHOSEN_BY[section]) == name:
+    if section == "critic" and old.get("name") == name:
         return
     kept = old if section not in CHOSEN_BY else {key: old[key] for key in _SHARED.get(section, ()) if key in old}
     tree[section] = {**kept, **as_mapping(section, name)}

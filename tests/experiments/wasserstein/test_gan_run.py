@@ -1,0 +1,67 @@
+"""The run of a GAN behind an estimate."""
+
+import pytest
+
+from onelip.experiments import UserError, create_run_folder
+from onelip.experiments.config_file import load_any_config
+from onelip.experiments.config_wasserstein import DataImages, GanSamples
+from onelip.experiments.wasserstein import gan_run
+from onelip.experiments.wasserstein.gan_run import with_run
+
+DIGITS = DataImages(name="images", set="digits", dir="somewhere")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Configurations that were trained."""
+    done = []
+
+    class Experiment:
+        def __init__(self, config):
+            self.config = config
+
+    def train(experiment, folder):
+        done.append(experiment.config)
+
+    def evaluate(experiment, folder):
+        (folder.path / "generator.safetensors").touch()
+        folder.results_file.write_text("{}")
+
+    monkeypatch.setattr(gan_run, "prepare", Experiment)
+    monkeypatch.setattr(gan_run, "train", train)
+    monkeypatch.setattr(gan_run, "evaluate", evaluate)
+    return done
+
+
+def test_the_gan_is_trained_once_and_found_again(tmp_path, trained):
+    section = GanSamples(name="gan")
+    first = with_run(section, DIGITS, str(tmp_path))
+    again = with_run(section, DIGITS, str(tmp_path))
+    assert first.run == again.run
+    assert len(trained) == 1
+    assert trained[0].data.dir == "somewhere"
+
+
+def test_a_run_with_other_settings_is_another_distribution(tmp_path, trained):
+    first = with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
+    other = with_run(GanSamples(name="gan", overrides=("critic=wgan-gp",)), DIGITS, str(tmp_path))
+    assert first.run != other.run
+    assert [config.critic.name for config in trained] == ["lipschitz", "wgan-gp"]
+
+
+def test_a_run_that_is_not_finished_is_not_taken(tmp_path, trained):
+    create_run_folder(load_any_config("gan-digits", [f"runs_dir={tmp_path}"]))
+    with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
+    assert len(trained) == 1
+
+
+def test_what_has_its_run_or_is_no_gan_stays(tmp_path, trained):
+    named = GanSamples(name="gan", run="runs/x")
+    assert with_run(named, DIGITS, str(tmp_path)) is named
+    assert with_run(DIGITS, named, str(tmp_path)) is DIGITS
+    assert trained == []
+
+
+def test_a_configuration_of_another_task_is_refused(tmp_path):
+    with pytest.raises(UserError, match="digits has task=classification, and a distribution of name=gan needs task=gan"):
+        with_run(GanSamples(name="gan", config="digits"), DIGITS, str(tmp_path))
