@@ -22,7 +22,7 @@ SHAPES = {
     "mnist": ((1, 28, 28), 10),
     "stl10": ((3, 96, 96), 10),
     "svhn": ((3, 32, 32), 10),
-    "folder": ((3, 64, 64), 1),
+    "folder-stream": ((3, 64, 64), 2),
     "tiny-imagenet": ((3, 64, 64), 200),
 }
 """Shape of an image and number of classes, by data set."""

@@ -69,7 +69,8 @@ def test_a_gan_is_trained(name, critic, tmp_path, made_up):
 
 def gan_changes(name: str) -> list[str]:
     config = load_any_config(name)
-    return [*SMALL_GAN, *small(config.critic.model.name, "critic.model"), *small_generator(config.generator.name)]
+    model = config.critic.model.name
+    return [*SMALL_GAN, f"critic.model.name={model}", *small(model, "critic.model"), *small_generator(config.generator.name)]
 
 
 def small_generator(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from torch import nn
 from onelip.experiments.report.pictured import Picture
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.wasserstein.preparation import Prepared
-from onelip.pictures import critic_curve, critic_surface
+from onelip.pictures.landscape import critic_curve, critic_surface
 
 _MEASURES = {(1,): critic_curve, (2,): critic_surface}
 """By the shape of a sample."""
