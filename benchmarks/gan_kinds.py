@@ -117,9 +117,8 @@ def main() -> None:
     mean, test = classifier(), data.load("digits").test.pixels()
     exact = results["lipschitz"]["wasserstein1"]
     print(f"training images: Frechet {floor:.3f}, exact W1 of samples {exact['discrete_of_training_images']:.3f}")
-    print(
-        "| | sure of | rarest class | Frechet | gradient, measured | constant, proved | W1 >= | exact W1 of samples | seconds |"
-    )
+    heads = ("", "sure of", "rarest class", "Frechet", "gradient, measured", "constant, proved", "W1 >=")
+    print(f"| {' | '.join([*heads, 'exact W1 of samples', 'seconds'])} |")
     print("|---|---|---|---|---|---|---|---|---|")
     lines = [row("test images", test, mean, None)]
     for kind, run in runs.items():

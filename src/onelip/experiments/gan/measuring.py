@@ -162,8 +162,8 @@ def measure(experiment: GanExperiment, yardstick: Yardstick, sampler: GeneratorS
 # The exact distance of two finite sets of equally many images.
 def _discrete(images: Tensor, test: Tensor) -> float:
     n = min(_DISCRETE, len(images), len(test))
-    chosen = (x[even_index(len(x), n)].double().flatten(1) for x in (images, test))
-    return discrete_wasserstein1(*chosen).value
+    first, second = (x[even_index(len(x), n)] for x in (images, test))
+    return discrete_wasserstein1(first, second).value
 
 
 def _kind(proved: bool) -> str:
