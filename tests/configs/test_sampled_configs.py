@@ -21,6 +21,7 @@ STEPS = ["trainer.max_steps=2", "trainer.validate_every=2", "trainer.accelerator
 MEASURES = ["evaluation.n_samples=4", "evaluation.batch_size=4", "evaluation.n_monitor=4", "evaluation.n_discrete=4"]
 SMALL_GAN = [
     *STEPS, "data.batch_size=4", "critic_steps=1", "evaluate.n_images=4", "evaluate.n_features=2", "evaluate.n_shown=4",
+    "evaluate.n_statistics=4",
 ]  # fmt: skip
 
 
@@ -70,7 +71,12 @@ def test_a_gan_is_trained(name, critic, tmp_path, made_up):
 def gan_changes(name: str) -> list[str]:
     config = load_any_config(name)
     model = config.critic.model.name
-    return [*SMALL_GAN, f"critic.model.name={model}", *small(model, "critic.model"), *small_generator(config.generator.name)]
+    return [
+        *SMALL_GAN,
+        f"critic.model.name={model}",
+        *small(model, "critic.model"),
+        *small_generator(config.generator.name),
+    ]
 
 
 def small_generator(name: str) -> list[str]:
