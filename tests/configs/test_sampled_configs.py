@@ -21,6 +21,7 @@ STEPS = ["trainer.max_steps=2", "trainer.validate_every=2", "trainer.accelerator
 MEASURES = ["evaluation.n_samples=4", "evaluation.batch_size=4", "evaluation.n_monitor=4", "evaluation.n_discrete=4"]
 SMALL_GAN = [
     *STEPS, "data.batch_size=4", "critic_steps=1", "evaluate.n_images=4", "evaluate.n_features=2", "evaluate.n_shown=4",
+    "evaluate.n_statistics=4",
 ]  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def test_the_difference_is_divided_by_the_constant():
     assert found.lower_bound == pytest.approx(1.0, abs=4 * found.lower_bound_error)
     assert found.lower_bound == pytest.approx(found.difference / 3, rel=1e-6)
     assert found.lower_bound <= found.difference / 3
+    assert held_out_difference(critic, y, x, found.constant).lower_bound == 0.0
     with pytest.raises(ValueError, match="1 and 400 images"):
         held_out_difference(critic, x[:1], y, None)
 

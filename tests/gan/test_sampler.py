@@ -70,7 +70,7 @@ def test_statistics_are_those_of_the_generators_own_images():
 def test_a_generator_without_normalisations_is_left_alone():
     generator = nn.Sequential(nn.Linear(5, 4), nn.Unflatten(1, (1, 2, 2)), nn.Sigmoid())
     weight = generator[0].weight.clone()
-    settle_batch_norm_(generator, LATENT, n=1)
+    settle_batch_norm_(generator, LATENT, n=2)
     assert torch.equal(generator[0].weight, weight)
-    with pytest.raises(ValueError, match="n=0 in settle_batch_norm_"):
-        settle_batch_norm_(generator, LATENT, n=0)
+    with pytest.raises(ValueError, match="n=1 in settle_batch_norm_"):
+        settle_batch_norm_(generator, LATENT, n=1)

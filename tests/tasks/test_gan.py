@@ -142,6 +142,12 @@ def test_samples_are_those_of_the_average(tmp_path):
         assert torch.equal(mean, weight)
 
 
+def test_statistics_are_measured_with_as_many_images_as_asked_for():
+    few, many, again = (task(n_statistics=n).sampler().generator.get_submodule("norm1") for n in (10, 1000, 1000))
+    assert not torch.equal(few.running_mean, many.running_mean)
+    assert torch.equal(again.running_mean, many.running_mean)
+
+
 def test_the_average_follows_the_formula(tmp_path):
     gan = task(average=0.5, critic_steps=1)
     first = [p.detach().clone() for p in gan.generator.parameters()]
@@ -176,6 +182,7 @@ def test_numbers_that_are_not_finite_stop_it(tmp_path):
         ({"critic_steps": 0}, "critic_steps=0 in GAN must be an integer >= 1"),
         ({"average": 1.0}, "average=1.0 in GAN must be at least 0 and below 1"),
         ({"gradient_clip": 0.0}, "gradient_clip=0.0 in GAN must be positive"),
+        ({"n_statistics": 1}, "n_statistics=1 in GAN"),
         ({"seed": -1}, "seed=-1 in GAN"),
     ],
 )

@@ -92,12 +92,13 @@ class Evaluate(Section):
     """At most `n_images` test images are compared with as many as `n_images` generated ones.
 
     The Frechet distance is that of `n_features` principal components of the training images. Pictures show `n_shown`
-    images.
+    images. Statistics of the generator's batch normalisations are measured with `n_statistics` images.
     """
 
     n_images: Annotated[int, Field(ge=2)] = 2000
     n_features: PositiveInt = 32
     n_shown: PositiveInt = 80
+    n_statistics: Annotated[int, Field(ge=2)] = 4096
 
 
 class GanConfig(SampledConfig):

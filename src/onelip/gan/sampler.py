@@ -67,19 +67,20 @@ def settle_batch_norm_(generator: nn.Module, latent: Latent, *, n: int = 4096, s
     """Measure the statistics that batch normalisation uses in eval mode anew, as means over many images.
 
     Running statistics are those of the last few batches, of weights that have moved on, and of averaged weights they
-    are unknown. They become the mean over batches of 256 of this very generator. Modules without them are left alone.
+    are unknown. They become the mean over batches of 256, or n, of this very generator. Modules without them are left
+    alone.
 
     Args:
         generator: Maps `(B, latent.size)` to images; changed in place, left in eval mode.
         latent: Draws what images are made of.
-        n: How many images to measure with, rounded up to whole batches.
+        n: How many images to measure with, at least 2, rounded up to whole batches.
         seed: Of their latent numbers.
 
     Raises:
-        ValueError: `n` is not positive.
+        ValueError: `n` is smaller.
     """
-    if n < 1:
-        raise ValueError(f"n={n} in settle_batch_norm_ must be at least 1")
+    if n < 2:
+        raise ValueError(f"n={n} in settle_batch_norm_ must be at least 2")
     norms = [m for m in generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [m.momentum for m in norms]
     generator.train()
@@ -87,8 +88,9 @@ def settle_batch_norm_(generator: nn.Module, latent: Latent, *, n: int = 4096, s
         norm.reset_running_stats()
         norm.momentum = None  # The mean of all batches, each counting alike.
     source, like = torch.Generator().manual_seed(seed), next(generator.parameters())
-    for _ in range(-(-n // _BATCH)):
-        generator(latent(_BATCH, source).to(like))
+    size = min(n, _BATCH)
+    for _ in range(-(-n // size)):
+        generator(latent(size, source).to(like))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     generator.eval()

@@ -51,6 +51,7 @@ class GAN(pl.LightningModule):
         average: Weight of the past in the generator's average, at least 0 and below 1, smaller in the first steps; 0
             for the generator as it is.
         gradient_clip: Largest l2 norm of the gradient of all weights of either network; None for any.
+        n_statistics: Images that statistics of batch normalisation are measured with for `sampler`.
         seed: Of all latent numbers.
 
     Attributes:
@@ -74,6 +75,7 @@ class GAN(pl.LightningModule):
         critic_steps: int = 5,
         average: float = 0.999,
         gradient_clip: float | None = None,
+        n_statistics: int = 4096,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -83,6 +85,8 @@ class GAN(pl.LightningModule):
             raise ValueError(f"average={average!r} in GAN must be at least 0 and below 1")
         if gradient_clip is not None and gradient_clip <= 0:
             raise ValueError(f"gradient_clip={gradient_clip!r} in GAN must be positive, or None")
+        if n_statistics < 2:
+            raise ValueError(f"n_statistics={n_statistics!r} in GAN must be at least 2")
         if seed < 0:
             raise ValueError(f"seed={seed} in GAN must be at least 0")
         self.automatic_optimization = False
@@ -90,7 +94,7 @@ class GAN(pl.LightningModule):
         self.averaged = copy.deepcopy(generator).requires_grad_(False)
         self.latent = latent or Latent()
         self.objective = objective or LipschitzObjective()
-        self.critic_steps, self.seed = critic_steps, seed
+        self.critic_steps, self.seed, self.n_statistics = critic_steps, seed, n_statistics
         self.metrics: dict[str, float] = {}
         self._average, self._gradient_clip = average, gradient_clip
         self._optimizers = (
@@ -118,7 +122,7 @@ class GAN(pl.LightningModule):
             The averaged generator's images, in eval mode; further training does not change it.
         """
         generator = copy.deepcopy(self.averaged)
-        settle_batch_norm_(generator, self.latent, seed=self.seed)
+        settle_batch_norm_(generator, self.latent, n=self.n_statistics, seed=self.seed)
         return GeneratorSampler(generator, self.latent)
 
     @override

@@ -17,7 +17,7 @@ SMALL = (
     "trainer.validate_every=4",
     "trainer.threads=1",
     "trainer.accelerator=cpu",
-    "evaluate={n_images: 40, n_features: 4, n_shown: 6}",
+    "evaluate={n_images: 40, n_features: 4, n_shown: 6, n_statistics: 64}",
 )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy import optimize
 from tests.experiments.gan.small import small_config
 
 from onelip.experiments.gan.measuring import Yardstick, measure
@@ -42,3 +43,15 @@ def test_without_a_known_constant_nothing_is_claimed(experiment, monkeypatch):
     assert found["critic_constant"] is None
     assert found["wasserstein1"]["lower_bound"] is None
     assert "lower estimate" in found["critic_gradients"]["kind"]
+
+
+def test_the_exact_distance_of_as_many_images_is_that_of_an_assignment(experiment):
+    yardstick, sampler = Yardstick(experiment), experiment.task.sampler()
+    found = measure(experiment, yardstick, sampler)["wasserstein1"]
+    costs = torch.cdist(sampler.images(yardstick.compared).flatten(1), yardstick.test.flatten(1)).numpy()
+    pairs = optimize.linear_sum_assignment(costs)
+    assert found["n_discrete"] == 40
+    assert found["discrete"] == pytest.approx(float(costs[pairs].mean()), rel=1e-4)
+    # The critic's bound is about distributions, from these very samples it cannot exceed the exact distance.
+    assert found["difference"] <= found["discrete"] * 1.0001
+    assert 0 < found["discrete_of_training_images"] < found["discrete"]

@@ -23,6 +23,7 @@ RESULTS = {
     "critic_gradients": {"real": 0.91234, "generated": 0.8, "between": 0.7, "mean": 0.6, "largest": 0.91234},
     "wasserstein1": {
         "difference": 0.25, "difference_standard_error": 0.01, "lower_bound": 0.24999, "standard_error": 0.01,
+        "discrete": 0.5, "discrete_of_training_images": 0.4, "n_discrete": 40,
         "unit": "l2 of pixels in [0, 1] at 1x8x8",
     },
 }  # fmt: skip

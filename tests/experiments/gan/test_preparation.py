@@ -33,7 +33,7 @@ def test_kinds_have_their_layers_and_objectives(tmp_path, critic, objective, lay
 def test_the_configuration_arrives(tmp_path):
     config = small_config(tmp_path, "seed=5", "average=0.3", "trainer.gradient_clip=2.5")
     task = prepare(config).task
-    assert (task.seed, task.critic_steps, task.latent.size) == (5, 2, 3)
+    assert (task.seed, task.critic_steps, task.latent.size, task.n_statistics) == (5, 2, 3, 64)
     assert (task._average, task._gradient_clip) == (0.3, 2.5)
     critic, generator = task.configure_optimizers()
     assert [group["lr"] for group in critic.param_groups] == [config.critic.optimizer.lr]

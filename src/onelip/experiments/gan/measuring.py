@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 from typing_extensions import override
 
+from onelip.experiments.evaluation import even_index
 from onelip.experiments.gan.preparation import GanExperiment
 from onelip.gan import (
     GeneratorSampler,
@@ -23,7 +24,7 @@ from onelip.gan import (
 )
 from onelip.pictures import sample_grid, save_picture
 from onelip.tasks import GAN
-from onelip.transport import sample_generator
+from onelip.transport import discrete_wasserstein1, sample_generator
 
 COLUMNS = (
     "generator_steps",
@@ -39,6 +40,9 @@ COLUMNS = (
 
 _FITTED = 2048
 """Training images that the features are fitted to, at most."""
+
+_DISCRETE = 500
+"""Images of each kind between which the exact distance is computed, at most."""
 
 # Streams of random numbers beside those of the training.
 _SHOWN, _COMPARED = 11, 12
@@ -119,6 +123,7 @@ def measure(experiment: GanExperiment, yardstick: Yardstick, sampler: GeneratorS
     """
     critic, test = experiment.task.critic.cpu(), yardstick.test
     images = sampler.images(yardstick.compared).cpu()
+    # As many of each kind.
     n = min(len(images), len(test))
     constant = critic_constant(critic, experiment.data.input_shape)
     held_out = held_out_difference(critic, test, images, constant)
@@ -146,9 +151,19 @@ def measure(experiment: GanExperiment, yardstick: Yardstick, sampler: GeneratorS
             "standard_error": held_out.lower_bound_error,
             "n_real": held_out.n_real,
             "n_generated": held_out.n_generated,
+            "discrete": _discrete(images, test),
+            "discrete_of_training_images": _discrete(experiment.real("train", len(test)), test),
+            "n_discrete": min(_DISCRETE, len(images), len(test)),
             "unit": f"l2 of pixels in [0, 1] at {_size(experiment.data.input_shape)}",
         },
     }
+
+
+# The exact distance of two finite sets of equally many images.
+def _discrete(images: Tensor, test: Tensor) -> float:
+    n = min(_DISCRETE, len(images), len(test))
+    first, second = (x[even_index(len(x), n)] for x in (images, test))
+    return discrete_wasserstein1(first, second).value
 
 
 def _kind(proved: bool) -> str:

@@ -129,6 +129,10 @@ def _rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     seconds = results["train_seconds"]
     return [
         ("critic's difference", f"{distance['difference']:.5g} ± {distance['difference_standard_error']:.2g}"),
+        (
+            f"exact distance of {distance['n_discrete']:,} images to as many of the test split",
+            f"{distance['discrete']:.4f}; {distance['discrete_of_training_images']:.4f} for training images",
+        ),
         ("gradient at test images", f"≤ {upper_text(gradients['real'], 4)} measured"),
         ("gradient at generated images", f"≤ {upper_text(gradients['generated'], 4)} measured"),
         ("gradient between them", f"≤ {upper_text(gradients['between'], 4)} measured"),

@@ -92,6 +92,7 @@ def prepare(config: GanConfig) -> GanExperiment:
             critic_steps=config.critic_steps,
             average=config.average,
             gradient_clip=config.trainer.gradient_clip,
+            n_statistics=config.evaluate.n_statistics,
             seed=config.seed,
         )
     return GanExperiment(config, images, task)
