@@ -1,21 +1,31 @@
-"""Pictures of robustness of any classifier: what is measured for them, and the drawings."""
+"""Pictures of classifiers and scalar functions: what is measured for them, and the drawings."""
 
 from onelip.pictures.accuracy import RobustAccuracy, UnderAttack
 from onelip.pictures.adversarial import AdversarialImages
+from onelip.pictures.canvas import Drawable, side_by_side
+from onelip.pictures.decision_map import DecisionMap, decision_map, grid_points
 from onelip.pictures.depth import DepthProfile, PartActivity, depth_profile
+from onelip.pictures.gradient_norms import GradientNorms, gradient_norms
 from onelip.pictures.gradients import ClassGradients, class_gradients
 from onelip.pictures.margins import MarginHistogram, PixelMargins, pixel_margins
 
 __all__ = [
     "AdversarialImages",
     "ClassGradients",
+    "DecisionMap",
     "DepthProfile",
+    "Drawable",
+    "GradientNorms",
     "MarginHistogram",
     "PartActivity",
     "PixelMargins",
     "RobustAccuracy",
     "UnderAttack",
     "class_gradients",
+    "decision_map",
     "depth_profile",
+    "gradient_norms",
+    "grid_points",
     "pixel_margins",
+    "side_by_side",
 ]
