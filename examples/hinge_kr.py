@@ -95,12 +95,12 @@ class Settings:
     """
 
     layer: str = "bjorck"
-    steps: int = 800
+    steps: int = 500
     batch: int = 256
     rate: float = 1e-2
     alpha: float = 0.95
     margin: float = 0.4
-    penalty: float = 0.0
+    penalty: float = 0.1
     seed: int = 0
 
 
@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         results[name] = measure(name, train(PROBLEMS[name], settings), settings)
         print(results[name].row, flush=True)
     maps = [(f"{name}, constant {r.picture.bound.value:.6f}", r.picture) for name, r in results.items()]
-    side_by_side([maps, [(name, r.slopes) for name, r in results.items()]], out)
+    side_by_side([maps, [(name, r.slopes) for name, r in results.items()]], out, size=(5.0, 3.9))
     print(f"picture in {out}")
 
 

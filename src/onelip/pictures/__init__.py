@@ -3,7 +3,7 @@
 from onelip.pictures.accuracy import RobustAccuracy, UnderAttack
 from onelip.pictures.adversarial import AdversarialImages
 from onelip.pictures.canvas import Drawable, side_by_side
-from onelip.pictures.decision_map import DecisionMap, decision_map, grid_points
+from onelip.pictures.decision_map import DecisionMap, DifferenceMap, decision_map, grid_points
 from onelip.pictures.depth import DepthProfile, PartActivity, depth_profile
 from onelip.pictures.gradient_norms import GradientNorms, gradient_norms
 from onelip.pictures.gradients import ClassGradients, class_gradients
@@ -14,6 +14,7 @@ __all__ = [
     "ClassGradients",
     "DecisionMap",
     "DepthProfile",
+    "DifferenceMap",
     "Drawable",
     "GradientNorms",
     "MarginHistogram",

@@ -24,7 +24,8 @@ Values = npt.NDArray[np.float64]
 N_CIRCLES = 16
 """Of more points so many get a circle of their radius, evenly spread: more of them hide each other."""
 
-_N_SHADES = 17
+_N_SHADES = 18
+_WANTED = "#0b9e76"
 _DASHES, _DOTS = (0, (5, 2)), (0, (1, 1))
 
 
@@ -61,17 +62,14 @@ class DecisionMap:
         Args:
             axes: Matplotlib axes; they become square to the plane.
         """
-        limit = float(np.abs(self.values).max()) or 1.0
-        shades = np.linspace(-limit, limit, _N_SHADES + 1)
-        filled = axes.contourf(self.x, self.y, self.values, shades, cmap=diverging_map())
-        axes.figure.colorbar(filled, ax=axes, shrink=0.8, aspect=28, format="%.2g", label="f")
-        self._draw_level(axes, self.values, sorted(self.levels), INK, 1.0, _DASHES)
-        self._draw_level(axes, self.values, [0.0], INK, 2.6, "solid")
+        grid = self.x, self.y
+        _fill(axes, *grid, self.values)
+        _draw_level(axes, *grid, self.values, sorted(self.levels), colors=INK, linewidths=1.0, linestyles=[_DASHES])
+        _draw_level(axes, *grid, self.values, [0.0], colors=INK, linewidths=2.6)
         if self.outline is not None:
-            self._draw_level(axes, self.outline, [0.0], "#12d6a0", 1.6, _DOTS)
+            _draw_outline(axes, *grid, self.outline)
         self._draw_points(axes)
-        axes.set_aspect("equal")
-        axes.set(xlim=(self.x[0], self.x[-1]), ylim=(self.y[0], self.y[-1]))
+        axes.set_xlabel(self._caption(), fontsize=8)
 
     def plot(self, path: str | Path) -> None:
         """Draw the map into a file; needs matplotlib.
@@ -83,13 +81,34 @@ class DecisionMap:
         self.draw(figure.add_subplot())
         save(figure, path)
 
-    def _draw_level(
-        self, axes: Any, values: Values, levels: Sequence[float], colour: str, width: float, dash: Any
-    ) -> None:
-        # Matplotlib warns of level sets that are empty.
-        present = [level for level in levels if values.min() < level < values.max()]
-        if present:
-            axes.contour(self.x, self.y, values, present, colors=colour, linewidths=width, linestyles=[dash])
+    def difference(self, wanted: Tensor) -> DifferenceMap:
+        """Subtract the function that f should be.
+
+        Args:
+            wanted: `(H * W,)` its values on the grid, row by row from below, as `grid_points` lists them.
+
+        Returns:
+            f minus that.
+
+        Raises:
+            ValueError: If there is another number of values.
+        """
+        if wanted.numel() != self.values.size:
+            raise ValueError(
+                f"wanted has {wanted.numel()} values in difference; the grid has {self.values.size} points"
+            )
+        exact = wanted.detach().double().cpu().reshape(self.values.shape).numpy()
+        return DifferenceMap(self.x, self.y, self.values - exact, exact)
+
+    def _caption(self) -> str:
+        parts = ["bold: f = 0"]
+        if self.levels:
+            parts.append("dashed: f = " + ", ".join(f"{level:g}" for level in sorted(self.levels)))
+        if self.outline is not None:
+            parts.append("green: what was wanted")
+        if len(self.points):
+            parts.append("circles: |f| / constant")
+        return "; ".join(parts)
 
     def _draw_points(self, axes: Any) -> None:
         from matplotlib.patches import Circle
@@ -102,6 +121,56 @@ class DecisionMap:
         for k in range(n):
             at = k * len(self.points) // n
             axes.add_patch(Circle(self.points[at], self.radii[at], fill=False, color=INK, linewidth=0.7, zorder=4))
+
+
+@dataclass(frozen=True, eq=False)
+class DifferenceMap:
+    """By how much a function on a grid exceeds the one that it should be.
+
+    Attributes:
+        x: `(W,)` first coordinates of the grid, rising.
+        y: `(H,)` second coordinates, rising.
+        values: `(H, W)` the differences.
+        wanted: `(H, W)` what was subtracted; its zero set is drawn.
+    """
+
+    x: Values
+    y: Values
+    values: Values
+    wanted: Values
+
+    def draw(self, axes: Any) -> None:
+        """Draw the map, with a bar of its colours.
+
+        Args:
+            axes: Matplotlib axes; they become square to the plane.
+        """
+        _fill(axes, self.x, self.y, self.values)
+        _draw_outline(axes, self.x, self.y, self.wanted)
+        axes.set_xlabel(f"from {self.values.min():.3g} to {self.values.max():.3g}; green: what was wanted", fontsize=8)
+
+
+def _fill(axes: Any, x: Values, y: Values, values: Values) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    limit = float(np.abs(values).max()) or 1.0
+    # Round numbers, with zero between two colours.
+    shades = MaxNLocator(_N_SHADES, symmetric=True).tick_values(-limit, limit)
+    filled = axes.contourf(x, y, values, shades, cmap=diverging_map())
+    axes.figure.colorbar(filled, ax=axes, shrink=0.8, aspect=28, ticks=shades[::2], format="%g")
+    axes.set_aspect("equal")
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+
+
+def _draw_level(axes: Any, x: Values, y: Values, values: Values, levels: Sequence[float], **style: Any) -> None:
+    # Matplotlib warns of level sets that are empty.
+    present = [level for level in levels if values.min() < level < values.max()]
+    if present:
+        axes.contour(x, y, values, present, **style)
+
+
+def _draw_outline(axes: Any, x: Values, y: Values, values: Values) -> None:
+    _draw_level(axes, x, y, values, [0.0], colors=_WANTED, linewidths=1.8, linestyles=[_DOTS])
 
 
 def decision_map(

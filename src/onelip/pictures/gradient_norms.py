@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from onelip.bounds import lipschitz_bound
 from onelip.layers import to_plain
 from onelip.linalg import Bound
-from onelip.pictures.canvas import legend_above, new_figure, plain_axes, save
+from onelip.pictures.canvas import new_figure, plain_axes, save
 from onelip.pictures.colours import ATTACK, CLEAN, PROVED
 
 Values = npt.NDArray[np.float64]
@@ -62,7 +62,8 @@ class GradientNorms:
         axes.axvline(middle, color=CLEAN, linewidth=1.2, linestyle=(0, (4, 2)), label=f"median {middle:.3f}")
         axes.set(xlabel="norm of the gradient", ylabel="points (%)", xlim=(0, 1.02 * top))
         axes.set_ylim(bottom=0)
-        legend_above(axes, 1)
+        # Norms of 1-Lipschitz functions that were trained for it are on the right.
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
 
     def plot(self, path: str | Path) -> None:
         """Draw the histogram into a file; needs matplotlib.
