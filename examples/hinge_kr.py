@@ -97,7 +97,7 @@ class Settings:
     layer: str = "bjorck"
     steps: int = 500
     batch: int = 256
-    rate: float = 1e-2
+    rate: float = 2e-2
     alpha: float = 0.95
     margin: float = 0.4
     penalty: float = 0.1

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 import onelip
 from onelip import layers
 
+GROUP = 8
+"""Features that are sorted together: of MaxMin, which sorts two, distances are learned half as well in as many steps."""
 
-def scalar_network(layer: str = "bjorck", widths: tuple[int, ...] = (64, 64, 64), inputs: int = 2) -> nn.Sequential:
+
+def scalar_network(layer: str = "bjorck", widths: tuple[int, ...] = (64, 64, 64, 64), inputs: int = 2) -> nn.Sequential:
     """Build a dense network with one output.
 
     Args:
         layer: Method of the dense layers, see `onelip list layers`.
-        widths: Features of the hidden layers.
+        widths: Features of the hidden layers, multiples of 8.
         inputs: Features of the input.
 
     Returns:
@@ -26,7 +29,7 @@ def scalar_network(layer: str = "bjorck", widths: tuple[int, ...] = (64, 64, 64)
     """
     parts: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise((inputs, *widths)):
-        parts += [layers.linear(layer, n_in, n_out), layers.MaxMin()]
+        parts += [layers.linear(layer, n_in, n_out), layers.GroupSort(GROUP)]
     return nn.Sequential(*parts, layers.linear(layer, widths[-1], 1))
 
 

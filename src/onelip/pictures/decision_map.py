@@ -102,8 +102,9 @@ class DecisionMap:
 
     def _caption(self) -> str:
         parts = ["bold: f = 0"]
-        if self.levels:
-            parts.append("dashed: f = " + ", ".join(f"{level:g}" for level in sorted(self.levels)))
+        levels = [f"{level:g}" for level in sorted(self.levels)]
+        if levels:
+            parts.append("dashed: f = " + (", ".join(levels) if len(levels) <= 4 else f"{levels[0]} to {levels[-1]}"))
         if self.outline is not None:
             parts.append("green: what was wanted")
         if len(self.points):
@@ -157,7 +158,8 @@ def _fill(axes: Any, x: Values, y: Values, values: Values) -> None:
     # Round numbers, with zero between two colours.
     shades = MaxNLocator(_N_SHADES, symmetric=True).tick_values(-limit, limit)
     filled = axes.contourf(x, y, values, shades, cmap=diverging_map())
-    axes.figure.colorbar(filled, ax=axes, shrink=0.8, aspect=28, ticks=shades[::2], format="%g")
+    ticks = shades[len(shades) // 2 % 2 :: 2]
+    axes.figure.colorbar(filled, ax=axes, shrink=0.8, aspect=28, ticks=ticks, format="%g")
     axes.set_aspect("equal")
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
