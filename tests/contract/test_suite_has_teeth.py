@@ -44,6 +44,8 @@ BROKEN: list[tuple[type[nn.Module], str]] = [
     (manners.MixesSamples, "samples_are_independent"),
     (numbers.Detached, "every_parameter_learns"),
     (numbers.HalfDetached, "gradient_predicts_the_loss"),
+    (numbers.HalfDetached, "gradient_penalty"),
+    (numbers.WithoutCurvature, "second_derivatives"),
     (numbers.NaNAtZero, "gradients_are_finite"),
     (manners.BuiltInBfloat16, "autocast_leaves_the_constraint_alone"),
     (manners.BuiltInBfloat16, "autocast_leaves_the_cache_alone"),

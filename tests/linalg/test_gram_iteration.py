@@ -74,6 +74,7 @@ def test_on_a_torus_it_is_the_bound_of_its_frequencies(size: tuple[int, int], st
 def test_gradient_by_differences(shape: tuple[int, ...]) -> None:
     kernel = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda k: gram_norm(k, groups=2, n_iter=2), (kernel,))
+    assert torch.autograd.gradgradcheck(lambda k: gram_norm(k, groups=2, n_iter=2), (kernel,))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e3, 1e30])
@@ -93,3 +94,10 @@ def test_zero_groups_have_norm_zero_and_no_gradient() -> None:
     assert kernel.grad is not None
     assert not kernel.grad[:2].any()
     assert bool(torch.isfinite(kernel.grad).all())
+
+
+def test_nan_is_no_norm() -> None:
+    kernel = torch.randn(4, 2, 3, 3)
+    kernel[0, 0, 0, 0] = torch.nan
+    norms = gram_norm(kernel, groups=2)
+    assert norms.isnan().tolist() == [True, False]

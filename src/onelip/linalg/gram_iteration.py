@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -57,12 +58,11 @@ def gram_norm(
             oversampling.
 
     Returns:
-        (groups,) upper bounds; 0 for a zero kernel. The gradient is exact almost everywhere and finite everywhere.
-        Second derivatives with respect to the kernel are taken as zero.
+        (groups,) upper bounds; 0 for a zero kernel. Derivatives of all orders are exact almost everywhere, the
+        gradient is finite everywhere.
 
     Cost: about (k^4 + 4 n_iter F) c^3 operations, F = n_h n_w / 2 frequencies, c the smaller channel count per group,
-    with s_h s_w input channels for each where there is a stride; the backward pass costs as much as one elementwise
-    product.
+    with s_h s_w input channels for each where there is a stride; the backward pass visits one frequency.
     Paper: Delattre, Barthelemy, Araujo and Allauzen 2023, arXiv:2305.16173, for the iteration.
     """
     if stride != (1, 1):
@@ -74,31 +74,29 @@ def gram_norm(
     degrees = (kernel.shape[2] - 1, kernel.shape[3] - 1)
     counts = size or (max(1, oversampling * degrees[0]), max(1, oversampling * degrees[1]))
     steps = [1.0 if size else math.cos(math.pi * d / (2 * n)) for d, n in zip(degrees, counts, strict=True)]
-    with torch.no_grad():
-        value, slope = _norm_and_slope(grouped.detach(), n_iter, counts, steps[0] * steps[1])
-    # The norm is homogeneous of degree 1: its value is the inner product of the kernel with its gradient.
-    inner = (grouped * slope).sum((1, 2, 3, 4))
-    return value + (inner - inner.detach())
+    # A power of the largest entry could under- or overflow, hence the scaling.
+    largest = grouped.detach().abs().amax((1, 2, 3, 4))
+    zero = largest == 0
+    scale = torch.where(zero, 1, largest)
+    # Zero groups make way for ones, which have slopes of all orders.
+    scaled = torch.where(zero[:, None, None, None, None], 1, grouped / scale[:, None, None, None, None])
+    log_norm = _largest_log_norm(scaled, n_iter, counts)
+    return torch.where(zero, 0, (log_norm / 2).exp() * (scale / (steps[0] * steps[1])))
 
 
-def _norm_and_slope(grouped: Tensor, n_iter: int, counts: tuple[int, int], between: float) -> tuple[Tensor, Tensor]:
-    # grouped: (groups, out, in, kh, kw). A power of the largest entry could under- or overflow, hence the scaling.
-    largest = grouped.abs().amax((1, 2, 3, 4))
-    scale = torch.where(largest > 0, largest, 1)
-    kernel = grouped / scale[:, None, None, None, None]
+def _largest_log_norm(kernel: Tensor, n_iter: int, counts: tuple[int, int]) -> Tensor:
+    # kernel: (groups, out, in, kh, kw). The largest over the grid, (groups,), differentiated at its frequency alone.
     points = _half_grid(counts)
-    log_norms = _log_norms(kernel, points, n_iter)
-    worst = log_norms.argmax(1)
-    log_norm = log_norms.gather(1, worst[:, None])[:, 0]
-    value = (log_norm / 2).exp() / between
+    with torch.no_grad():
+        worst = _log_norms(kernel.detach(), points, n_iter).argmax(1)
     taps = [(a, b) for a in range(kernel.shape[3]) for b in range(kernel.shape[4])]
-    cosines, sines = (table[worst] for table in _tables(points, taps, kernel))
-    direction = _uphill(kernel.flatten(3), cosines, sines, n_iter).reshape(kernel.shape)
-    inner = (direction * kernel).sum((1, 2, 3, 4))
-    nonzero = inner > 0
-    value = torch.where(nonzero, value, 0)
-    ratio = torch.where(nonzero, value / torch.where(nonzero, inner, 1), 0)
-    return value * scale, direction * ratio[:, None, None, None, None]
+    cosines, sines = (table[worst][:, None, None] for table in _tables(points, taps, kernel))
+    flat = kernel.flatten(3)
+    if flat.shape[1] > flat.shape[2]:
+        flat = flat.transpose(1, 2)
+    real, imaginary = (flat * cosines).sum(-1), (flat * sines).sum(-1)
+    cross = imaginary @ real.mT
+    return _iterate(real @ real.mT + imaginary @ imaginary.mT, cross - cross.mT, n_iter, _smooth_frobenius)
 
 
 def _half_grid(counts: tuple[int, int]) -> list[tuple[float, float]]:
@@ -131,47 +129,34 @@ def _log_norms(kernel: Tensor, points: list[tuple[float, float]], n_iter: int) -
     chunk = max(1, _CHUNK // shape.numel())
     return torch.cat(
         [
-            _iterate((some_cos @ even).unflatten(-1, shape), (some_sin @ odd).unflatten(-1, shape), n_iter)[0]
+            _iterate((some_cos @ even).unflatten(-1, shape), (some_sin @ odd).unflatten(-1, shape), n_iter, _frobenius)
             for some_cos, some_sin in zip(cosines.split(chunk), sines.split(chunk), strict=True)
         ],
         1,
     )
 
 
-def _uphill(kernel: Tensor, cosines: Tensor, sines: Tensor, n_iter: int) -> Tensor:
-    # kernel: (groups, out, in, taps), tables: (groups, taps) at the worst frequency of each group. Up to a factor
-    # d ||G^p||_F^(1/2p) / dK is G^(2p-1) K, and 2p - 1 = 1 + 2 + 4 + ... + p.
-    tall = kernel.shape[1] > kernel.shape[2]
-    if tall:
-        kernel = kernel.transpose(1, 2)
-    tables = (cosines[:, None, None], sines[:, None, None])
-    real, imaginary = ((kernel * table).sum(-1) for table in tables)
-    cross = imaginary @ real.mT
-    _, powers = _iterate(real @ real.mT + imaginary @ imaginary.mT, cross - cross.mT, n_iter, keep=True)
-    for r, s in powers:
-        real, imaginary = r @ real - s @ imaginary, r @ imaginary + s @ real
-    direction = real[..., None] * tables[0] + imaginary[..., None] * tables[1]
-    return direction.transpose(1, 2) if tall else direction
+def _frobenius(real: Tensor, imaginary: Tensor) -> Tensor:
+    return torch.hypot(*(torch.linalg.vector_norm(part, dim=(-2, -1)) for part in (real, imaginary)))
 
 
-def _iterate(
-    real: Tensor, imaginary: Tensor, n_iter: int, *, keep: bool = False
-) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    # Log ||G^p||_F^(1/p) for p = 2^n_iter, and if wanted G, G^2, G^4, ..., G^p, each over its Frobenius norm.
+def _smooth_frobenius(real: Tensor, imaginary: Tensor) -> Tensor:
+    # Slower, but the norm of an imaginary part of zeros, as at frequency 0, would have no second derivative.
+    return (real.square().sum((-2, -1)) + imaginary.square().sum((-2, -1))).sqrt()
+
+
+def _iterate(real: Tensor, imaginary: Tensor, n_iter: int, norm_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    # Log ||G^p||_F^(1/p) of G = R + i S for p = 2^n_iter.
     tiny = torch.finfo(real.dtype).tiny
     log_norm = torch.zeros_like(real[..., 0, 0])
-    powers: list[tuple[Tensor, Tensor]] = []
     for step in range(n_iter + 1):
         if step:
             real, imaginary = hermitian_square(real, imaginary)
-        norms = [torch.linalg.vector_norm(part, dim=(-2, -1)) for part in (real, imaginary)]
-        norm = torch.hypot(norms[0], norms[1]).clamp_min(tiny)
+        norm = norm_of(real, imaginary).clamp_min(tiny)
         log_norm = log_norm + norm.log() / 2**step
-        if step < n_iter or keep:
+        if step < n_iter:
             real, imaginary = real / norm[..., None, None], imaginary / norm[..., None, None]
-        if keep:
-            powers.append((real, imaginary))
-    return log_norm, powers
+    return log_norm
 
 
 def hermitian_square(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,12 @@
-"""Pictures of robustness of any classifier: what is measured for them, and the drawings."""
+"""Pictures of classifiers and scalar functions: what is measured for them, and the drawings."""
 
 from onelip.pictures.accuracy import RobustAccuracy, UnderAttack
 from onelip.pictures.adversarial import AdversarialImages
+from onelip.pictures.canvas import Drawable, side_by_side
+from onelip.pictures.decision_map import DecisionMap, DifferenceMap, decision_map, grid_points
 from onelip.pictures.depth import DepthProfile, PartActivity, depth_profile
 from onelip.pictures.gan_curves import save_kinds, save_losses
+from onelip.pictures.gradient_norms import GradientNorms, gradient_norms
 from onelip.pictures.gradients import ClassGradients, class_gradients
 from onelip.pictures.margins import MarginHistogram, PixelMargins, pixel_margins
 from onelip.pictures.sample_grid import read_picture, sample_grid, save_animation, save_picture
@@ -11,14 +14,21 @@ from onelip.pictures.sample_grid import read_picture, sample_grid, save_animatio
 __all__ = [
     "AdversarialImages",
     "ClassGradients",
+    "DecisionMap",
     "DepthProfile",
+    "DifferenceMap",
+    "Drawable",
+    "GradientNorms",
     "MarginHistogram",
     "PartActivity",
     "PixelMargins",
     "RobustAccuracy",
     "UnderAttack",
     "class_gradients",
+    "decision_map",
     "depth_profile",
+    "gradient_norms",
+    "grid_points",
     "pixel_margins",
     "read_picture",
     "sample_grid",
@@ -26,4 +36,5 @@ __all__ = [
     "save_kinds",
     "save_losses",
     "save_picture",
+    "side_by_side",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from onelip.files import atomic_path
-from onelip.pictures.colours import pixel_array
+from onelip.pictures.colours import INK, pixel_array
 
 Image = npt.NDArray[np.uint8]
 
@@ -56,6 +56,42 @@ def plain_axes(figure: Any) -> Any:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+class Drawable(Protocol):
+    """What can be drawn into axes."""
+
+    def draw(self, axes: Any) -> None:
+        """Draw it.
+
+        Args:
+            axes: Matplotlib axes.
+        """
+
+
+def side_by_side(
+    rows: Sequence[Sequence[tuple[str, Drawable]]], path: str | Path, *, size: tuple[float, float] = (5.0, 4.2)
+) -> None:
+    """Draw several pictures into one file; needs matplotlib.
+
+    Args:
+        rows: Rows of titles and what is drawn below them, such as `DecisionMap` and `GradientNorms`.
+        path: Where; the ending, such as .png, .svg or .pdf, says in which format.
+        size: Width and height of each, in inches.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    if columns == 0:
+        raise ValueError("rows in side_by_side has nothing to draw")
+    figure = new_figure(size[0] * columns, size[1] * len(rows))
+    for i, row in enumerate(rows):
+        for j, (title, part) in enumerate(row):
+            axes = figure.add_subplot(len(rows), columns, i * columns + j + 1)
+            part.draw(axes)
+            axes.set_title(title, fontsize=10, color=INK)
+    save(figure, path)
 
 
 def legend_above(axes: Any, columns: int = 4) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,3 +81,15 @@ def pixel_array(image: Tensor) -> Tensor:
     shown = image if image.shape[0] in (1, 3) else image.mean(0, keepdim=True)
     levels = (shown.detach().cpu().double().nan_to_num(0.0).clamp(0, 1) * 255).round().to(torch.uint8)
     return levels.permute(1, 2, 0)
+
+
+def diverging_map() -> Any:
+    """Make the colours of `signed_picture` a map for matplotlib: orange below the middle, white, blue above.
+
+    Returns:
+        A matplotlib colour map.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [tuple(channel / 255 for channel in colour) for colour in (_NEGATIVE, _ZERO, _POSITIVE)]
+    return LinearSegmentedColormap.from_list("signed", ends)

@@ -9,6 +9,7 @@ from tests.contract.promises import (
     gradients,
     norm,
     plain,
+    second_derivatives,
     state,
     transforms,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "gradients",
     "norm",
     "plain",
+    "second_derivatives",
     "state",
     "transforms",
 ]
