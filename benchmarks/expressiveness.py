@@ -119,7 +119,8 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield (
         f"{len(cells)} networks, every constant at most {max(r['constant'] for r in cells.values()):.7f} and proved: "
         f"{all(r['proved'] for r in cells.values())}; standard errors up to "
-        f"{max(r['standard_error'] for r in cells.values()):.4f}; {sum(r['seconds'] for r in cells.values()):.0f} s in all"
+        f"{max(r['standard_error'] for r in cells.values()):.4f}; "
+        f"{sum(r['seconds'] for r in cells.values()):.0f} s in all"
     )
 
 

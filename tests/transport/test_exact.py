@@ -78,6 +78,10 @@ def test_shells_on_the_line_are_points():
     p, q = SphericalShells([[0.0], [1.0]], 3.0), SphericalShells([[0.5]], 1.0)
     expected = stats.wasserstein_distance([-3, 3, -2, 4], [-0.5, 1.5])
     assert exact_wasserstein1(p, q) == pytest.approx(expected, abs=1e-12)
+    assert exact_wasserstein1(SphericalShells([[0.0]], 3.0), SphericalShells([[0.0]], 1.0)) == 2
+    crossed = SphericalShells([[0.0], [1.0]], 3.0), SphericalShells([[0.0], [1.0]], 1.0)
+    expected = stats.wasserstein_distance([-3, 3, -2, 4], [-1, 1, 0, 2])
+    assert exact_wasserstein1(*crossed) == pytest.approx(expected, abs=1e-12)
     image = SphericalShells([[0.5]], 1.0, empty_dim=3, grid=(2, 2))
     assert as_finite(image).points.shape == (2, 1, 2, 2)
 

@@ -1,4 +1,4 @@
-"""Pictures of classifiers and scalar functions: what is measured for them, and the drawings."""
+"""Pictures of classifiers, critics and other scalar functions: what is measured for them, and the drawings."""
 
 from onelip.pictures.accuracy import RobustAccuracy, UnderAttack
 from onelip.pictures.adversarial import AdversarialImages
@@ -8,12 +8,15 @@ from onelip.pictures.depth import DepthProfile, PartActivity, depth_profile
 from onelip.pictures.gan_curves import save_kinds, save_losses
 from onelip.pictures.gradient_norms import GradientNorms, gradient_norms
 from onelip.pictures.gradients import ClassGradients, class_gradients
+from onelip.pictures.landscape import CriticCurve, CriticSurface, critic_curve, critic_surface
 from onelip.pictures.margins import MarginHistogram, PixelMargins, pixel_margins
 from onelip.pictures.sample_grid import read_picture, sample_grid, save_animation, save_picture
 
 __all__ = [
     "AdversarialImages",
     "ClassGradients",
+    "CriticCurve",
+    "CriticSurface",
     "DecisionMap",
     "DepthProfile",
     "DifferenceMap",
@@ -25,6 +28,8 @@ __all__ = [
     "RobustAccuracy",
     "UnderAttack",
     "class_gradients",
+    "critic_curve",
+    "critic_surface",
     "decision_map",
     "depth_profile",
     "gradient_norms",

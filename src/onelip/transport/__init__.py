@@ -16,6 +16,7 @@ from onelip.transport.potentials import optimal_potential
 from onelip.transport.problems import Problem, absolute_value, high_dimensional_cone, three_cones
 from onelip.transport.sampler import HELD_OUT, TRAINING, Distribution, Sampler, sample_generator
 from onelip.transport.shells import SphericalShells
+from onelip.transport.start import center_biases_
 from onelip.transport.training import dual_objective, train_critic, wasserstein1
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Translated",
     "WassersteinEstimate",
     "absolute_value",
+    "center_biases_",
     "discrete_wasserstein1",
     "dual_objective",
     "estimate_wasserstein1",

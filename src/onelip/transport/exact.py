@@ -61,8 +61,7 @@ def exact_wasserstein1(p: Sampler, q: Sampler) -> float:
         return math.hypot(*shift)
     if isinstance(p, Gaussian) and isinstance(q, Gaussian):
         return _gaussians(p, q)
-    if isinstance(p, SphericalShells) and isinstance(q, SphericalShells) and len(p.centers[0]) > 1:
-        check_concentric(p, q)
+    if isinstance(p, SphericalShells) and isinstance(q, SphericalShells) and are_concentric(p, q):
         return abs(p.radius - q.radius)
     first, second = as_finite(p), as_finite(q)
     if first is not None and second is not None:
@@ -117,26 +116,37 @@ def translation(p: Any, q: Any) -> tuple[float, ...] | None:
     return None
 
 
-def check_concentric(p: SphericalShells, q: SphericalShells) -> None:
-    """Refuse shells for which the difference of the radii may not be the distance.
+def are_concentric(p: SphericalShells, q: SphericalShells) -> bool:
+    """Say whether the distance of shells is the difference of their radii.
 
     Args:
         p: One.
         q: The other.
 
+    Returns:
+        True if it is; False on the line, where shells are points, if it may not be.
+
     Raises:
-        ValueError: Their centres differ, or spheres overlap.
+        ValueError: It may not be the distance, and nothing else is known.
     """
+    problem = _not_concentric(p, q)
+    if problem is not None and len(p.centers[0]) > 1:
+        raise ValueError(problem)
+    return problem is None
+
+
+def _not_concentric(p: SphericalShells, q: SphericalShells) -> str | None:
     if sorted(p.centers, key=tuple) != sorted(q.centers, key=tuple) or p.empty_dim != q.empty_dim:
-        raise ValueError("the distance of SphericalShells around different centres is not known in closed form")
+        return "the distance of SphericalShells around different centres is not known in closed form"
     centers = np.array(p.centers)
     pairs = np.linalg.norm(centers[:, None] - centers, axis=2) + np.diag([math.inf] * len(centers))
     radius, least = max(p.radius, q.radius), float(pairs.min())
-    if not 2 * radius <= least:
-        raise ValueError(
-            f"radius={radius} of SphericalShells is more than half the least distance {least:.6g} of two centres; "
-            "beyond it |r - s| is only an upper bound of the distance"
-        )
+    if 2 * radius <= least:
+        return None
+    return (
+        f"radius={radius} of SphericalShells is more than half the least distance {least:.6g} of two centres; "
+        "beyond it |r - s| is only an upper bound of the distance"
+    )
 
 
 def as_finite(p: Any) -> Finite | None:

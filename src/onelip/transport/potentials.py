@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from onelip.transport.discrete import discrete_wasserstein1
-from onelip.transport.exact import as_finite, check_concentric, differing_coordinate, resolved, translation
+from onelip.transport.exact import are_concentric, as_finite, differing_coordinate, resolved, translation
 from onelip.transport.gaussian import Gaussian
 from onelip.transport.sampler import Sampler
 from onelip.transport.shells import SphericalShells
@@ -40,8 +40,7 @@ def optimal_potential(p: Sampler, q: Sampler) -> Potential:
         return _slope(shift)
     if isinstance(p, Gaussian) and isinstance(q, Gaussian):
         return _of_gaussians(p, q)
-    if isinstance(p, SphericalShells) and isinstance(q, SphericalShells) and len(p.centers[0]) > 1:
-        check_concentric(p, q)
+    if isinstance(p, SphericalShells) and isinstance(q, SphericalShells) and are_concentric(p, q):
         return _cones(p, 1.0 if p.radius > q.radius else -1.0)
     first, second = as_finite(p), as_finite(q)
     if first is not None and second is not None:

@@ -15,6 +15,7 @@ from onelip.transport.estimate import WassersteinEstimate
 from onelip.transport.evaluation import critic_values, estimate_wasserstein1
 from onelip.transport.exact import exact_wasserstein1
 from onelip.transport.sampler import TRAINING, Sampler, check_counts, check_positive, draw, sample_generator
+from onelip.transport.start import center_biases_
 
 Progress = Callable[[int, float], None]
 """Called after each step with its number, from 0 on, and its dual objective, not divided by any constant."""
@@ -100,6 +101,7 @@ def train_critic(
     seed: int = 0,
     lr: float = 0.01,
     optimizer: torch.optim.Optimizer | None = None,
+    center: bool = True,
     progress: Progress | None = None,
 ) -> list[float]:
     """Maximise the dual objective over a critic; the learning rate falls to zero along half a cosine.
@@ -115,6 +117,7 @@ def train_critic(
         seed: Of the samples.
         lr: First learning rate of `onelip.optim.ManifoldAdam`, which the critic is trained with.
         optimizer: Another one, with its own learning rates, in place of that; `lr` is then not used.
+        center: Begin with `center_biases_` on the samples of the first step? Not for a critic that was trained before.
         progress: Called after each step.
 
     Returns:
@@ -126,18 +129,21 @@ def train_critic(
     """
     check_counts("train_critic", n_steps=n_steps, batch_size=batch_size)
     check_positive("train_critic", lr=lr)
-    used = ManifoldAdam.for_model(critic, lr) if optimizer is None else optimizer
     like = next(critic.parameters())
+
+    def samples(step: int) -> list[Tensor]:
+        generator = sample_generator(seed, TRAINING, step)
+        both = (("sampler_p", sampler_p), ("sampler_q", sampler_q))
+        return [draw(s, batch_size, generator, name).to(like.device, like.dtype) for name, s in both]
+
+    if center:
+        center_biases_(critic, torch.cat(samples(0)))
+    used = ManifoldAdam.for_model(critic, lr) if optimizer is None else optimizer
     objectives: list[float] = []
     with _training(critic, used) as scale_:
         for step in range(n_steps):
             scale_(0.5 + 0.5 * math.cos(math.pi * step / n_steps))
-            generator = sample_generator(seed, TRAINING, step)
-            x, y = (
-                draw(sampler, batch_size, generator, name).to(like.device, like.dtype)
-                for sampler, name in ((sampler_p, "sampler_p"), (sampler_q, "sampler_q"))
-            )
-            objectives.append(_step(critic, used, x, y))
+            objectives.append(_step(critic, used, *samples(step)))
             if not math.isfinite(objectives[-1]):
                 raise FloatingPointError(f"the dual objective is {objectives[-1]} in step {step} of train_critic")
             if progress is not None:

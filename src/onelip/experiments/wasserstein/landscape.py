@@ -9,7 +9,7 @@ from torch import nn
 from onelip.experiments.report.pictured import Picture
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.wasserstein.preparation import Prepared
-from onelip.pictures.landscape import CriticCurve, CriticSurface, critic_curve, critic_surface
+from onelip.pictures import CriticCurve, CriticSurface, critic_curve, critic_surface
 
 _MEASURES: dict[tuple[int, ...], Callable[..., CriticCurve | CriticSurface]] = {
     (1,): critic_curve,
