@@ -13,7 +13,7 @@ from typing_extensions import override
 from onelip.tasks.finite import NonFiniteLossError, all_finite, blame
 from onelip.tasks.optimizers import OptimizerFactory, make_optimizer
 from onelip.tasks.schedules import Schedule, constant
-from onelip.transport import Sampler, dual_objective, sample_generator
+from onelip.transport import Sampler, center_biases_, dual_objective, sample_generator
 from onelip.transport.sampler import TRAINING, draw
 
 
@@ -21,7 +21,8 @@ class WassersteinCritic(pl.LightningModule):
     """Maximise mean f(x) - mean f(y) over a critic f, with x and y drawn anew at each step.
 
     By Kantorovich and Rubinstein the supremum over 1-Lipschitz f is the Wasserstein-1 distance. Fit it with batches
-    that are numbers of steps, such as `StepNumbers`: what a step draws depends on the seed and on its number alone.
+    that are numbers of steps, such as `StepNumbers`: what a step draws depends on the seed and on its number alone. It
+    begins with `onelip.transport.center_biases_` on the samples of step 0.
 
     Args:
         critic: `(n, *shape)` to `(n,)` or `(n, 1)`.
@@ -83,14 +84,19 @@ class WassersteinCritic(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     @override
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        generator = sample_generator(self._seed, TRAINING, int(batch))
+    def on_train_start(self) -> None:
+        if self.trainer.global_step == 0:
+            center_biases_(self.critic, torch.cat(self._drawn(0)))
+
+    def _drawn(self, step: int) -> list[Tensor]:
+        generator = sample_generator(self._seed, TRAINING, step)
         parameter = next(self.critic.parameters())
-        x, y = (
-            draw(sampler, self._batch_size, generator, name).to(parameter)
-            for sampler, name in zip(self._samplers, ("sampler_p", "sampler_q"), strict=True)
-        )
-        loss = -dual_objective(self.critic, x, y)
+        both = zip(self._samplers, ("sampler_p", "sampler_q"), strict=True)
+        return [draw(sampler, self._batch_size, generator, name).to(parameter) for sampler, name in both]
+
+    @override
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        loss = -dual_objective(self.critic, *self._drawn(int(batch)))
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self.current_epoch, batch_idx, float(loss.detach()))
         self._sum, self._n = self._sum - loss.detach().cpu().double(), self._n + 1
