@@ -59,4 +59,4 @@ class LeakyReLU(Activation):
 
     @override
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope!r}"
+        return f"{super().extra_repr()}, negative_slope={self.negative_slope!r}"
