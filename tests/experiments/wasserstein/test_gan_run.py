@@ -63,7 +63,5 @@ def test_what_has_its_run_or_is_no_gan_stays(tmp_path, trained):
 
 
 def test_a_configuration_of_another_task_is_refused(tmp_path):
-    with pytest.raises(
-        UserError, match="digits has task=classification, and a distribution of name=gan needs"
-    ):
+    with pytest.raises(UserError, match="digits has task=classification, and a distribution of name=gan needs"):
         with_run(GanSamples(name="gan", config="digits"), DIGITS, str(tmp_path))
