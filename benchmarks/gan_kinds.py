@@ -25,11 +25,11 @@ from onelip.experiments.commands import train
 from onelip.experiments.gan import load_generator
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder, latest_run
-from onelip.pictures import read_picture, sample_grid, save_kinds, save_picture
+from onelip.pictures import sample_grid, save_kinds, save_picture
 
 DOCS = Path(__file__).parents[1] / "docs"
 KINDS = {"lipschitz": "1-Lipschitz critic", "wgan": "WGAN", "wgan-gp": "WGAN-GP"}
-N_SAMPLES = 2000
+N_SAMPLES, N_SHOWN = 2000, 120
 SURE = 0.8
 
 
@@ -104,16 +104,15 @@ def main() -> None:
     runs = {kind: run_of(kind, options.folder, options.set) for kind in KINDS}
     results = {kind: json.loads(run.results_file.read_text("utf-8")) for kind, run in runs.items()}
     floor = results["lipschitz"]["frechet"]["squared_distance_of_training_images"]
+    shown = {kind: load_generator(run.path)(N_SHOWN, torch.Generator().manual_seed(0)) for kind, run in runs.items()}
     grids = {
-        f"{KINDS[kind]}, {results[kind]['generator_steps']:,} steps": read_picture(run.path / "samples.png")
-        for kind, run in runs.items()
+        f"{KINDS[kind]}, {results[kind]['generator_steps']:,} steps": sample_grid(images[:40], 8)
+        for kind, images in shown.items()
     }
     save_kinds(
         {KINDS[kind]: read_metrics(run) for kind, run in runs.items()}, grids, DOCS / "gan-kinds.png", floor=floor
     )
-    sampler = load_generator(runs["lipschitz"].path)
-    shown = sampler(120, torch.Generator().manual_seed(0))
-    save_picture(sample_grid(shown, 20), DOCS / "gan-digits.png")
+    save_picture(sample_grid(shown["lipschitz"], 20), DOCS / "gan-digits.png")
     mean, test = classifier(), data.load("digits").test.pixels()
     exact = results["lipschitz"]["wasserstein1"]
     print(f"training images: Frechet {floor:.3f}, exact W1 of samples {exact['discrete_of_training_images']:.3f}")

@@ -44,6 +44,14 @@ def test_options_of_a_kind_are_its_own():
     assert (changed.name, changed.lr) == ("sgd", 0.01)
 
 
+def test_single_keys_of_an_optimizer_change_the_kinds_own():
+    config = load("gan-mnist", "critic.optimizer.lr=0.5", "optimizer.eps=1e-3")
+    critic, generator = config.critic.optimizer, config.optimizer
+    assert (critic.name, critic.lr, critic.betas) == ("adam", 0.5, (0.5, 0.999))
+    assert (generator.lr, generator.eps, generator.betas) == (2e-4, 1e-3, (0.5, 0.999))
+    assert load("gan-mnist", "critic=wgan", "critic.optimizer.eps=1e-3").critic.optimizer.lr == 2e-4
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [

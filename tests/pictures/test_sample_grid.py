@@ -21,6 +21,7 @@ def test_images_are_enlarged_without_smoothing_in_rows_with_gaps():
     gap = grid[0, 0]
     assert (grid[:, 7] == gap).all()
     assert (grid[8:14, 8:14] == gap).all()
+    assert len(set(gap.tolist())) > 1, "the gaps are not grey"
 
 
 def test_colours_and_large_images_keep_their_size():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
@@ -38,7 +39,19 @@ class LatentSection(Section):
     law: Literal["uniform", "normal"] = "uniform"
 
 
-class CriticSection(Section):
+class WithOptimizer(Section):
+    """A section with its own default for `optimizer`, of which single keys may be changed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_optimizer(cls, tree: Any) -> Any:
+        given = tree.get("optimizer") if isinstance(tree, Mapping) else None
+        if not isinstance(given, Mapping) or "name" in given:
+            return tree
+        return {**tree, "optimizer": {**cls.model_fields["optimizer"].default.model_dump(), **given}}
+
+
+class CriticSection(WithOptimizer):
     """What sections of critics share: `model` is any registered one, built with one output."""
 
     model: Network = NamedPart(name="infogan-critic")
@@ -101,7 +114,7 @@ class Evaluate(Section):
     n_statistics: Annotated[int, Field(ge=2)] = 4096
 
 
-class GanConfig(SampledConfig):
+class GanConfig(SampledConfig, WithOptimizer):
     """A training of a generator against a critic.
 
     The steps of `trainer` are those of the critic; the generator takes one after every `critic_steps`, by `optimizer`.

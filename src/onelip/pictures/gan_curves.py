@@ -59,8 +59,10 @@ def save_kinds(
     """
     if not 1 <= len(runs) <= len(_STYLES):
         raise ValueError(f"{len(runs)} trainings in save_kinds; it draws 1 to {len(_STYLES)}")
-    figure = new_figure(8.0, 3.6 + (8.0 / len(grids) if grids else 0.0))
-    top, *below = figure.subfigures(2, 1, height_ratios=(3.6, 8.0 / len(grids))) if grids else [figure]
+    # Pictures share the width; a title is above each.
+    below_inches = max((8.0 / len(grids) * g.shape[0] / g.shape[1] + 0.4 for g in grids.values()), default=0.0)
+    figure = new_figure(8.0, 3.6 + below_inches)
+    top, *below = figure.subfigures(2, 1, height_ratios=(3.6, below_inches)) if grids else [figure]
     _draw_frechet(plain_axes(top), runs, floor)
     for lower in below:
         for axes, (title, grid) in zip(lower.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):

@@ -11,8 +11,8 @@ from torch import Tensor
 from onelip.files import atomic_path
 from onelip.pictures.canvas import Image, drawable
 
-_PAPER = 160
-"""Grey of the gaps, told apart from black and white images."""
+_PAPER = (70, 110, 180)
+"""Colour of the gaps: none of a grey image, so that strokes that end at the border do not run into it."""
 
 
 def sample_grid(images: Tensor, columns: int = 10, *, side: int = 48) -> Image:
@@ -20,7 +20,7 @@ def sample_grid(images: Tensor, columns: int = 10, *, side: int = 48) -> Image:
 
     Args:
         images: `(n, C, H, W)` pixels in [0, 1].
-        columns: Images in a row, >= 1; places of a last row that is not full stay grey.
+        columns: Images in a row, >= 1; places of a last row that is not full stay empty.
         side: Images are enlarged by the largest whole number that leaves the longer side at most this long, or 1.
 
     Returns:
@@ -33,7 +33,7 @@ def sample_grid(images: Tensor, columns: int = 10, *, side: int = 48) -> Image:
         raise ValueError(f"{len(images)} images in columns={columns} of sample_grid; it takes at least one of each")
     height, width = images.shape[2:]
     zoom, columns = max(1, side // max(height, width)), min(columns, len(images))
-    gap = max(1, zoom // 3)
+    gap = max(1, zoom // 2)
     height, width = height * zoom + gap, width * zoom + gap
     rows = -(-len(images) // columns)
     grid = np.full((rows * height + gap, columns * width + gap, 3), _PAPER, np.uint8)
