@@ -146,7 +146,7 @@ class Result:
 
 HEADER = (
     f"{'problem':8} {'accuracy':>8} {'constant':>10} {'radius 10 %':>11} {'median':>7} {'certified at m/4':>16} "
-    f"{'W1 at least':>11}   {'gradient norm: least, 5 %, median, largest':}"
+    f"{'KR / L':>11}   {'gradient norm: least, 5 %, median, largest':}"
 )
 
 
@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         results[name] = measure(name, train(PROBLEMS[name], settings), settings)
         print(results[name].row, flush=True)
     maps = [(f"{name}, constant {r.picture.bound.value:.6f}", r.picture) for name, r in results.items()]
-    side_by_side([maps, [(name, r.slopes) for name, r in results.items()]], out, size=(5.0, 3.9))
+    side_by_side([maps, [(name, r.slopes) for name, r in results.items()]], out, size=(3.8, 3.1))
     print(f"picture in {out}")
 
 

@@ -1,9 +1,9 @@
 """One class in the plane: a 1-Lipschitz network learns where data is from data alone.
 
-The hinge-Kantorovich-Rubinstein loss separates data from points that are not data. Those may be uniform in a box. Better
-ones are adversarial (Bethune et al. 2023, arXiv:2303.01978, section 4): uniform points are moved by steps of Newton's
-method along the gradient towards the level set f = -m/2, each by a random share of the step, so that they fill what lies
-outside and gather where data might end:
+The hinge-Kantorovich-Rubinstein loss separates data from points that are not data. Those may be uniform in a box.
+Better ones are adversarial (Bethune et al. 2023, arXiv:2303.01978, section 4): uniform points are moved by steps of
+Newton's method along the gradient towards the level set f = -m/2, each by a random share of the step, so that they fill
+what lies outside and gather where data might end:
 
     z <- z - t (f(z) + m/2) gradient / |gradient|^2,   t uniform in [0, 1],   z kept in the box.
 
@@ -27,7 +27,15 @@ from examples.shapes import Shape, box
 from torch import Tensor, nn
 
 from onelip import losses, retract_
-from onelip.pictures import DecisionMap, GradientNorms, decision_map, gradient_norms, grid_points, side_by_side
+from onelip.pictures import (
+    DecisionMap,
+    Drawable,
+    GradientNorms,
+    decision_map,
+    gradient_norms,
+    grid_points,
+    side_by_side,
+)
 
 SIDE = 2.0
 CORNERS = (-SIDE, -SIDE), (SIDE, SIDE)
@@ -105,19 +113,19 @@ class Settings:
         rate: Learning rate at the start.
         alpha: Weight of the hinge, beside 1 - alpha of the Kantorovich-Rubinstein term.
         margin: m.
-        newton: Steps of Newton's method for each batch.
+        newton: Steps of Newton's method for each batch; more of them leave too few points far from the data.
         penalty: Weight of (|gradient| - 1)^2.
         samples: Points of data there are.
         seed: Of weights and points.
     """
 
     layer: str = "bjorck"
-    steps: int = 700
+    steps: int = 1000
     batch: int = 192
-    rate: float = 2e-2
-    alpha: float = 0.97
-    margin: float = 0.1
-    newton: int = 4
+    rate: float = 4e-2
+    alpha: float = 0.98
+    margin: float = 0.3
+    newton: int = 1
     penalty: float = 0.1
     samples: int = 2000
     seed: int = 0
@@ -255,7 +263,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{'against points that are':46}" + "".join(f"{name:>22}" for name in results))
     for number in results["uniform"].numbers:
         print(f"{number:46}" + "".join(f"{result.numbers[number]:>22}" for result in results.values()))
-    rows = [[(f"against {name} points", r.picture), ("at uniform points", r.slopes)] for name, r in results.items()]
+    rows: list[list[tuple[str, Drawable]]] = [
+        [(f"against {name} points", r.picture), ("at uniform points", r.slopes)] for name, r in results.items()
+    ]
     side_by_side(rows, out)
     print(f"picture in {out}")
 

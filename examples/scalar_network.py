@@ -13,7 +13,7 @@ import onelip
 from onelip import layers
 
 GROUP = 8
-"""Features that are sorted together: of MaxMin, which sorts two, distances are learned half as well in as many steps."""
+"""Features that are sorted together. With MaxMin, which sorts two, errors of distances are twice as large."""
 
 
 def scalar_network(layer: str = "bjorck", widths: tuple[int, ...] = (64, 64, 64, 64), inputs: int = 2) -> nn.Sequential:

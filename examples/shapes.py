@@ -52,12 +52,15 @@ class Shape:
         for x, y, radius in self.discs:
             n = math.ceil(2 * math.pi * radius / spacing)
             angle = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
-            found.append(radius * torch.stack([angle.cos(), angle.sin()], 1) + torch.tensor([x, y]).double())
+            found.append(
+                radius * torch.stack([angle.cos(), angle.sin()], 1) + torch.tensor([x, y], dtype=torch.float64)
+            )
         for corners in self.polygons:
-            for start, end in itertools.pairwise([*corners, corners[0]]):
-                n = math.ceil(math.dist(start, end) / spacing)
+            ends = torch.tensor([*corners, corners[0]], dtype=torch.float64)
+            for start, end in itertools.pairwise(ends):
+                n = math.ceil(float((end - start).norm()) / spacing)
                 share = torch.arange(n, dtype=torch.float64)[:, None] / n
-                found.append((1 - share) * torch.tensor(start).double() + share * torch.tensor(end).double())
+                found.append((1 - share) * start + share * end)
         return torch.cat(found)
 
 

@@ -22,7 +22,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from examples.scalar_network import scalar_network, value_and_gradient
 from examples.shapes import SHAPES, Shape
@@ -32,6 +31,7 @@ from onelip import lipschitz_bound, retract_, to_plain
 from onelip.pictures import (
     DecisionMap,
     DifferenceMap,
+    Drawable,
     GradientNorms,
     decision_map,
     gradient_norms,
@@ -42,6 +42,10 @@ from onelip.pictures import (
 SIDE = 2.0
 CORNERS = (-SIDE, -SIDE), (SIDE, SIDE)
 RESOLUTION = 201
+PIECES = 8
+"""Of each step of a ray, at whose ends it is asked whether the boundary was crossed."""
+
+LEVELS = tuple(k / 4 for k in range(-6, 8))
 SPACING = 1e-3
 """Of points of the boundary; adds half of it to e."""
 
@@ -216,8 +220,9 @@ def trace(bound: Guarantee, shape: Shape, n: int, seed: int) -> tuple[int, float
     crossed, steps = torch.zeros(n, dtype=torch.bool), torch.zeros(n)
     for _ in range(100):
         step = bound.free(at)
-        at = at + step[:, None] * direction
-        crossed |= shape.distance(at) < 0
+        for _ in range(PIECES):
+            at = at + step[:, None] / PIECES * direction
+            crossed |= shape.distance(at) < 0
         steps += (step > 1e-3) & (at.abs().amax(1) < SIDE)
     return int(crossed.sum()), float(steps.mean())
 
@@ -255,7 +260,7 @@ def measure(model: nn.Module, shape: Shape, seed: int) -> Result:
     """
     grid = grid_points(*CORNERS, RESOLUTION)
     exact = shape.distance(grid)
-    picture = decision_map(model, *CORNERS, levels=np.arange(-1.5, 2, 0.25), outline=exact, resolution=RESOLUTION)
+    picture = decision_map(model, *CORNERS, levels=LEVELS, outline=exact, resolution=RESOLUTION)
     values = torch.from_numpy(picture.values).reshape(-1)
     bound = guarantee(model, shape)
     free = bound.free(grid)
@@ -299,7 +304,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{'':44}" + "".join(f"{name:>24}" for name in results))
     for number in next(iter(results.values())).numbers:
         print(f"{number:44}" + "".join(f"{result.numbers[number]:>24}" for result in results.values()))
-    rows = [
+    rows: list[list[tuple[str, Drawable]]] = [
         [(f"{name}: f", r.picture), ("f - exact distance", r.error), ("at random points", r.slopes)]
         for name, r in results.items()
     ]

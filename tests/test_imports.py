@@ -37,7 +37,12 @@ def _loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import onelip", "import onelip.linalg, onelip.layers, onelip.bounds", "import onelip; onelip.__version__"],
+    [
+        "import onelip",
+        "import onelip.linalg, onelip.layers, onelip.bounds",
+        "import onelip; onelip.__version__",
+        "import onelip.transport",
+    ],
 )
 def test_core_imports_torch_and_numpy_alone(statement: str) -> None:
     loaded = _loaded_by(statement)

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
-from onelip.pictures.canvas import drawable, mosaic, new_figure, plain_axes, save
+from onelip.pictures.canvas import drawable, mosaic, new_figure, plain_axes, save, side_by_side
 
 
 def test_the_same_figure_gives_the_same_bytes_and_replaces_a_file(tmp_path):
@@ -37,3 +38,29 @@ def test_without_matplotlib_the_way_to_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match="needs matplotlib; install it with: pip install matplotlib"):
         new_figure(1, 1)
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.axes = None
+
+    def draw(self, axes):
+        axes.plot([0, 1], [0, 1])
+        self.axes = axes
+
+
+def test_pictures_stand_in_rows_below_their_titles(tmp_path):
+    first, second, third = _Line(), _Line(), _Line()
+    side_by_side([[("a", first), ("b", second)], [("c", third)]], tmp_path / "a.png", size=(2, 1))
+    assert [part.axes.get_title() for part in (first, second, third)] == ["a", "b", "c"]
+    places = [part.axes.get_position() for part in (first, second, third)]
+    assert places[0].x0 < places[1].x0
+    assert abs(places[0].x0 - places[2].x0) < 0.05
+    assert places[2].y1 < places[0].y0
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (800, 400)
+
+
+def test_nothing_is_not_drawn(tmp_path):
+    with pytest.raises(ValueError, match="rows in side_by_side has nothing to draw"):
+        side_by_side([[]], tmp_path / "a.png")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onelip.pictures.colours import difference_picture, pixel_array, signed_picture
+from onelip.pictures.colours import difference_picture, diverging_map, pixel_array, signed_picture
 
 
 def test_one_channel_is_orange_white_and_blue_on_one_scale():
@@ -13,6 +13,12 @@ def test_one_channel_is_orange_white_and_blue_on_one_scale():
     assert white.tolist() == pytest.approx([0xF7, 0xF7, 0xF7])
     assert blue.tolist() == pytest.approx([0x1C, 0x5F, 0xB8])
     assert half.tolist() == pytest.approx(((orange + white) / 2).tolist())
+
+
+def test_maps_have_the_same_colours():
+    for value, place in ((-1.0, 0.0), (0.0, 0.5), (1.0, 1.0)):
+        picture = signed_picture(torch.full((1, 1, 1), value), 1.0)
+        assert diverging_map()(place)[:3] == pytest.approx(picture.flatten().tolist(), abs=0.01)
 
 
 def test_three_channels_are_each_around_grey():

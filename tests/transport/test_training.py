@@ -130,6 +130,11 @@ def test_what_is_refused(options, message):
         _trained(**options)
 
 
+def test_a_critic_without_parameters_is_refused():
+    with pytest.raises(ValueError, match="the critic Flatten has no parameters to train in train_critic"):
+        train_critic(nn.Flatten(), Gaussian(0.0), Gaussian(1.0))
+
+
 def test_what_is_measured_may_be_another_set_than_what_is_trained_on():
     p, q = Gaussian(1.0, 0.1), Gaussian(0.0, 0.1)
     found = wasserstein1(p, q, _critic(1, [4]), n_steps=80, held_out_p=Gaussian(3.0, 0.1), n_samples=500, n_discrete=20)

@@ -70,7 +70,7 @@ class Drawable(Protocol):
 
 
 def side_by_side(
-    rows: Sequence[Sequence[tuple[str, Drawable]]], path: str | Path, *, size: tuple[float, float] = (5.0, 4.2)
+    rows: Sequence[Sequence[tuple[str, Drawable]]], path: str | Path, *, size: tuple[float, float] = (3.9, 3.3)
 ) -> None:
     """Draw several pictures into one file; needs matplotlib.
 

@@ -124,17 +124,19 @@ def train_critic(
         The dual objective of each step, not divided by any constant.
 
     Raises:
-        ValueError: An argument is out of range.
+        ValueError: An argument is out of range, or the critic has no parameters.
         FloatingPointError: The objective is no longer finite.
     """
     check_counts("train_critic", n_steps=n_steps, batch_size=batch_size)
     check_positive("train_critic", lr=lr)
-    like = next(critic.parameters())
+    like = next(critic.parameters(), None)
+    if like is None:
+        raise ValueError(f"the critic {type(critic).__name__} has no parameters to train in train_critic")
 
     def samples(step: int) -> list[Tensor]:
         generator = sample_generator(seed, TRAINING, step)
         both = (("sampler_p", sampler_p), ("sampler_q", sampler_q))
-        return [draw(s, batch_size, generator, name).to(like.device, like.dtype) for name, s in both]
+        return [draw(s, batch_size, generator, name).to(like) for name, s in both]
 
     if center:
         center_biases_(critic, torch.cat(samples(0)))
