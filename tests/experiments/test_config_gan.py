@@ -49,6 +49,7 @@ def test_single_keys_of_an_optimizer_change_the_kinds_own():
     critic, generator = config.critic.optimizer, config.optimizer
     assert (critic.name, critic.lr, critic.betas) == ("adam", 0.5, (0.5, 0.999))
     assert (generator.lr, generator.eps, generator.betas) == (2e-4, 1e-3, (0.5, 0.999))
+    assert load("gan-mnist", "optimizer=adam") == load("gan-mnist")
     assert load("gan-mnist", "critic=wgan", "critic.optimizer.eps=1e-3").critic.optimizer.lr == 2e-4
 
 

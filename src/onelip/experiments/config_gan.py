@@ -40,15 +40,16 @@ class LatentSection(Section):
 
 
 class WithOptimizer(Section):
-    """A section with its own default for `optimizer`, of which single keys may be changed."""
+    """A section with its own `optimizer`, whose rate and betas stay where others of its keys are given."""
 
     @model_validator(mode="before")
     @classmethod
     def _same_optimizer(cls, tree: Any) -> Any:
-        given = tree.get("optimizer") if isinstance(tree, Mapping) else None
-        if not isinstance(given, Mapping) or "name" in given:
+        given = from_name(tree.get("optimizer")) if isinstance(tree, Mapping) else None
+        usual = cls.model_fields["optimizer"].default
+        if not isinstance(given, Mapping) or given.get("name", usual.name) != usual.name:
             return tree
-        return {**tree, "optimizer": {**cls.model_fields["optimizer"].default.model_dump(), **given}}
+        return {**tree, "optimizer": {**usual.model_dump(), **given}}
 
 
 class CriticSection(WithOptimizer):
