@@ -2,20 +2,20 @@
 
 import pytest
 
-from onelip.experiments import UserError, inspection
+from onelip.experiments import UserError, dump_config, inspection, load_config
 from onelip.experiments.doctor import Check
 from onelip.experiments.errors import CommandFailedError
 
 
 def test_a_run_without_results_has_no_report(tmp_path):
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text(dump_config(load_config("digits")))
     with pytest.raises(UserError, match="has no results yet; finish it with: onelip train --resume"):
         inspection.report(str(tmp_path))
 
 
 @pytest.mark.parametrize("pictures", [False, True])
 def test_pictures_are_drawn_if_they_are_wanted(tmp_path, monkeypatch, capsys, pictures):
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text(dump_config(load_config("digits")))
     (tmp_path / "results.json").touch()
     asked = []
     monkeypatch.setattr(inspection, "write_report", lambda path, **options: asked.append((path, options)) or "page")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from onelip.experiments.gan import page as gan_page
 from onelip.experiments.gan import preparation as gan_preparation
 from onelip.experiments.gan import run as gan_run
 from onelip.experiments.run_folder import RunFolder
-from onelip.experiments.wasserstein import evaluation, preparation, training
+from onelip.experiments.wasserstein import evaluation, page, preparation, training
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,18 @@ class SampledTask:
             attribute `config`, which may have names of other runs as folders.
         train: Trains in a run's folder, or goes on after its last checkpoint.
         evaluate: Measures, writes `results.json`, pictures and the page, and says where they are.
+        write_page: Writes the page again, from what a finished run has recorded.
     """
 
     prepare: Callable[[Any], Any]
     train: Callable[[Any, RunFolder], None]
     evaluate: Callable[[Any, RunFolder], None]
+    write_page: Callable[[RunFolder], Path]
 
 
 SAMPLED_TASKS: dict[str, SampledTask] = {
-    "wasserstein": SampledTask(preparation.prepare, training.train, evaluation.evaluate),
-    "gan": SampledTask(gan_preparation.prepare, gan_run.train, gan_run.evaluate),
+    "wasserstein": SampledTask(preparation.prepare, training.train, evaluation.evaluate, page.write_page),
+    "gan": SampledTask(gan_preparation.prepare, gan_run.train, gan_run.evaluate, gan_page.write_page),
 }
 """By the name that stands under the key `task`."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from onelip.experiments import UserError, commands, latest_run
+from onelip.experiments import UserError, commands, inspection, latest_run
 from onelip.experiments.recorder import read_metrics
 
 SMALL = [
@@ -51,6 +51,16 @@ def test_a_finished_run_is_measured_once_more_to_the_same_numbers(run):
     after = json.loads(run.results_file.read_text("utf-8"))
     for key in ("lower_bound", "standard_error", "difference", "discrete", "train_seconds"):
         assert before[key] == after[key]
+
+
+def test_the_page_is_written_again_by_its_own_command(run):
+    page = run.path / "report.html"
+    before = page.read_text("utf-8")
+    page.unlink()
+    inspection.report(str(run.path))
+    assert page.read_text("utf-8") == before
+    with pytest.raises(UserError, match="--pictures is for classifiers"):
+        inspection.report(str(run.path), pictures=True)
 
 
 @pytest.mark.parametrize("command", [commands.certify, commands.attack])

@@ -8,7 +8,6 @@ from typing import Any
 from safetensors.torch import save_file
 
 from onelip.experiments.checkpoints import load_last_weights
-from onelip.experiments.config_file import dump_config
 from onelip.experiments.console import say
 from onelip.experiments.evaluation import plain_network
 from onelip.experiments.files import atomic_path, write_json_atomically
@@ -19,7 +18,7 @@ from onelip.experiments.report.pictured import Picture
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.wasserstein.curve import BoundCurve
 from onelip.experiments.wasserstein.landscape import draw_landscape
-from onelip.experiments.wasserstein.page import results_page
+from onelip.experiments.wasserstein.page import write_page
 from onelip.experiments.wasserstein.preparation import Prepared
 from onelip.transport import WassersteinEstimate, estimate_wasserstein1
 
@@ -46,13 +45,13 @@ def evaluate(prepared: Prepared, folder: RunFolder) -> None:
         n_discrete=min(options.n_discrete, prepared.n_samples),
         exact=prepared.exact,
     )
-    results = _results(prepared, estimate, folder)
-    write_json_atomically(folder.results_file, results)
     pictures = [_curve(prepared, folder), *draw_landscape(prepared, critic, folder)]
-    page = folder.path / "report.html"
-    results_page(results, pictures, dump_config(prepared.config), folder.path).write(page)
+    results = _results(prepared, estimate, folder) | {
+        "pictures": [{"title": p.title, "file": p.path.name, "text": p.text} for p in pictures]
+    }
+    write_json_atomically(folder.results_file, results)
     _show(results)
-    say(f"report: {page}")
+    say(f"report: {write_page(folder)}")
 
 
 def _results(prepared: Prepared, estimate: WassersteinEstimate, folder: RunFolder) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,25 @@ from typing import Any
 
 from onelip.experiments.report.numbers import lower_text, upper_text
 from onelip.experiments.report.pictured import Picture, PicturedPage, Tile
+from onelip.experiments.run_folder import RunFolder
 
 _ROWS = ("p", "q", "unit", "model", "layer", "n_parameters", "steps", "train_seconds", "difference", "seed")
+
+
+def write_page(folder: RunFolder) -> Path:
+    """Write `report.html` from what a finished run has recorded.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        Path of the page.
+    """
+    results = json.loads(folder.results_file.read_text("utf-8"))
+    pictures = [Picture(p["title"], folder.path / p["file"], p["text"]) for p in results["pictures"]]
+    path = folder.path / "report.html"
+    results_page(results, pictures, folder.config_file.read_text("utf-8"), folder.path).write(path)
+    return path
 
 
 def results_page(results: Mapping[str, Any], pictures: Sequence[Picture], config: str, folder: Path) -> PicturedPage:
