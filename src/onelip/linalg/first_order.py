@@ -22,8 +22,8 @@ class _Refuse(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         raise RuntimeError(
-            "second derivatives through the constraint of a Cayley, LOT or Sandwich convolution are not available; take "
-            "gradients of its raw parameters once, or use an explicit method such as 'aoc'"
+            "second derivatives through the constraint of a Cayley, LOT or Sandwich convolution are not available; "
+            "take gradients of its raw parameters once, or use an explicit method such as 'aoc'"
         )
 
 
