@@ -9,7 +9,7 @@ what lies outside and gather where data might end:
 
 The network is then near the signed distance to the boundary of the data's support, here a known shape, positive inside.
 Whatever was learned, |f| / L is proved to be a distance within which no change of a point changes the answer. With
-`--penalty` (|gradient| - 1)^2 is trained at the adversarial points, which needs second derivatives. About 30 seconds on
+`--penalty` (|gradient| - 1)^2 is trained at the adversarial points, which needs second derivatives. About 28 seconds on
 one core:
 
     python -m examples.one_class --out one-class.png

@@ -11,7 +11,7 @@ The Lipschitz constant L is proved, so with `e` no less than |f| on the boundary
 If f were 0 on S, that were |f| / L. As f is not, e is proved: it is the largest |f| at points of S that are a spacing h
 apart, plus L h / 2 for those between. |f| / L without e bounds the distance from the zero set of f itself. From above
 nothing is proved: |f| may be smaller. So steps of that length along a ray never pass through the boundary (sphere
-tracing), and what is declared free of collisions is free. About 35 seconds on one core:
+tracing), and what is declared free of collisions is free. About 27 seconds on one core:
 
     python -m examples.signed_distance --shape star --out signed-distance.png
 """

@@ -73,7 +73,10 @@ def test_the_picture_has_the_zero_set_where_it_is(slope, tmp_path):
     assert np.concatenate([path.vertices for path in wanted.get_paths()])[:, 0] == pytest.approx(0, abs=1e-6)
     assert 0 in filled.levels
     assert [circle.radius for circle in axes.patches] == pytest.approx(found.radii)
-    assert axes.get_xlabel() == "bold: f = 0; dashed: f = -0.5, 0.5, 9; green: what was wanted; circles: |f| / constant"
+    assert axes.get_xlabel().splitlines() == [
+        "bold: f = 0; dashed: f = -0.5, 0.5, 9",
+        "green: what was wanted; circles: |f| / constant",
+    ]
     found.plot(tmp_path / "m.png")
     with Image.open(tmp_path / "m.png") as picture:
         assert picture.size == (1200, 960)

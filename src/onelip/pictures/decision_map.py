@@ -109,7 +109,8 @@ class DecisionMap:
             parts.append("green: what was wanted")
         if len(self.points):
             parts.append("circles: |f| / constant")
-        return "; ".join(parts)
+        # Four do not fit into a line below a small map.
+        return "; ".join(parts) if len(parts) < 4 else "; ".join(parts[:2]) + "\n" + "; ".join(parts[2:])
 
     def _draw_points(self, axes: Any) -> None:
         from matplotlib.patches import Circle
