@@ -18,14 +18,18 @@ SHAPES = {
     "cifar100": ((3, 32, 32), 100),
     "digits": ((1, 8, 8), 10),
     "imagenet": ((3, 224, 224), 1000),
-    "fashion-mnist": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
-    "stl10": ((3, 96, 96), 10),
-    "svhn": ((3, 32, 32), 10),
-    "folder-stream": ((3, 64, 64), 2),
     "tiny-imagenet": ((3, 64, 64), 200),
 }
-"""Shape of an image and number of classes, by data set."""
+"""Shape of an image and number of classes, by data set of a classifier's configuration."""
+
+OTHER_SHAPES = {
+    "fashion-mnist": ((1, 28, 28), 10),
+    "folder-stream": ((3, 64, 64), 2),
+    "stl10": ((3, 96, 96), 10),
+    "svhn": ((3, 32, 32), 10),
+}
+"""Those of the data sets that only configurations of other tasks have."""
 
 _FRAME = {"width": 8, "depth": 1, "dense_width": 16, "dense_depth": 1}
 SMALL: dict[str, dict[str, Any]] = {
@@ -99,12 +103,12 @@ def images_like(name: str) -> DataSet:
     """Make up a data set.
 
     Args:
-        name: A key of `SHAPES`.
+        name: A key of `SHAPES` or `OTHER_SHAPES`.
 
     Returns:
         20 training and 4 test images of noise in bytes, of the first and the last class.
     """
-    shape, n_classes = SHAPES[name]
+    shape, n_classes = (SHAPES | OTHER_SHAPES)[name]
     generator = torch.Generator().manual_seed(0)
     parts = []
     for n in (20, 4):
