@@ -25,7 +25,7 @@ def test_images_are_pixels_and_none_is_drawn_twice_without_replacement():
     drawn = torch.cat(list(sampler.passes(6, 4, sample_generator(0, 1)))).flatten()
     assert sorted(drawn.tolist()) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
     assert sampler.shape == (1, 1, 1)
-    with pytest.raises(ValueError, match="7 images are wanted of 6"):
+    with pytest.raises(ValueError, match="7 samples are wanted of 6"):
         sampler(7, sample_generator(0, 1))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -16,21 +14,19 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig
 from onelip.experiments.config_file import check_config, load_any_config
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors
-from onelip.experiments.files import write_json_atomically
+from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.ordinary import evaluate_ordinary, keep_ordinary_numbers, write_ordinary_results
 from onelip.experiments.preparation import Experiment, prepare
 from onelip.experiments.process_plan import ProcessPlan
 from onelip.experiments.processes import in_turns, together, told
-from onelip.experiments.recorder import read_metrics
 from onelip.experiments.relaxation import relax_certified
 from onelip.experiments.report import write_report
 from onelip.experiments.results_table import show_results
+from onelip.experiments.resumable import recall_failure, resumable
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run, open_run_folder
 from onelip.experiments.sampled_tasks import sampled_task
 from onelip.experiments.start import with_start_folder
 from onelip.experiments.start_results import measure_start, record_start, say_start
-from onelip.tasks import NonFiniteError
 
 _WHERE_IT_RUNS = ("trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.process_group_backend")
 """What a resumed run may change: the numbers stay the same, but for rounding."""
@@ -60,7 +56,7 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
         folder = _same_folder(config, folder, processes)
         if processes.first:
             record_start(experiment, folder)
-        with _resumable(folder, processes):
+        with resumable(folder, processes):
             training.train(experiment, folder, resume=resume, processes=processes)
     if processes.first:
         _evaluate(experiment, folder)
@@ -73,15 +69,15 @@ def _train_on_samples(config: RunConfig, folder: RunFolder | None) -> None:
         prepared = kind.prepare(config)
     folder = create_run_folder(prepared.config) if folder is None else folder
     say(f"run folder: {folder.path}")
-    _recall_failure(folder)
-    with _resumable(folder, ProcessPlan()):
+    recall_failure(folder)
+    with resumable(folder, ProcessPlan()):
         kind.train(prepared, folder)
         kind.evaluate(prepared, folder)
 
 
 def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
     config = experiment.config
-    with _resumable(folder, ProcessPlan()):
+    with resumable(folder, ProcessPlan()):
         if config.certify is None:
             measure_start(experiment, folder, experiment.data.test)
             write_ordinary_results(experiment, folder, evaluate_ordinary(experiment, folder))
@@ -173,7 +169,7 @@ def _same_folder(config: ExperimentConfig, folder: RunFolder | None, processes: 
     made = in_turns(processes, lambda: create_run_folder(config) if folder is None and processes.first else folder)
     folder = RunFolder(Path(told("" if made is None else str(made.path))))
     say(f"run folder: {folder.path}")
-    _recall_failure(folder)
+    recall_failure(folder)
     return folder
 
 
@@ -184,36 +180,3 @@ def _with_threads(config: ExperimentConfig, n_processes: int) -> ExperimentConfi
     threads = max(1, torch.get_num_threads() // n_processes)
     trainer = config.trainer.model_copy(update={"threads": threads})
     return config.model_copy(update={"trainer": trainer})
-
-
-@contextmanager
-def _resumable(folder: RunFolder, processes: ProcessPlan) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        _stopped(folder, signal.SIGINT)
-    except training.StoppedError as error:
-        _stopped(folder, error.number)
-    except NonFiniteError as error:
-        if processes.first:
-            write_json_atomically(folder.failure_file, {"message": str(error)})
-        raise CommandFailedError(f"{error}; {_kept(folder)}", 1) from None
-    if processes.first:
-        folder.failure_file.unlink(missing_ok=True)
-
-
-def _kept(folder: RunFolder) -> str:
-    if not folder.last_checkpoint.exists():
-        return "there is no checkpoint yet"
-    return f"the last good checkpoint, of epoch {len(read_metrics(folder))}, is {folder.last_checkpoint}"
-
-
-# A resumed training takes the same steps, so whoever resumes without a change of the code should know.
-def _recall_failure(folder: RunFolder) -> None:
-    if folder.failure_file.exists():
-        message = evaluation.read_json(folder.failure_file)["message"]
-        say(f"the run stopped since {message}; {_kept(folder)}, from which the same steps are taken again")
-
-
-def _stopped(folder: RunFolder, number: int) -> NoReturn:
-    raise CommandFailedError(f"stopped; continue with: onelip train --resume {folder.path}", 128 + number) from None

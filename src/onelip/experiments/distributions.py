@@ -23,6 +23,7 @@ from onelip.experiments.gan.preparation import resized
 from onelip.experiments.gan.saved import load_generator
 from onelip.experiments.progress import work_bar
 from onelip.transport import Distribution, Gaussian, PointMasses, SphericalShells, Translated
+from onelip.transport.point_masses import draw_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +70,7 @@ class ImageSampler:
             yield self.images.pixels(places)
 
     def _places(self, n: int, generator: torch.Generator) -> Tensor:
-        size = len(self.images)
-        if self.replacement:
-            return torch.randint(size, (n,), generator=generator)
-        if n > size:
-            raise ValueError(f"{n} images are wanted of {size}, none of them twice; ask for fewer samples")
-        return torch.randperm(size, generator=generator)[:n]
+        return draw_places(len(self.images), n, self.replacement, generator, "ImageSampler")
 
 
 @dataclass(frozen=True, eq=False)

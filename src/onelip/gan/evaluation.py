@@ -12,6 +12,7 @@ from onelip.bounds import UnknownLipschitzConstant, lipschitz_bound
 from onelip.gan.gradients import input_gradient_norms, interpolates
 from onelip.layers import to_plain
 from onelip.linalg import Bound
+from onelip.transport.estimate import divided
 
 _BATCH = 256
 
@@ -116,10 +117,7 @@ class HeldOutDifference:
 
 
 def _divided(value: float, constant: Bound | None) -> float | None:
-    if constant is None or not constant.proved:
-        return None
-    # A critic that is constant says nothing.
-    return value / constant.value if constant.value > 0 else 0.0
+    return divided(value, constant.value) if constant is not None and constant.proved else None
 
 
 def held_out_difference(

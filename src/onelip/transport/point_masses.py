@@ -107,11 +107,27 @@ class Samples:
             yield self.x[places]
 
     def _places(self, n: int, generator: torch.Generator) -> Tensor:
-        size, device = len(self.x), generator.device
-        if self.replacement:
-            places = torch.randint(size, (n,), generator=generator, device=device)
-        elif n > size:
-            raise ValueError(f"{n} samples are wanted of {size} in Samples(replacement=False); allow replacement")
-        else:
-            places = torch.randperm(size, generator=generator, device=device)[:n]
-        return places.to(self.x.device)
+        return draw_places(len(self.x), n, self.replacement, generator, "Samples").to(self.x.device)
+
+
+def draw_places(size: int, n: int, replacement: bool, generator: torch.Generator, owner: str) -> Tensor:
+    """Choose members of a finite set.
+
+    Args:
+        size: How many it has.
+        n: How many to choose.
+        replacement: May one be chosen twice?
+        generator: Where all randomness comes from.
+        owner: Class that the set is of, for the message.
+
+    Returns:
+        `(n,)` positions, int64, on the device of the generator.
+
+    Raises:
+        ValueError: Without replacement, more are wanted than there are.
+    """
+    if replacement:
+        return torch.randint(size, (n,), generator=generator, device=generator.device)
+    if n > size:
+        raise ValueError(f"{n} samples are wanted of {size} in {owner}(replacement=False); allow replacement")
+    return torch.randperm(size, generator=generator, device=generator.device)[:n]

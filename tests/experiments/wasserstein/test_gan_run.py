@@ -5,6 +5,8 @@ import pytest
 from onelip.experiments import UserError, create_run_folder
 from onelip.experiments.config_file import load_any_config
 from onelip.experiments.config_wasserstein import DataImages, GanSamples
+from onelip.experiments.errors import CommandFailedError
+from onelip.experiments.training import StoppedError
 from onelip.experiments.wasserstein import gan_run
 from onelip.experiments.wasserstein.gan_run import with_run
 
@@ -49,10 +51,20 @@ def test_a_run_with_other_settings_is_another_distribution(tmp_path, trained):
     assert [config.critic.name for config in trained] == ["lipschitz", "wgan-gp"]
 
 
-def test_a_run_that_is_not_finished_is_not_taken(tmp_path, trained):
-    create_run_folder(load_any_config("gan-digits", [f"runs_dir={tmp_path}"]))
-    with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
+def test_a_run_that_is_not_finished_goes_on(tmp_path, trained):
+    folder = create_run_folder(load_any_config("gan-digits", [f"runs_dir={tmp_path}"]))
+    found = with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
+    assert found.run == str(folder.path)
     assert len(trained) == 1
+
+
+def test_a_training_that_is_stopped_says_how_to_go_on(tmp_path, trained, monkeypatch):
+    def stop(experiment, folder):
+        raise StoppedError(2)
+
+    monkeypatch.setattr(gan_run, "train", stop)
+    with pytest.raises(CommandFailedError, match=r"continue with: onelip train --resume .*gan-digits"):
+        with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
 
 
 def test_what_has_its_run_or_is_no_gan_stays(tmp_path, trained):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import onelip
 from onelip.data import batches_of
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.console import say
@@ -19,7 +17,7 @@ from onelip.experiments.gan.measuring import COLUMNS, SampleGrids, Yardstick, me
 from onelip.experiments.gan.page import write_page
 from onelip.experiments.gan.preparation import GanExperiment
 from onelip.experiments.gan.saved import CRITIC_FILE, GENERATOR_FILE, save_network
-from onelip.experiments.machine import processor
+from onelip.experiments.machine import machine_in_numbers
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.step_training import train_on_samples
@@ -121,12 +119,7 @@ def _facts(experiment: GanExperiment, folder: RunFolder) -> dict[str, Any]:
         "task": config.task,
         "seed": config.seed,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": {
-            "cpu": processor(),
-            "cores": os.cpu_count(),
-            "torch": torch.__version__,
-            "onelip": onelip.__version__,
-        },
+        "machine": machine_in_numbers(),
         "data": config.data.name,
         "image_shape": list(experiment.data.input_shape),
         "n_train": len(experiment.data.train),

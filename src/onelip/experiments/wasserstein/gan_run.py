@@ -10,6 +10,8 @@ from onelip.experiments.errors import UserError
 from onelip.experiments.gan.preparation import prepare
 from onelip.experiments.gan.run import evaluate, train
 from onelip.experiments.gan.saved import GENERATOR_FILE
+from onelip.experiments.process_plan import ProcessPlan
+from onelip.experiments.resumable import recall_failure, resumable
 from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run
 
 
@@ -35,20 +37,25 @@ def with_run(section: DistributionSection, other: DistributionSection, runs_dir:
         raise UserError(f"{section.config} has task={config.task}, and a distribution of name=gan needs task=gan")
     if isinstance(other, DataImages) and other.set == config.data.name and other.dir and config.data.dir is None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": other.dir})})
-    folder = _latest(config) or _trained(config)
+    folder = _latest(config)
+    if folder is None or not _finished(folder):
+        folder = _trained(config, folder)
     say(f"samples of the GAN of run: {folder.path}")
     return section.model_copy(update={"run": str(folder.path)})
 
 
-# The latest finished one with this very configuration: a GAN that was trained otherwise is another distribution.
+# The latest one with this very configuration: a GAN that was trained otherwise is another distribution.
 def _latest(config: GanConfig) -> RunFolder | None:
     try:
         folder = latest_run(config.name, config.runs_dir)
         found = folder.any_config()
     except UserError:
         return None
-    finished = (folder.path / GENERATOR_FILE).exists() and folder.results_file.exists()
-    return folder if finished and isinstance(found, GanConfig) and _anywhere(found) == _anywhere(config) else None
+    return folder if isinstance(found, GanConfig) and _anywhere(found) == _anywhere(config) else None
+
+
+def _finished(folder: RunFolder) -> bool:
+    return (folder.path / GENERATOR_FILE).exists() and folder.results_file.exists()
 
 
 # Without what says where it runs.
@@ -57,11 +64,15 @@ def _anywhere(config: GanConfig) -> GanConfig:
     return config.model_copy(update={"runs_dir": "", "trainer": trainer, "data": data})
 
 
-def _trained(config: GanConfig) -> RunFolder:
+# In a run of its own, or the interrupted one, which goes on after its last checkpoint.
+def _trained(config: GanConfig, interrupted: RunFolder | None) -> RunFolder:
     say(f"there is no finished run of {config.name} with these settings yet; it is trained first")
-    experiment = prepare(config)
-    folder = create_run_folder(experiment.config)
+    kept = config if interrupted is None else interrupted.any_config()
+    experiment = prepare(kept if isinstance(kept, GanConfig) else config)
+    folder = interrupted or create_run_folder(experiment.config)
     say(f"run folder: {folder.path}")
-    train(experiment, folder)
-    evaluate(experiment, folder)
+    recall_failure(folder)
+    with resumable(folder, ProcessPlan()):
+        train(experiment, folder)
+        evaluate(experiment, folder)
     return folder
