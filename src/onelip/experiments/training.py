@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
@@ -72,7 +73,8 @@ def train(
         folder: Where.
         resume: Continue after the last checkpoint in the folder, if there is one.
         processes: The place of this process among those that train together, which all call this; None for one alone.
-        callbacks: More of them, called before those of the training.
+        callbacks: More of them, called before those of the training; those that are checkpoints after an epoch is
+            recorded.
 
     Raises:
         StoppedError: If a signal stopped it; the folder can be resumed.
@@ -97,8 +99,11 @@ def train(
     torch.manual_seed(config.seed)
     with quiet_lightning():
         interruption = Interruption()
-        # The ones given may stop a training, which some of the others ask for.
-        every = [interruption, *callbacks, *_callbacks(experiment, folder, clock)]
+        # The ones given may stop a training, which some of the others ask for; what looks at an epoch when it is
+        # recorded, which is the last of the others, comes after it.
+        after = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
+        before = [callback for callback in callbacks if callback not in after]
+        every = [interruption, *before, *_callbacks(experiment, folder, clock), *after]
         trainer = _trainer(experiment, folder, len(loaders[0]), step, every, plan)
         with signals_as_errors(), interruption.listening():
             trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
