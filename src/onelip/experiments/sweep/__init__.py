@@ -1,0 +1,1 @@
+"""Many trainings from one file: drawn, shared among workers, resumed, compared."""
