@@ -133,7 +133,7 @@ def test_missing_file_is_named(tmp_path):
         ("seed: [1\n", "line 2"),
         ("- a\n", "a configuration is a mapping"),
         ("loss: cross-entropy\n", "model is missing"),
-        ("seed: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        ("seed: !!python/object/apply:os.getcwd []\n", "is unknown; it must be one of"),
     ],
 )
 def test_broken_files_are_refused(text, sentence, tmp_path):

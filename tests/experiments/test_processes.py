@@ -78,7 +78,7 @@ def evaluated(monkeypatch):
         assert not distributed.is_initialized()
         folders.append(folder.path)
 
-    monkeypatch.setattr(commands, "_evaluate", evaluate)
+    monkeypatch.setattr(commands, "evaluate_run", evaluate)
     return folders
 
 

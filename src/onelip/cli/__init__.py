@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onelip.cli.sweep import sweep
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 bench = typer.Typer(help="Measure layers on this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
+app.command(name="sweep")(sweep)
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/digits/20260102-120000.")]
 

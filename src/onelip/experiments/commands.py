@@ -59,7 +59,7 @@ def train(name: str, overrides: Sequence[str], *, resume: bool) -> None:
         with resumable(folder, processes):
             training.train(experiment, folder, resume=resume, processes=processes)
     if processes.first:
-        _evaluate(experiment, folder)
+        evaluate_run(experiment, folder)
 
 
 # Tasks that draw their own samples train in one process.
@@ -75,7 +75,13 @@ def _train_on_samples(config: RunConfig, folder: RunFolder | None) -> None:
         kind.evaluate(prepared, folder)
 
 
-def _evaluate(experiment: Experiment, folder: RunFolder) -> None:
+def evaluate_run(experiment: Experiment, folder: RunFolder) -> None:
+    """Certify and attack what a run has trained, write its results and its page, and show them.
+
+    Args:
+        experiment: What was trained.
+        folder: The run's folder.
+    """
     config = experiment.config
     with resumable(folder, ProcessPlan()):
         if config.certify is None:

@@ -13,12 +13,13 @@ from ruamel.yaml import YAML
 
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig, SampledConfig
+from onelip.experiments.config_distributions import distributions_in
 from onelip.experiments.config_kinds import CLASSIFICATION, config_class
 from onelip.experiments.config_source import CHOSEN_BY, as_mapping, parse_yaml, read_config_tree, set_by_name
-from onelip.experiments.errors import UserError, one_line
+from onelip.experiments.errors import UserError, as_user_errors, one_line
 from onelip.linalg import unknown_name
 
-C = TypeVar("C", bound=RunConfig)
+C = TypeVar("C", bound=BaseModel)
 
 _EXPECTED = {
     "model_type": "it must be a mapping of keys to values",
@@ -63,8 +64,29 @@ def load_any_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConf
     """
     tree = read_config_tree(name_or_path)
     for override in overrides:
-        _apply(tree, override)
-    return _checked(config_class(tree), tree)
+        set_key(tree, *parse_override(override))
+    return check_any_config(tree, name_or_path)
+
+
+def check_any_config(tree: Mapping[str, Any], source: str = "the configuration") -> RunConfig:
+    """Check keys, types and limits of the configuration of any task.
+
+    Args:
+        tree: The configuration as plain dicts, lists and scalars.
+        source: What it is called in messages.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: If something is wrong, or the tree is that of a sweep.
+    """
+    if "sweep" in tree:
+        raise UserError(f"{source} is a sweep over configurations; run it with: onelip sweep {source}")
+    with as_user_errors():
+        for path, distribution in distributions_in(tree):
+            raise UserError(f"{path} is drawn, by {distribution.tag}, which onelip sweep does; give it one value")
+    return check_tree(config_class(tree), tree)
 
 
 def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
@@ -79,10 +101,22 @@ def check_config(tree: Mapping[str, Any]) -> ExperimentConfig:
     Raises:
         UserError: If something is wrong; the sentence has the key's path and value.
     """
-    return _checked(ExperimentConfig, tree)
+    return check_tree(ExperimentConfig, tree)
 
 
-def _checked(kind: type[C], tree: Mapping[str, Any]) -> C:
+def check_tree(kind: type[C], tree: Mapping[str, Any]) -> C:
+    """Check keys, types and limits of a mapping.
+
+    Args:
+        kind: What it is to be.
+        tree: Plain dicts, lists and scalars.
+
+    Returns:
+        The checked mapping.
+
+    Raises:
+        UserError: If something is wrong; the sentence has the key's path and value.
+    """
     try:
         return kind.model_validate(_with_usual_names(kind, tree))
     except ValidationError as error:
@@ -119,18 +153,39 @@ def dump_config(config: RunConfig) -> str:
     return stream.getvalue()
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def parse_override(override: str) -> tuple[str, Any]:
+    """Read a change such as "trainer.max_epochs=5", whose value is YAML.
+
+    Args:
+        override: The change.
+
+    Returns:
+        Path and value.
+
+    Raises:
+        UserError: If it is no change.
+    """
     path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(path.strip().split(".")):
         raise UserError(f"{override!r} is not a change of the configuration; write it as key.subkey=value")
-    value = parse_yaml(text, f"the value of {path}") if text.strip() else None
+    return path.strip(), parse_yaml(text, f"the value of {path}") if text.strip() else None
+
+
+def set_key(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Change one key of a configuration; a part that is named anew has the options of its own.
+
+    Args:
+        tree: Changed in place, with copies of the sections on the way.
+        path: Such as "trainer.max_epochs".
+        value: What it becomes.
+    """
     if isinstance(value, str) and path in ("data", *CHOSEN_BY):
         # Another data set keeps the batch size; another optimiser has options of its own.
         set_by_name(tree, path, value)
         return
     if path == "layer" and value != tree.get("layer"):
         tree.pop("layer_options", None)
+    keys = path.split(".")
     node = tree
     for key in keys[:-1]:
         node[key] = as_mapping(key, node.get(key))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import SequenceNode
 
+from onelip.experiments.config_distributions import TAGS, Distribution, read_distribution
 from onelip.experiments.errors import UserError, as_user_errors, one_line
 from onelip.linalg import unknown_name
 
@@ -32,13 +35,26 @@ _SHARED = {"clipping": ("max_norm", "batch_norm", "check_every"), "critic": ("mo
 """Keys of these sections that are not the part's own, and stay when another part is named."""
 
 
+SWEEPS = "sweeps"
+"""The folder of the sweeps among the configurations that come with the package."""
+
+
 def available_configs() -> dict[str, str]:
     """List the configurations that come with the package.
 
     Returns:
         The first comment line of each, by name.
     """
-    return {name: file.read_text("utf-8").partition("\n")[0].lstrip("# ") for name, file in _shipped().items()}
+    return _first_lines(_shipped())
+
+
+def available_sweeps() -> dict[str, str]:
+    """List the sweeps that come with the package.
+
+    Returns:
+        The first comment line of each, by name.
+    """
+    return _first_lines(_shipped_sweeps())
 
 
 def config_families() -> dict[str, tuple[str, ...]]:
@@ -71,11 +87,31 @@ def read_config_tree(name_or_path: str) -> dict[str, Any]:
     Raises:
         UserError: If there is no such file, it is not a YAML mapping, or it is a base of itself.
     """
+    return _read_with_bases(name_or_path, _shipped())[0]
+
+
+def read_sweep_tree(name_or_path: str) -> tuple[dict[str, Any], str | None]:
+    """Read a sweep, merged into its base as a configuration is.
+
+    Args:
+        name_or_path: A name from `available_sweeps()`, or the path of a YAML file.
+
+    Returns:
+        The tree; and the base that is still to be merged, if its name has factors in braces, such as
+        "layers-compared-{size}-{method}".
+
+    Raises:
+        UserError: If there is no such file, or something about it is wrong.
+    """
+    return _read_with_bases(name_or_path, {**_shipped(), **_shipped_sweeps()})
+
+
+def _read_with_bases(name_or_path: str, shipped: Mapping[str, Traversable]) -> tuple[dict[str, Any], str | None]:
     tree: dict[str, Any] = {}
     read: list[str] = []
     wanted: str | None = name_or_path
-    while wanted is not None:
-        file, source = _find(wanted, read)
+    while wanted is not None and "{" not in wanted:
+        file, source = _find(wanted, read, shipped)
         if source in read:
             raise UserError(f"base={wanted} in {read[-1]} leads back to itself, by way of {', '.join(read)}")
         read.append(source)
@@ -86,7 +122,7 @@ def read_config_tree(name_or_path: str) -> dict[str, Any]:
         if base is not None and not isinstance(base, str):
             raise UserError(f"base={base!r} in {source} must be the name or the path of a configuration")
         wanted = _beside(file, base)
-    return tree
+    return tree, wanted
 
 
 def set_by_name(tree: dict[str, Any], section: str, name: str) -> None:
@@ -133,13 +169,15 @@ def parse_yaml(text: str, source: str) -> Any:
         source: What it is called in messages.
 
     Returns:
-        Plain dicts, lists and scalars.
+        Plain dicts, lists and scalars, and the distributions that are tagged in it.
 
     Raises:
-        UserError: If it is not YAML.
+        UserError: If it is not YAML, or has a tag that is not known.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return yaml.load(text)
     except MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
         raise UserError(f"{source}{line}: {one_line(str(error.problem))}") from None
@@ -162,6 +200,33 @@ def as_mapping(key: str, value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+class _Constructor(SafeConstructor):
+    """Of plain values and distributions; any other tag is refused."""
+
+    def distribution(self, node: Any) -> Distribution:
+        """Read a tagged list.
+
+        Args:
+            node: The list.
+
+        Returns:
+            The distribution.
+
+        Raises:
+            MarkedYAMLError: If the tag is not known, or the list does not fit.
+        """
+        if node.tag not in TAGS:
+            raise MarkedYAMLError(problem=unknown_name("tag", str(node.tag), TAGS), problem_mark=node.start_mark)
+        items = self.construct_sequence(node, deep=True) if isinstance(node, SequenceNode) else []
+        try:
+            return read_distribution(str(node.tag), items)
+        except ValueError as error:
+            raise MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+
+
+_Constructor.add_constructor(None, _Constructor.distribution)
+
+
 def _merged(key: str, old: Any, new: Any) -> Any:
     by_name = key in CHOSEN_BY or key == "data"
     if by_name and isinstance(new, str):
@@ -177,17 +242,29 @@ def _merged(key: str, old: Any, new: Any) -> Any:
 
 
 def _shipped() -> dict[str, Traversable]:
+    return _files_in(lambda folder: folder != SWEEPS)
+
+
+def _files_in(wanted: Callable[[str], bool]) -> dict[str, Traversable]:
     top = resources.files("onelip.configs")
     folders = [top, *(f for f in top.iterdir() if f.is_dir())]
+    folders = [f for f in folders if wanted("" if f is top else f.name)]
     found = (f for folder in folders for f in folder.iterdir() if f.name.endswith(".yaml"))
     return dict(sorted(((f.name.removesuffix(".yaml"), f) for f in found), key=lambda item: item[0]))
 
 
-def _find(name_or_path: str, read: list[str]) -> tuple[Traversable, str]:
+def _shipped_sweeps() -> dict[str, Traversable]:
+    return _files_in(lambda folder: folder == SWEEPS)
+
+
+def _first_lines(found: Mapping[str, Traversable]) -> dict[str, str]:
+    return {name: file.read_text("utf-8").partition("\n")[0].lstrip("# ") for name, file in found.items()}
+
+
+def _find(name_or_path: str, read: list[str], shipped: Mapping[str, Traversable]) -> tuple[Traversable, str]:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path, str(path)
-    shipped = _shipped()
     if name_or_path not in shipped:
         where = f"base of {read[-1]}: " if read else ""
         raise UserError(where + _unknown(name_or_path, shipped))

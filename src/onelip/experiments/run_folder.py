@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -190,6 +191,32 @@ def create_run_folder(config: RunConfig, *, now: datetime | None = None) -> RunF
     """
     parent = Path(config.runs_dir) / config.name
     stamp = (now or datetime.now().astimezone()).strftime("%Y%m%d-%H%M%S")
+    with _draft(config, parent) as draft:
+        return RunFolder(_claim(draft, parent, stamp))
+
+
+def run_folder_at(path: Path, config: RunConfig) -> RunFolder:
+    """Find the folder of a run, or make it, with its configuration inside, in one step.
+
+    Args:
+        path: The folder.
+        config: The configuration of a run that is not there yet.
+
+    Returns:
+        The run folder, whose configuration is that which it was made with.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    folder = RunFolder(path)
+    if not folder.config_file.exists():
+        with _draft(config, path.parent) as draft:
+            draft.rename(path)
+    return folder
+
+
+@contextmanager
+def _draft(config: RunConfig, parent: Path) -> Iterator[Path]:
     with as_user_errors():
         parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
@@ -198,7 +225,7 @@ def create_run_folder(config: RunConfig, *, now: datetime | None = None) -> RunF
             draft.chmod(0o777 & ~file_creation_mask())
             (draft / "checkpoints").mkdir()
             write_text_atomically(draft / "config.yaml", dump_config(config))
-            return RunFolder(_claim(draft, parent, stamp))
+            yield draft
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -37,7 +37,7 @@ def train_on_samples(
         config: How long, and on what.
         folder: Where metrics and checkpoints go.
         columns: Of `metrics.csv`: those of the task, behind "epoch"; "seconds" and "minutes" are appended.
-        callbacks: More of them, called before the epoch is recorded.
+        callbacks: More of them, called before the epoch is recorded; those that are checkpoints after it.
         batch: Makes the batch of a step from its number, for tasks that do not draw all of it themselves.
 
     Raises:
@@ -74,8 +74,9 @@ def train_on_samples(
                 Retract(),
                 TrainingProgress(clock, "part"),
                 clock,
-                *callbacks,
+                # Lightning calls checkpoints after all others, in this order.
                 recorder,
+                *callbacks,
             ],
             logger=TensorBoardLogger(save_dir=folder.tensorboard, name="", version="", purge_step=step or None),
             default_root_dir=folder.path,

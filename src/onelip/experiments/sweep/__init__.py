@@ -1,1 +1,1 @@
-"""Many trainings from one file: drawn, shared among workers, resumed, compared."""
+"""Many trainings as one command: planned, shared among workers, searched, and continued after any crash."""

@@ -1,0 +1,184 @@
+"""Making the folder and the study of a sweep, or going on with those that are there."""
+
+from __future__ import annotations
+
+import fcntl
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from onelip.experiments.errors import UserError, as_user_errors
+from onelip.experiments.evaluation import read_json
+from onelip.experiments.files import write_json_atomically, write_text_atomically
+from onelip.experiments.sweep.files import Stage, SweepFolder, dump_sweep
+from onelip.experiments.sweep.plan import Planned, plan_search
+from onelip.experiments.sweep.spec import SEED, Cell, SweepSpec, read_sweep
+from onelip.experiments.sweep.storages import absolute_storage, default_storage, describe_storage
+from onelip.experiments.sweep.study import Goal, StoredTrial, Study, create_study, has_study
+from onelip.experiments.sweep.trial_run import metric_of
+
+
+def make_sweep(spec: SweepSpec, folder: SweepFolder, storage: str | None, stage: Stage) -> str:
+    """Make a sweep's folder and the study of a stage, or go on with those that are there.
+
+    Args:
+        spec: The sweep.
+        folder: Its files.
+        storage: URL of the study; None for the one it has, or a file in the folder.
+        stage: Which stage.
+
+    Returns:
+        URL of the study.
+
+    Raises:
+        UserError: The folder is of something else, or of a sweep with other settings; or there is nothing to go on
+            with.
+    """
+    with as_user_errors(), _alone(folder):
+        url = storage_of(folder, storage)
+        spec = _agreed(spec, folder, url)
+        if stage == "final":
+            planned = plan_final(spec, _searched(spec, folder, url))
+        else:
+            planned = plan_search(spec)
+        name = folder.study_name(stage)
+        create_study(url, name, planned, spec.distributions, goal_of(spec))
+        state = read_json(folder.state_file) if folder.state_file.exists() else {}
+        tokens = {**state.get("tokens", {})}
+        token = Study(url, name, spec.distributions).token
+        if tokens.setdefault(stage, token) != token:
+            raise UserError(f"{describe_storage(url)} has a sweep {name!r} of another folder; take another name=...")
+        # The usual one goes where the folder goes.
+        kept = None if url == default_storage(folder.path) else url
+        write_json_atomically(folder.state_file, {"storage": kept, "tokens": tokens})
+    return url
+
+
+def goal_of(spec: SweepSpec) -> Goal:
+    """Say what is good of a sweep's metric.
+
+    Args:
+        spec: The sweep.
+
+    Returns:
+        The goal.
+    """
+    return metric_of(spec.section, spec.config(spec.cells()[0], spec.typical, (), ("runs", spec.name)))[1]
+
+
+def plan_final(spec: SweepSpec, trials: Sequence[StoredTrial]) -> list[Planned]:
+    """Plan the final trainings: the best draw of each cell, once for each seed.
+
+    Where the seed is a factor, the mean over its levels says what is best; of draws that are equal the first is taken.
+
+    Args:
+        spec: The sweep.
+        trials: Those of the search.
+
+    Returns:
+        The trainings.
+
+    Raises:
+        UserError: A cell has no finished trial.
+    """
+    cells = {cell.key: cell for cell in spec.cells()}
+    planned: list[Planned] = []
+    for key, cell in cells.items():
+        params = best_params(spec, key, trials)
+        if params is None:
+            raise UserError(f"no trial of {cell} has ended well, so there is nothing to train finally; see onelip report")
+        without = Cell({name: level for name, level in cell.labels.items() if name != SEED})
+        for seed in spec.section.final.seeds:
+            changes = (*spec.section.final.set.items(), (SEED, seed))
+            planned.append(Planned(len(planned), without, seed, params, changes))
+    return planned
+
+
+def best_params(spec: SweepSpec, key: str, trials: Sequence[StoredTrial]) -> dict[str, Any] | None:
+    """Choose the best draw of a cell.
+
+    Args:
+        spec: The sweep.
+        key: The cell's.
+        trials: Those of the search.
+
+    Returns:
+        Its parameters; None if no trial of the cell has ended well.
+    """
+    values: dict[int, list[float]] = {}
+    params: dict[int, dict[str, Any]] = {}
+    for trial in trials:
+        if Cell(trial.labels).key == key and trial.state == "complete" and trial.value is not None:
+            values.setdefault(trial.draw, []).append(trial.value)
+            params[trial.draw] = dict(trial.params or {})
+    if not values:
+        return None
+    sign = 1.0 if goal_of(spec) == "maximize" else -1.0
+    # A draw that failed with some seeds is no better for it.
+    most = max(map(len, values.values()))
+    whole = {draw: sign * statistics.fmean(v) for draw, v in values.items() if len(v) == most}
+    return params[max(whole, key=lambda draw: (whole[draw], -draw))]
+
+
+def _searched(spec: SweepSpec, folder: SweepFolder, url: str) -> list[StoredTrial]:
+    name = folder.study_name("search")
+    if not has_study(url, name):
+        raise UserError(f"{folder.path} has no search yet; do that first, without --stage final")
+    trials = Study(url, name, spec.distributions).trials()
+    n_open = sum(trial.state in ("waiting", "running") for trial in trials)
+    if n_open:
+        raise UserError(f"{n_open} of {len(trials)} trials of the search have not ended; finish it first, without --stage")
+    return trials
+
+
+def storage_of(folder: SweepFolder, storage: str | None) -> str:
+    """Say where the study of a sweep is.
+
+    Args:
+        folder: The sweep's files.
+        storage: URL that the user gives; None for the one it has, or a file in the folder.
+
+    Returns:
+        The URL.
+
+    Raises:
+        UserError: It has another one already.
+    """
+    usual = default_storage(folder.path)
+    given = None if storage is None else absolute_storage(storage)
+    if not folder.state_file.exists():
+        return given or usual
+    before = str(read_json(folder.state_file)["storage"] or usual)
+    if given not in (None, before):
+        raise UserError(f"{folder.path} has its study in {describe_storage(before)}; leave --storage out")
+    return before
+
+
+# More draws may be added; anything else would mix two sweeps.
+def _agreed(spec: SweepSpec, folder: SweepFolder, url: str) -> SweepSpec:
+    text = dump_sweep(spec)
+    if folder.spec_file.exists():
+        old = read_sweep(str(folder.spec_file))
+        grown = old.section.model_copy(update={"trials": spec.section.trials, "final": spec.section.final})
+        same = old.tree == spec.tree and grown == spec.section and dump_sweep(old).partition("\n")[0] == text.partition("\n")[0]
+        fewer = (spec.section.trials or 0) < (old.section.trials or 0)
+        late = old.section.final != spec.section.final and has_study(url, folder.study_name("final"))
+        if not same or fewer or late:
+            raise UserError(
+                f"{folder.path} holds a sweep with other settings; go on with: onelip sweep {folder.path}, or give this "
+                f"one another name=..."
+            )
+    elif any(entry.name != ".lock" for entry in folder.path.iterdir()):
+        raise UserError(f"{folder.path} holds something else than a sweep; give the sweep another name=...")
+    write_text_atomically(folder.spec_file, text)
+    return spec
+
+
+@contextmanager
+def _alone(folder: SweepFolder) -> Iterator[None]:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with Path(folder.path / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

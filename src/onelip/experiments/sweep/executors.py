@@ -1,0 +1,86 @@
+"""Where the workers of a sweep run: on this machine, on a Slurm cluster, or on a Ray cluster; their work is the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from onelip.experiments.console import say
+from onelip.experiments.errors import UserError
+from onelip.experiments.sweep.local import start_local
+from onelip.experiments.sweep.work import Work
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sweep is run.
+
+    Attributes:
+        stage: "search" or "final".
+        executor: A key of `EXECUTORS`.
+        workers: How many; None for the executor's usual number.
+        storage: URL of the study; None for a file in the sweep's folder.
+        address: Of a Ray cluster.
+        resources: What a job of Slurm or a task of Ray needs, by name.
+        wait: Wait until jobs of Slurm have ended?
+        dry_run: Say what would be done, and do nothing.
+        status: Say how the sweep stands, and do nothing.
+        retry_failed: Try trials that failed once more.
+    """
+
+    stage: str = "search"
+    executor: str = "local"
+    workers: int | None = None
+    storage: str | None = None
+    address: str | None = None
+    resources: Mapping[str, str] = field(default_factory=dict)
+    wait: bool = False
+    dry_run: bool = False
+    status: bool = False
+    retry_failed: bool = False
+
+
+def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
+    if options.resources:
+        raise UserError(f"--resource {next(iter(options.resources))} is for --executor slurm or ray")
+    start_local(work, options.workers or default_workers(), watch)
+    return True
+
+
+def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
+    from onelip.experiments.sweep.slurm import start_slurm
+
+    jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait)
+    if not options.wait:
+        say(f"submitted: {', '.join(jobs)}")
+    watch()
+    return options.wait
+
+
+def _ray(work: Work, options: Options, watch: Callable[[], None]) -> bool:
+    from onelip.experiments.sweep.ray_cluster import start_ray
+
+    if options.address is None:
+        raise UserError("--executor ray needs --ray-address, such as HOST:6379, or auto on a machine of the cluster")
+    start_ray(work, options.workers, options.address, options.resources, watch)
+    return True
+
+
+EXECUTORS: dict[str, Callable[[Work, Options, Callable[[], None]], bool]] = {
+    "local": _local,
+    "slurm": _slurm,
+    "ray": _ray,
+}
+"""By name; each says whether the work has ended."""
+
+
+def default_workers() -> int:
+    """Say how many workers this machine has room for.
+
+    Returns:
+        One for each GPU, or one for every two cores.
+    """
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else max(1, (os.cpu_count() or 1) // 2)
