@@ -56,7 +56,11 @@ def test_the_script_of_the_page():
         ({"mem": "1T"}, "mem", "1024GB"),
         ({"gpus": "2"}, "gpus-per-node", "2"),
         ({"cpus": "3"}, "cpus-per-task", "3"),
-        *(({name: "a b"}, name.replace("_", "-"), "'a b'") for name in OPTIONS if OPTIONS[name].meaning.startswith("as ")),
+        *(
+            ({name: "a b"}, name.replace("_", "-"), "'a b'")
+            for name in OPTIONS
+            if OPTIONS[name].meaning.startswith("as ")
+        ),
     ],
 )
 def test_options_reach_the_script(options, flag, value):
@@ -66,7 +70,9 @@ def test_options_reach_the_script(options, flag, value):
 def test_what_the_jobs_do():
     script = slurm_script(WORK, 4, {"setup": "module load cuda; ulimit -n 4096", "cpus": "3"})
     assert "\nmodule load cuda; ulimit -n 4096\n" in script
-    assert re.search(r"^srun .*--cpus-per-task=3 .*submitit.core._submit /shared/runs/methods/slurm$", script, re.MULTILINE)
+    assert re.search(
+        r"^srun .*--cpus-per-task=3 .*submitit.core._submit /shared/runs/methods/slurm$", script, re.MULTILINE
+    )
     assert flags(script)["job-name"] == "onelip-methods"
     assert "array" not in flags(slurm_script(WORK, 1, {}))
 
@@ -120,7 +126,9 @@ def test_processes_of_this_machine(tmp_path):
     assert len(set(jobs)) == 2
     assert [len(workers) for workers in workers_of(tmp_path).values()] == [1] * 6
     assert (tmp_path / "set-up").exists()
-    with pytest.raises(CommandFailedError, match=r"^2 of 2 workers failed; job \d+: ValueError: no such layer; see .*err$"):
+    with pytest.raises(
+        CommandFailedError, match=r"^2 of 2 workers failed; job \d+: ValueError: no such layer; see .*err$"
+    ):
         start_slurm(Failing(str(tmp_path), "journal:a"), 2, {"cluster": "local"}, wait=True)
 
 

@@ -20,7 +20,9 @@ _DEFAULT_MINUTES = 24 * 60
 _SIGNAL_SECONDS = 120
 """How long before the end of its time a job is told, as in docs/distributed.md."""
 
-_TIME = re.compile(r"(?:(?P<d>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)|(?P<min>\d+))")
+_TIME = re.compile(
+    r"(?:(?P<d>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)|(?P<min>\d+))"
+)
 _MEMORY = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>[MGT]?)B?", re.IGNORECASE)
 
 
@@ -94,9 +96,12 @@ def _wait(jobs: list[Any]) -> None:
     if failed:
         job, error = failed[0]
         lines = [line for line in str(error).splitlines() if line.strip(" -")]
-        last = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)), lines[0])
+        last = next(
+            (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)), lines[0]
+        )
         raise CommandFailedError(
-            f"{len(failed)} of {len(jobs)} workers failed; job {job.job_id}: {one_line(last)}; see {job.paths.stderr}", 1
+            f"{len(failed)} of {len(jobs)} workers failed; job {job.job_id}: {one_line(last)}; see {job.paths.stderr}",
+            1,
         )
 
 
