@@ -66,6 +66,16 @@ class Final(Section):
     budget: Duration | None = None
     set: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("trainer.max_epochs", "trainer.max_minutes"):
+            if self.budget is not None and self.set.get(key) is not None:
+                raise ValueError(f"sweep.final.set has {key}, which sweep.final.budget chooses; take one of them out")
+        for key in ("name", "runs_dir", "seed"):
+            if key in self.set:
+                raise ValueError(f"sweep.final.set has {key}, which each trial has of its own; take it out")
+        return self
+
 
 class Sweep(Section):
     """What is searched, how, and what is done with the best.
