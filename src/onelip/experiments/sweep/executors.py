@@ -51,7 +51,7 @@ def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
 def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     from onelip.experiments.sweep.slurm import start_slurm
 
-    jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait)
+    jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait, watch=watch)
     if not options.wait:
         say(f"submitted: {', '.join(jobs)}")
     watch()

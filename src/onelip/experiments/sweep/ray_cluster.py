@@ -136,7 +136,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise UserError("executor=ray needs Ray; install it with: pip install 'onelip[ray]'") from error
+        raise UserError("--executor ray needs Ray; install it with: pip install 'onelip[ray]'") from error
     _check_answer(address)
     paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}} if paths else {}
@@ -156,7 +156,7 @@ def _check_answer(address: str) -> None:
         return
     match = re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})", address)
     if match is None:
-        raise UserError(f"ray_address={address} must be auto, HOST:PORT or ray://HOST:PORT")
+        raise UserError(f"--ray-address {address} must be auto, HOST:PORT or ray://HOST:PORT")
     try:
         socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
