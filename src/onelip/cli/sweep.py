@@ -30,14 +30,16 @@ def sweep(
     storage: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="sqlite:///PATH, postgresql://..., redis://... or journal:PATH; else a file in the folder."
+            metavar="URL",
+            help="sqlite:///PATH, postgresql://..., redis://... or journal:PATH; else a file in the folder.",
         ),
     ] = None,
     ray_address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of the Ray cluster, or auto.")] = None,
     resource: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE", help="Of each job of Slurm or task of Ray, such as partition=gpu, time=12:00:00, gpus=1."
+            metavar="KEY=VALUE",
+            help="Of each job of Slurm or task of Ray, such as partition=gpu, time=12:00:00, gpus=1.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the jobs of Slurm have ended.")] = False,
@@ -54,6 +56,10 @@ def sweep(
 
     Examples: onelip sweep digits-methods --workers 2; onelip sweep layers-compared --executor slurm
     --workers 32 --resource partition=gpu --resource gpus=1; onelip sweep runs/layers-compared --stage final
+    \f
+
+    Raises:
+        UserError: A resource is not KEY=VALUE.
     """
     from onelip.experiments.sweep.command import sweep as run
     from onelip.experiments.sweep.executors import Options

@@ -28,6 +28,11 @@ class Choice:
     tag: ClassVar[str] = "!choice"
     options: tuple[Value, ...]
 
+    @property
+    def items(self) -> list[Value]:
+        """The list behind the tag."""
+        return list(self.options)
+
     def draw(self, rng: random.Random) -> Value:
         """Draw a value.
 
@@ -79,6 +84,11 @@ class Choice:
 class _Range:
     low: float
     high: float
+
+    @property
+    def items(self) -> list[Value]:
+        """The list behind the tag."""
+        return [self.low, self.high]
 
     def label(self, value: Value) -> Label:
         """Write a value as a study stores it.
@@ -201,15 +211,17 @@ class LogUniform(_Range):
 
 Distribution = Choice | RandInt | Uniform | LogUniform
 
-TAGS: dict[str, type[Distribution]] = {kind.tag: kind for kind in (Choice, RandInt, Uniform, LogUniform)}
-"""By the tag that stands in YAML."""
+_RANGES: dict[str, type[RandInt | Uniform | LogUniform]] = {k.tag: k for k in (RandInt, Uniform, LogUniform)}
+
+TAGS = (Choice.tag, *_RANGES)
+"""What may stand in YAML."""
 
 
 def read_distribution(tag: str, items: Sequence[Value]) -> Distribution:
     """Make the distribution that a tag and the list behind it say.
 
     Args:
-        tag: A key of `TAGS`.
+        tag: One of `TAGS`.
         items: The list.
 
     Returns:
@@ -224,9 +236,8 @@ def read_distribution(tag: str, items: Sequence[Value]) -> Distribution:
         if not texts or len(set(texts)) < len(texts):
             raise ValueError(f"{shown} must be a list of at least one value, all different")
         return Choice(tuple(items))
-    kind = TAGS[tag]
     types = (int,) if tag == RandInt.tag else (int, float)
-    if len(items) != 2 or any(type(item) not in types for item in items):  # noqa: PLR2004
+    if len(items) != 2 or any(type(item) not in types for item in items):
         what = "whole numbers" if tag == RandInt.tag else "numbers"
         raise ValueError(f"{shown} must have two {what}, [low, high]")
     low, high = items
@@ -234,7 +245,7 @@ def read_distribution(tag: str, items: Sequence[Value]) -> Distribution:
         raise ValueError(f"{shown} must have low < high, both finite")
     if tag == LogUniform.tag and low <= 0:
         raise ValueError(f"{shown} must have 0 < low")
-    return kind(low, high)
+    return _RANGES[tag](low, high)
 
 
 def distributions_in(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Distribution]]:
@@ -246,6 +257,9 @@ def distributions_in(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tupl
 
     Yields:
         Path such as "optimizer.lr", and distribution.
+
+    Raises:
+        ValueError: One is inside of a list.
     """
     for key, value in tree.items():
         if isinstance(value, Mapping):

@@ -6,6 +6,8 @@ import difflib
 import io
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -145,11 +147,23 @@ def dump_config(config: RunConfig) -> str:
     Returns:
         YAML text that `load_any_config` reads back to an equal configuration.
     """
+    return "".join(_dumped(key, _Hashed(repr(value), value)) for key, value in config.resolved().items())
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    text: str
+    value: Any = field(compare=False)
+
+
+# Section by section, most of which are the same in all trials of a sweep.
+@lru_cache(maxsize=256)
+def _dumped(key: str, section: _Hashed) -> str:
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.dump(config.resolved(), stream)
+    yaml.dump({key: section.value}, stream)
     return stream.getvalue()
 
 

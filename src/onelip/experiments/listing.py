@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onelip import data, layers, losses, models, spectral
-from onelip.experiments.config_source import available_configs, config_families
+from onelip.experiments.config_source import available_configs, available_sweeps, config_families
 from onelip.experiments.errors import UserError
 from onelip.layers import LayerRecord
 from onelip.layers.registry import Kind
@@ -120,6 +120,10 @@ def _configs() -> Iterable[Row]:
         yield from _grids(bases, cells)
 
 
+def _sweeps() -> Iterable[Row]:
+    return available_sweeps().items()
+
+
 # The cells of grids are rows of a name in parts: bases with the same cells, and what follows.
 def _grids(bases: list[str], cells: list[str]) -> Iterable[Row]:
     endings: dict[str, list[str]] = {}
@@ -157,6 +161,7 @@ _OTHER_LAYERS = ("name", "Jacobian", "source")
 
 KINDS_OF_PARTS: dict[str, Parts] = {
     "configs": Parts((), _configs),
+    "sweeps": Parts((), _sweeps),
     "data": Parts((), _data),
     "models": Parts((), _models),
     "layers": Parts(("method", "kinds, Jacobian", "source, cost of the constraint"), _layers),

@@ -1,4 +1,4 @@
-"""Budgets in time as numbers of epochs: measured once for each cell, where it trains, so that all its trials are alike."""
+"""Budgets in time as numbers of epochs: measured once for each cell, where it trains, so that its trials are alike."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from onelip.experiments.progress import progress_bar
 from onelip.experiments.sweep.creation import make_sweep, storage_of
 from onelip.experiments.sweep.dry_run import show_plan
 from onelip.experiments.sweep.executors import EXECUTORS, Options
-from onelip.experiments.sweep.files import STAGES, Stage, SweepFolder
+from onelip.experiments.sweep.files import Stage, SweepFolder, stage_named
 from onelip.experiments.sweep.spec import SweepSpec, read_sweep
 from onelip.experiments.sweep.status import counts_in_words, show_status
 from onelip.experiments.sweep.study import Study, add_again
@@ -38,7 +38,7 @@ def sweep(name: str, overrides: Sequence[str], options: Options) -> None:
         UserError: Something about it is wrong.
         CommandFailedError: It stopped, or some cell has no result.
     """
-    stage = _stage(options.stage)
+    stage = stage_named(options.stage)
     if options.executor not in EXECUTORS:
         raise UserError(unknown_name("executor", options.executor, EXECUTORS))
     spec, folder = _found(name, overrides)
@@ -83,12 +83,6 @@ def _show(spec: SweepSpec, folder: SweepFolder, stage: Stage, url: str) -> None:
     metric, goal = metric_of(spec.section, spec.config(spec.cells()[0], spec.typical, (), ("runs", spec.name)))
     show_status(spec, stage, trials, metric, goal)
     say(f"{stage}: {counts_in_words(trials)} trials")
-
-
-def _stage(name: str) -> Stage:
-    if name not in STAGES:
-        raise UserError(unknown_name("stage", name, STAGES))
-    return "final" if name == "final" else "search"
 
 
 def _found(name: str, overrides: Sequence[str]) -> tuple[SweepSpec, SweepFolder]:

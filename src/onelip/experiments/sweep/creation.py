@@ -39,10 +39,7 @@ def make_sweep(spec: SweepSpec, folder: SweepFolder, storage: str | None, stage:
     with as_user_errors(), _alone(folder):
         url = storage_of(folder, storage)
         spec = _agreed(spec, folder, url)
-        if stage == "final":
-            planned = plan_final(spec, _searched(spec, folder, url))
-        else:
-            planned = plan_search(spec)
+        planned = plan_final(spec, _searched(spec, folder, url)) if stage == "final" else plan_search(spec)
         name = folder.study_name(stage)
         create_study(url, name, planned, spec.distributions, goal_of(spec))
         state = read_json(folder.state_file) if folder.state_file.exists() else {}
@@ -88,7 +85,9 @@ def plan_final(spec: SweepSpec, trials: Sequence[StoredTrial]) -> list[Planned]:
     for key, cell in cells.items():
         params = best_params(spec, key, trials)
         if params is None:
-            raise UserError(f"no trial of {cell} has ended well, so there is nothing to train finally; see onelip report")
+            raise UserError(
+                f"no trial of {cell} has ended well, so there is nothing to train finally; see onelip report"
+            )
         without = Cell({name: level for name, level in cell.labels.items() if name != SEED})
         for seed in spec.section.final.seeds:
             changes = (*spec.section.final.set.items(), (SEED, seed))
@@ -129,7 +128,9 @@ def _searched(spec: SweepSpec, folder: SweepFolder, url: str) -> list[StoredTria
     trials = Study(url, name, spec.distributions).trials()
     n_open = sum(trial.state in ("waiting", "running") for trial in trials)
     if n_open:
-        raise UserError(f"{n_open} of {len(trials)} trials of the search have not ended; finish it first, without --stage")
+        raise UserError(
+            f"{n_open} of {len(trials)} trials of the search have not ended; finish it first, without --stage"
+        )
     return trials
 
 
@@ -162,13 +163,17 @@ def _agreed(spec: SweepSpec, folder: SweepFolder, url: str) -> SweepSpec:
     if folder.spec_file.exists():
         old = read_sweep(str(folder.spec_file))
         grown = old.section.model_copy(update={"trials": spec.section.trials, "final": spec.section.final})
-        same = old.tree == spec.tree and grown == spec.section and dump_sweep(old).partition("\n")[0] == text.partition("\n")[0]
+        same = (
+            old.tree == spec.tree
+            and grown == spec.section
+            and dump_sweep(old).partition("\n")[0] == text.partition("\n")[0]
+        )
         fewer = (spec.section.trials or 0) < (old.section.trials or 0)
         late = old.section.final != spec.section.final and has_study(url, folder.study_name("final"))
         if not same or fewer or late:
             raise UserError(
-                f"{folder.path} holds a sweep with other settings; go on with: onelip sweep {folder.path}, or give this "
-                f"one another name=..."
+                f"{folder.path} holds a sweep with other settings; go on with: onelip sweep {folder.path}, or give "
+                f"this one another name=..."
             )
     elif any(entry.name != ".lock" for entry in folder.path.iterdir()):
         raise UserError(f"{folder.path} holds something else than a sweep; give the sweep another name=...")

@@ -49,7 +49,7 @@ def show_plan(spec: SweepSpec, folder: SweepFolder, stage: Stage, options: Optio
         table.add_row(*map(Text, (*labels, str(n), "-" if trial is None else duration_text(trial), note)))
     Console().print(table)
     for path, distribution in spec.distributions.items():
-        say(f"{path}: {distribution.tag} {getattr(distribution, 'options', None) or [distribution.low, distribution.high]}")
+        say(f"{path}: {distribution.tag} {distribution.items}")
     n_workers = options.workers or (default_workers() if options.executor == "local" else 1)
     known = [n * trial for n, (trial, _) in zip(n_trials, seconds, strict=True) if trial is not None]
     say(f"{stage}: {sum(n_trials)} trials in {len(cells)} cells, in {folder.path}")
@@ -76,7 +76,7 @@ def duration_text(seconds: float) -> str:
     for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _numbers(spec: SweepSpec) -> list[int]:

@@ -1,4 +1,4 @@
-"""Where the workers of a sweep run: on this machine, on a Slurm cluster, or on a Ray cluster; their work is the same."""
+"""Where the workers of a sweep run: on this machine, on a Slurm cluster, or on a Ray cluster; all do the same."""
 
 from __future__ import annotations
 

@@ -12,11 +12,31 @@ from ruamel.yaml import YAML
 from ruamel.yaml.representer import SafeRepresenter
 
 from onelip.experiments.config_distributions import Choice, Distribution, LogUniform, RandInt, Uniform
+from onelip.experiments.errors import UserError
 from onelip.experiments.sweep.spec import SweepSpec
+from onelip.linalg import unknown_name
 
 Stage = Literal["search", "final"]
 
 STAGES: tuple[Stage, ...] = ("search", "final")
+
+
+def stage_named(name: str) -> Stage:
+    """Check the name of a stage.
+
+    Args:
+        name: The name.
+
+    Returns:
+        It.
+
+    Raises:
+        UserError: There is no such stage.
+    """
+    for stage in STAGES:
+        if stage == name:
+            return stage
+    raise UserError(unknown_name("stage", name, STAGES))
 
 
 @dataclass(frozen=True)
@@ -115,8 +135,7 @@ class _Representer(SafeRepresenter):
         Returns:
             The node.
         """
-        items = list(value.options) if isinstance(value, Choice) else [value.low, value.high]
-        return self.represent_sequence(value.tag, items, flow_style=True)
+        return self.represent_sequence(value.tag, value.items, flow_style=True)
 
 
 for _kind in (Choice, RandInt, Uniform, LogUniform):

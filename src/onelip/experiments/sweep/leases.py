@@ -85,7 +85,6 @@ class Lease:
                 path.unlink(missing_ok=True)
         os.close(self._handle)
 
-
     def withdraw(self) -> None:
         """Give it up as if it had never been taken: the trial is stopped, and its worker has not died."""
         self._over.set()

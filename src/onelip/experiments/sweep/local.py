@@ -62,7 +62,14 @@ class _Pool:
         self._workers = {index: self._start(index) for index in range(n_workers)}
 
     def tend(self) -> bool:
-        """Replace workers that have died; are there any at work?"""
+        """Replace workers that have died.
+
+        Returns:
+            Are there any at work?
+
+        Raises:
+            CommandFailedError: They keep dying.
+        """
         for index, worker in list(self._workers.items()):
             code = worker.poll()
             if code is None:

@@ -15,9 +15,9 @@ from onelip.experiments.console import say
 from onelip.experiments.sweep.creation import best_params
 from onelip.experiments.sweep.files import Stage
 from onelip.experiments.sweep.spec import SEED, Cell, SweepSpec
-from onelip.experiments.sweep.study import Goal, StoredTrial
+from onelip.experiments.sweep.study import Goal, State, StoredTrial
 
-_STATES = ("complete", "pruned", "failed", "running", "waiting")
+_STATES: tuple[State, ...] = ("complete", "pruned", "failed", "running", "waiting")
 
 
 def counts_in_words(trials: Sequence[StoredTrial]) -> str:

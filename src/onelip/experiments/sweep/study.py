@@ -232,7 +232,9 @@ def add_again(url: str, name: str, distributions: Mapping[str, Distribution]) ->
         if trial.state == "failed" and last[frozenset(trial.labels.items()), trial.draw] is trial:
             library = optuna()
             attributes = {k: v for k, v in frozen.user_attrs.items() if k not in ("error", "proposed")}
-            parts = {} if not attributes["planned"] else {"params": frozen.params, "distributions": frozen.distributions}
+            parts = (
+                {} if not attributes["planned"] else {"params": frozen.params, "distributions": frozen.distributions}
+            )
             again = library.trial.create_trial(
                 state=library.trial.TrialState.WAITING, user_attrs={**attributes, "again": trial.number}, **parts
             )

@@ -9,13 +9,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError, one_line
@@ -24,11 +23,12 @@ from onelip.experiments.files import write_json_atomically, write_text_atomicall
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder, run_folder_at
 from onelip.experiments.sweep.budget import within_budget
-from onelip.experiments.sweep.files import Stage, SweepFolder
+from onelip.experiments.sweep.files import Stage, SweepFolder, stage_named
 from onelip.experiments.sweep.leases import Lease, Leases
 from onelip.experiments.sweep.neighbours import falls_behind, propose
 from onelip.experiments.sweep.reporting import PrunedError, Reporting
 from onelip.experiments.sweep.spec import Cell, SweepSpec, read_sweep
+from onelip.experiments.sweep.status import shown_params
 from onelip.experiments.sweep.study import State, StoredTrial, Study
 from onelip.experiments.sweep.trial_run import metric_of, run_trial, score
 from onelip.experiments.training import StoppedError
@@ -45,13 +45,13 @@ _SIGNALLED = 128
 """Exit codes from here on are those of commands that a signal stopped."""
 
 
-def run_worker(folder: str, storage: str, stage: Stage = "search") -> int:
+def run_worker(folder: str, storage: str, stage: str = "search") -> int:
     """Take trials of a sweep and run them until all have ended.
 
     Args:
         folder: The sweep's folder, which all workers share.
         storage: URL of its study.
-        stage: Which stage.
+        stage: "search" or "final".
 
     Returns:
         How many trials this worker ended.
@@ -60,7 +60,7 @@ def run_worker(folder: str, storage: str, stage: Stage = "search") -> int:
         StoppedError: A signal stopped it; its trial goes on from its checkpoint when a worker takes it next.
         UserError: The folder is not the one that the study was made with.
     """
-    return Worker(SweepFolder(Path(folder)), storage, stage).run()
+    return Worker(SweepFolder(Path(folder)), storage, stage_named(stage)).run()
 
 
 class Worker:
@@ -85,6 +85,10 @@ class Worker:
             )
         self._leases = Leases(folder.leases(stage))
         self._run_trial = run_trial
+        place = str(folder.path.parent), folder.path.name
+        self._metric = metric_of(
+            self._spec.section, self._spec.config(self._spec.cells()[0], self._spec.typical, (), place)
+        )
         self._waiting: list[StoredTrial] = []
         self._lost = False
 
@@ -166,13 +170,11 @@ class Worker:
         params = trial.params
         section = self._spec.section
         cell = Cell(trial.labels)
-        template = self._spec.config(cell, params or self._spec.typical, trial.changes, self._place(path))
-        metric, goal = metric_of(section, template)
+        metric, goal = self._metric
         if params is None:
             params = propose(self._study, trial, self._spec.distributions, goal, section.seed)
             self._study.set_params(trial.id, params)
-        folder = self._run_folder(trial, cell, params, path)
-        config = folder.any_config()
+        folder, config = self._run_folder(trial, cell, params, path)
         record = _begin_attempt(
             folder,
             {
@@ -187,7 +189,7 @@ class Worker:
             },
         )
         _check_deaths(record["attempts"], section.max_deaths)
-        say(f"trial {trial.number}: {cell}, draw {trial.draw}, {_shown(params)}")
+        say(f"trial {trial.number}: {cell}, draw {trial.draw}, {shown_params(params) or 'nothing drawn'}")
 
         def behind(epoch: int, value: float) -> bool:
             self._study.report(trial.id, epoch, value)
@@ -199,26 +201,23 @@ class Worker:
         self._run_trial(config, folder, evaluate=evaluate, callbacks=callbacks)
         return "complete", score(config, folder, metric), ""
 
-    def _run_folder(self, trial: StoredTrial, cell: Cell, params: Any, path: Path) -> RunFolder:
+    def _run_folder(
+        self, trial: StoredTrial, cell: Cell, params: Mapping[str, Any], path: Path
+    ) -> tuple[RunFolder, RunConfig]:
         if (path / "config.yaml").exists():
-            return RunFolder(path)
-        config = self._with_threads(self._spec.config(cell, params, trial.changes, self._place(path)))
+            folder = RunFolder(path)
+            return folder, folder.any_config()
+        config = self._spec.config(cell, params, trial.changes, self._place(path))
         section = self._spec.section
         budget = section.budget if self._stage == "search" else section.final.budget
         if budget is not None:
             changes = [*within_budget(config, budget, self._folder, cell), *trial.changes]
-            config = self._with_threads(self._spec.config(cell, params, changes, self._place(path)))
-        return run_folder_at(path, config)
+            config = self._spec.config(cell, params, changes, self._place(path))
+        config = _with_threads(config)
+        return run_folder_at(path, config), config
 
     def _place(self, path: Path) -> tuple[str, str]:
         return str(path.parent.parent), self._folder.path.name
-
-    # Recorded, so that whoever resumes the trial has the same.
-    def _with_threads(self, config: RunConfig) -> RunConfig:
-        trainer: Any = getattr(config, "trainer", None)
-        if trainer is None or trainer.threads is not None:
-            return config
-        return config.model_copy(update={"trainer": trainer.model_copy(update={"threads": torch.get_num_threads()})})
 
     def _failed(self, path: Path, error: Exception) -> tuple[State, float | None, str]:
         path.mkdir(parents=True, exist_ok=True)
@@ -230,6 +229,14 @@ class Worker:
     def _lose(self) -> None:
         self._lost = True
         _thread.interrupt_main()
+
+
+# Recorded, so that whoever resumes the trial has the same.
+def _with_threads(config: RunConfig) -> RunConfig:
+    trainer: Any = getattr(config, "trainer", None)
+    if trainer is None or trainer.threads is not None:
+        return config
+    return config.model_copy(update={"trainer": trainer.model_copy(update={"threads": torch.get_num_threads()})})
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -260,10 +267,6 @@ def _check_deaths(attempts: list[int], most: int) -> None:
         )
 
 
-def _shown(params: dict[str, Any] | Any) -> str:
-    return ", ".join(f"{path}={value:.4g}" if isinstance(value, float) else f"{path}={value}" for path, value in params.items()) or "nothing drawn"
-
-
 def stop_with_the_first() -> None:
     """Stop as after SIGTERM when the process that holds our input ends."""
 
@@ -290,7 +293,7 @@ def main(arguments: list[str]) -> int:
     folder, storage, stage = arguments
     stop_with_the_first()
     try:
-        run_worker(folder, storage, "final" if stage == "final" else "search")
+        run_worker(folder, storage, stage)
     except UserError as error:
         sys.stderr.write(f"onelip: {error}\n")
         return 2
