@@ -25,6 +25,7 @@ WORK = Work("/shared/runs/methods", "postgresql://me:secret@host/db")
 
 @pytest.fixture(autouse=True)
 def _jobs_import_tests(monkeypatch):
+    monkeypatch.setattr(slurm, "_POLL_SECONDS", 0.2)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
 
 
@@ -150,7 +151,9 @@ def test_a_real_cluster(tmp_path):
         while subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout:
             subprocess.run(["scontrol", "update", f"job={jobs[0]}", "StartTime=now"], capture_output=True, check=False)
             time.sleep(0.2)
-        with pytest.raises(CommandFailedError, match=r"^1 of 1 workers failed; job \d+: ValueError: no such layer; see"):
+        with pytest.raises(
+            CommandFailedError, match=r"^1 of 1 workers failed; job \d+: ValueError: no such layer; see"
+        ):
             start_slurm(Failing(str(tmp_path), "journal:a"), 1, {}, wait=True, watch=lambda: watched.append(1))
     assert len(list(tmp_path.glob("*.done"))) == 8
     output = (tmp_path / "slurm" / f"{jobs[0]}_0_log.out").read_text()
@@ -162,7 +165,9 @@ def test_a_real_cluster(tmp_path):
 @pytest.mark.parametrize("cluster", ["local", "slurm"])
 def test_an_interrupted_wait(cluster, monkeypatch, capsys):
     cancelled = []
-    jobs = [SimpleNamespace(job_id=f"7_{index}", cancel=lambda: cancelled.append(1), done=lambda: False) for index in (0, 1)]
+    jobs = [
+        SimpleNamespace(job_id=f"7_{index}", cancel=lambda: cancelled.append(1), done=lambda: False) for index in (0, 1)
+    ]
     monkeypatch.setattr(slurm, "_submit", lambda *arguments: jobs)
     monkeypatch.setattr(slurm, "_queued", lambda jobs: True)
 
@@ -178,14 +183,21 @@ def test_an_interrupted_wait(cluster, monkeypatch, capsys):
 def test_a_worker_that_left_nothing(tmp_path, monkeypatch):
     paths = SimpleNamespace(result_pickle=tmp_path / "none.pkl", stderr=tmp_path / "log.err")
     monkeypatch.setattr(slurm, "_FILE_SECONDS", 0)
-    with pytest.raises(CommandFailedError, match=r"^1 of 1 workers failed; job 7: it was cancelled or killed; see .*log.err$"):
+    with pytest.raises(
+        CommandFailedError, match=r"^1 of 1 workers failed; job 7: it was cancelled or killed; see .*log.err$"
+    ):
         slurm._wait([SimpleNamespace(job_id="7", paths=paths)], lambda jobs: False, lambda: None)
 
 
 def test_the_queue_is_asked(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     asked = [SimpleNamespace(job_id="7_0")]
-    for does, queued in [("echo 7_0 RUNNING", True), ("true", False), ("echo Invalid job id >&2; exit 1", False), ("exit 1", True)]:
+    for does, queued in [
+        ("echo 7_0 RUNNING", True),
+        ("true", False),
+        ("echo Invalid job id >&2; exit 1", False),
+        ("exit 1", True),
+    ]:
         (tmp_path / "squeue").write_text(f'#!/bin/sh\ntest "$2" = --jobs=7 || exit 9\n{does}\n')
         (tmp_path / "squeue").chmod(0o700)
         assert slurm._queued(asked) == queued

@@ -40,6 +40,11 @@ class Options:
     status: bool = False
     retry_failed: bool = False
 
+    @property
+    def several_machines(self) -> bool:
+        """May workers run on more machines than this one?"""
+        return self.executor != "local" and self.resources.get("cluster") != "local"
+
 
 def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     if options.resources:
@@ -48,9 +53,18 @@ def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     return True
 
 
+def _say_if_unfit(work: Work, options: Options) -> None:
+    if options.several_machines and work.storage.startswith("sqlite:"):
+        say(
+            "the study is in SQLite, which may lose what several machines write at once; sweeps begun with "
+            "--executor slurm or ray, or with --storage, have another one"
+        )
+
+
 def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     from onelip.experiments.sweep.slurm import start_slurm
 
+    _say_if_unfit(work, options)
     jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait, watch=watch)
     if not options.wait:
         say(f"submitted: {', '.join(jobs)}")
@@ -63,6 +77,7 @@ def _ray(work: Work, options: Options, watch: Callable[[], None]) -> bool:
 
     if options.address is None:
         raise UserError("--executor ray needs --ray-address, such as HOST:6379, or auto on a machine of the cluster")
+    _say_if_unfit(work, options)
     start_ray(work, options.workers, options.address, options.resources, watch)
     return True
 
