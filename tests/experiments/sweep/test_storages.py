@@ -228,16 +228,16 @@ def test_a_default_stays(first, name, tmp_path, monkeypatch):
 def test_network_file_systems_are_known(tmp_path, monkeypatch):
     mounts = tmp_path / "mounts"
     mounts.write_text(
-        "rootfs / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\nsdb /home/scratch xfs rw 0 0\n"
+        "rootfs / ext4 rw 0 0\nserver:/data /data nfs4 rw 0 0\nsdb /data/scratch xfs rw 0 0\n"
         f"me@host: /mnt/my\\040files fuse.sshfs rw 0 0\nauto {tmp_path}/late autofs rw 0 0\n"
         f"server:/late {tmp_path}/late lustre rw 0 0\n"
     )
     for folder, network in [
-        ("/home/me/runs", True), ("/home/scratch/runs", False), ("/var/runs", False), ("/homes", False),
+        ("/data/me/runs", True), ("/data/scratch/runs", False), ("/var/runs", False), ("/datas", False),
         ("/mnt/my files/runs", True), (f"{tmp_path}/late/runs", True), (f"{tmp_path}/runs", False),
     ]:  # fmt: skip
         assert storages._on_network(Path(folder), mounts) == network, folder
-    assert not storages._on_network(Path("/home/me"), tmp_path / "none")
+    assert not storages._on_network(Path("/data/me"), tmp_path / "none")
     monkeypatch.setattr(storages, "_on_network", lambda folder: True)
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     with storage.engine.connect() as connection:

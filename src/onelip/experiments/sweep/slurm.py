@@ -110,7 +110,8 @@ def _submit(work: Work, n_workers: int, options: Mapping[str, str], folder: Path
     executor.update_parameters(name=f"onelip-{Path(work.folder).name}", **parameters)
     with executor.batch():
         jobs = [executor.submit(work) for _ in range(n_workers)]
-    return jobs
+    # Filled in at the end of the batch.
+    return list(jobs)
 
 
 def _wait(jobs: list[Any], at_work: Callable[[list[Any]], bool], watch: Callable[[], None]) -> None:
@@ -130,8 +131,8 @@ def _at_work(jobs: list[Any]) -> bool:
     return not all(job.done() for job in jobs)
 
 
+# The queue is on every cluster; submitit asks sacct, which needs a database.
 def _queued(jobs: list[Any]) -> bool:
-    """Ask the queue, which every cluster has; submitit asks sacct, which needs a database."""
     command = ["squeue", "--noheader", f"--jobs={_array(jobs)}"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if found.returncode:
@@ -158,9 +159,9 @@ def _error_of(job: Any) -> str | None:
     return one_line(next(named, lines[0]))
 
 
+# Submitit and Slurm say it in many lines.
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    """Say in one sentence what submitit and Slurm say in many."""
     try:
         yield
     except RuntimeError as error:
@@ -187,8 +188,8 @@ def _slurm_that_only_says_yes(folder: Path) -> Iterator[None]:
         os.environ["PATH"] = before
 
 
+# A cluster's name, submitit's parameters, and how often a job may be queued again.
 def _parameters(options: Mapping[str, str]) -> tuple[str, dict[str, Any], int]:
-    """Turn options into a cluster's name, submitit's parameters, and how often a job may be queued again."""
     cluster = options.get("cluster", "slurm")
     if cluster not in ("slurm", "local"):
         raise UserError(f"cluster={cluster} is unknown; it must be slurm or local")

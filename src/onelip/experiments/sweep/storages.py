@@ -25,9 +25,9 @@ _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 """How long a server may take to answer."""
 
-_NETWORK = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "pvfs2", "panfs", "afs")
-    + ("wekafs", "9p", "virtiofs")
+_NETWORK = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "pvfs2", "panfs", "afs"),
+    *("wekafs", "9p", "virtiofs"),
 )
 """Types of file systems that several machines may share; those in user space (sshfs and others) are `fuse.NAME`."""
 
@@ -182,8 +182,8 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
+# May other machines write there at the same time?
 def _on_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
-    """Is the folder on a file system that other machines may write to at the same time?"""
     if not mounts.exists():
         return False
     folder = folder.resolve()
