@@ -73,7 +73,8 @@ class EpochTime:
         """
         epochs = int(seconds / self.seconds)
         if epochs < 1:
-            raise ValueError(f"one epoch takes {self.seconds:.3g} seconds, longer than the budget of {seconds:.3g}")
+            own, given = (f"{value:.3g}" if value < 999.5 else f"{value:,.0f}" for value in (self.seconds, seconds))
+            raise ValueError(f"one epoch takes {own} seconds, longer than the budget of {given}")
         return epochs
 
 
