@@ -10,8 +10,8 @@ def test_options_arrive(monkeypatch):
     monkeypatch.setattr(
         "onelip.experiments.bench.budget_command.bench_budget", lambda words, **options: given.append((words, options))
     )
-    line = "digits own.yaml seed=1 --hours 24 --sizes xs,s --methods aoc --data cifar100 --steps 9 --seconds 4 --out x.yaml"
-    monkeypatch.setattr(sys, "argv", ["onelip", "bench", "budget", *line.split()])
+    line = "digits own.yaml seed=1 --hours 24 --sizes xs,s --methods aoc --data cifar100 --steps 9 --seconds 4"
+    monkeypatch.setattr(sys, "argv", ["onelip", "bench", "budget", *line.split(), "--out", "x.yaml"])
     with pytest.raises(SystemExit) as caught:
         main()
     assert not caught.value.code

@@ -46,7 +46,7 @@ def test_epochs_that_fit_are_written_and_printed(measured, tmp_path, capsys):
 def test_failures_are_rows_and_the_exit_code(measured, tmp_path, capsys):
     path = tmp_path / "budgets.yaml"
     family = {**OPTIONS, "sizes": "xs", "methods": "aoc,aol"}
-    with pytest.raises(CommandFailedError, match="^1 of 2 configurations failed: layers-compared-xs-aol$") as caught:
+    with pytest.raises(CommandFailedError, match=r"^1 of 2 configurations failed: layers-compared-xs-aol$") as caught:
         bench_budget([], **family, out=str(path))
     assert caught.value.exit_code == 1
     ((_, failed),) = [item for rows in read_budgets(path).values() for item in rows.items() if "error" in item[1]]

@@ -73,6 +73,17 @@ def test_memory_holds_weights_gradients_and_momentum_and_grows_with_the_batch():
     assert n_bytes <= evaluation < memory[0]
 
 
+def test_a_network_for_a_gpu_is_drawn_once_and_copied(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(bench_cell, "_build", lambda cell, model: drawn.append(model) or torch.nn.Linear(2, 2))
+    cell = dataclasses.replace(XS, device="meta")
+    first, second = cell.network(), cell.network()
+    assert drawn == ["convnet-xs"]
+    assert first is not second
+    assert first.weight.device.type == "meta"
+    bench_cell._built.cache_clear()
+
+
 def test_a_step_is_that_of_the_training(monkeypatch):
     retracted = []
     monkeypatch.setattr(bench_cell, "retract_", retracted.append)

@@ -39,7 +39,7 @@ def measured(monkeypatch):
 
 def test_each_network_is_a_row_and_a_failed_one_the_exit_code(measured, tmp_path, capsys):
     path = tmp_path / "table.csv"
-    with pytest.raises(CommandFailedError, match="^1 of 4 networks failed: convnet-s aoc$") as caught:
+    with pytest.raises(CommandFailedError, match=r"^1 of 4 networks failed: convnet-s aoc$") as caught:
         bench_measure(**OPTIONS, out=str(path))
     assert caught.value.exit_code == 1
     assert [(cell.model, cell.method) for cell in measured] == [

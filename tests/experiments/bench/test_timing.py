@@ -24,14 +24,14 @@ def _taking(clock, *seconds):
     return run
 
 
-def test_two_times_do_not_count_and_the_median_does(clock):
-    found = time_it(_taking(clock, 9.0, 8.0, 1.0, 2.0, 6.0), CPU, repeats=3, seconds=1e3)
+def test_the_first_time_does_not_count_and_the_median_does(clock):
+    found = time_it(_taking(clock, 9.0, 1.0, 2.0, 6.0), CPU, repeats=3, seconds=1e3)
     assert (found.median, found.iqr) == (2.0, None)
 
 
-@pytest.mark.parametrize(("seconds", "median"), [(3.0, 8.0), (17.5, 1.0), (18.5, 1.5)])
-def test_nothing_begins_after_the_time_but_the_second(clock, seconds, median):
-    assert time_it(_taking(clock, 9.0, 8.0, 1.0, 2.0), CPU, repeats=9, seconds=seconds).median == median
+@pytest.mark.parametrize(("seconds", "median"), [(3.0, 9.0), (9.5, 1.0), (10.5, 1.5)])
+def test_nothing_begins_after_the_time_but_the_first(clock, seconds, median):
+    assert time_it(_taking(clock, 9.0, 1.0, 2.0), CPU, repeats=9, seconds=seconds).median == median
 
 
 def test_the_spread_is_the_distance_between_the_quartiles():

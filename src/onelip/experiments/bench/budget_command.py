@@ -106,8 +106,9 @@ def _row(config: RunConfig, hours: float, steps: int, seconds: float) -> tuple[s
 
 
 def _device(config: RunConfig) -> str:
-    known = isinstance(config, ExperimentConfig | SampledConfig)
-    return device_of(config.trainer.accelerator) if known else "cpu"
+    if isinstance(config, ExperimentConfig | SampledConfig):
+        return device_of(config.trainer.accelerator)
+    return "cpu"
 
 
 # On the CPU a process that is killed for want of memory is a row, too; a GPU says so by an error.

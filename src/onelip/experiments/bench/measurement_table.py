@@ -19,8 +19,8 @@ EXPLANATION = (
     "train: forward, loss, backward, a step of SGD with momentum, retract_; eval: without gradients, of weights built "
     "before; caching: what the first evaluation after a change of the weights takes longer; plain form: evaluation of "
     "to_plain(); all of one batch, medians; in brackets, multiples of the plain network's.",
-    "memory: the most at once, on a GPU of torch's allocator, on a CPU of the process; with weights, optimiser and what "
-    "builds the weights.",
+    "memory: the most at once, on a GPU of torch's allocator, on a CPU of the process; with weights, optimiser and "
+    "what builds the weights.",
     "FLOPs: of convolutions and matrix products, as torch counts them; FFTs, factorisations and triangular solves are "
     "not counted.",
 )

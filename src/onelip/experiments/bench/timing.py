@@ -10,7 +10,7 @@ import torch
 
 from onelip.experiments.bench.stopwatch import synchronised
 
-_WARM_UP = 2
+_WARM_UP = 1
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Timing:
 
 
 def time_it(run: Callable[[], object], device: torch.device, *, repeats: int, seconds: float) -> Timing:
-    """Time a function.
+    """Time a function that has run before.
 
     Args:
         run: The function.
         device: Where it computes.
-        repeats: How often it is timed, after two times that do not count.
-        seconds: It is not begun again after that time, but for the second time.
+        repeats: How often it is timed, after one time that does not count.
+        seconds: It is not begun again after that time.
 
     Returns:
-        The median and the spread; of the last time alone if there was none after the first two.
+        The median and the spread; of the first time if there was no other.
     """
     times: list[float] = []
     begin = last = synchronised(device)
-    while len(times) < 2 or (len(times) < _WARM_UP + repeats and last - begin < seconds):
+    while not times or (len(times) < _WARM_UP + repeats and last - begin < seconds):
         run()
         before, last = last, synchronised(device)
         times.append(last - before)
