@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from onelip.cli.sweep import sweep
+from onelip.cli.budget import budget
+from onelip.cli.measure import measure
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -339,6 +341,10 @@ def bench_layers(
         format_name=format_name,
         out=out,
     )
+
+
+bench.command(name="budget")(budget)
+bench.command(name="measure")(measure)
 
 
 def main() -> None:
