@@ -246,15 +246,33 @@ def clip(
 
 @app.command()
 def report(
-    run_folder: Run,
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUNS...", help="Folder of a run; or several, or folders that hold runs, such as runs."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the page over several runs goes; by default overview.html."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Heading of the page over several runs.")] = None,
+    scores: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Scores of methods as JSON, drawn there as a radar plot.")
+    ] = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Draw its pictures of robustness as .png and .svg, too, in RUN/pictures.")
+        bool, typer.Option("--pictures", help="Draw the figures as .png and .svg, too, into pictures beside the page.")
     ] = False,
 ) -> None:
-    """Write report.html from what a run has recorded."""
+    """Write report.html from what a run has recorded, or one page over many runs.
+
+    Of one run it has everything that was measured; --pictures draws what it shows of robustness. Of several it is
+    a table that is sorted and filtered in the browser, with curves on top of each other; failed runs are rows with
+    their error.
+
+    Examples: onelip report runs/digits/20260102-120000; onelip report runs; onelip report runs/a runs/b --out ab.html
+    """
     from onelip.experiments import inspection
 
-    inspection.report(run_folder, pictures=pictures)
+    inspection.report_all(runs, out=out, title=title, scores=scores, pictures=pictures)
 
 
 @app.command(name="list")

@@ -36,7 +36,7 @@ MAIN = (
 """Beginnings of the keys of numbers that are shown first, in this order; those of all others follow, hidden."""
 
 SCORES = ("accuracy", "clean_accuracy", "val_certified_accuracy", "val_accuracy", "lower_bound", "objective")
-"""What runs can be ranked by when nothing was certified, the first that most runs have."""
+"""What runs can be ranked by when nothing was certified, in this order."""
 
 NAMES = {
     "lipschitz_bound": "proved constant",
@@ -100,10 +100,11 @@ def table_columns(rows: Sequence[RunRow]) -> list[Column]:
         rows: The runs; at least one.
 
     Returns:
-        What was varied, hyper-parameters, numbers, status and error, in the order in which they are shown. Columns
+        Status, what was varied, hyper-parameters, numbers and error, in the order in which they are shown. Columns
         that are the same for all runs are hidden at first.
     """
-    columns = [_text("name", "experiment", "run", [row.name for row in rows])]
+    columns = [Column("status", "status", "run", tuple(row.status for row in rows))]
+    columns += [_text("name", "experiment", "run", [row.name for row in rows])]
     columns += [_text("task", "task", "run", [row.task for row in rows])]
     columns += [_text("stage", "stage", "run", [row.stage for row in rows])]
     columns += [_text(key, key, "factor", _of(rows, key, lambda row: row.factors)) for key in _keys(rows, "factors")]
@@ -111,9 +112,8 @@ def table_columns(rows: Sequence[RunRow]) -> list[Column]:
     numbers = [told_apart(row.values) for row in rows]
     keys = sorted({key for values in numbers for key in values}, key=_rank)
     columns += [_number(key, [values.get(key) for values in numbers]) for key in keys]
-    status = Column("status", "status", "run", tuple(row.status for row in rows))
     error = Column("error", "error", "run", tuple(row.error or None for row in rows), shown=any(r.error for r in rows))
-    return [*columns, status, error]
+    return [*columns, error]
 
 
 def told_apart(values: Mapping[str, float]) -> dict[str, float]:
@@ -140,14 +140,15 @@ def score_column(columns: Iterable[Column]) -> Column | None:
         columns: Those of the table.
 
     Returns:
-        The certified accuracy at the smallest radius or, if more runs have it, an accuracy, a validation score or a
-        bound; None if no run has any.
+        The certified accuracy at the smallest radius or, if more than twice as many runs have that, an accuracy, a
+        validation score or a bound; None if no run has any.
     """
     numbers = {c.key: c for c in columns if c.group == "number"}
     certified = sorted((key for key in numbers if key.startswith("certified@")), key=_radius)[:1]
     candidates = [numbers[key] for key in (*certified, *SCORES) if key in numbers]
-    # The first of the largest.
-    return max(candidates, key=lambda c: sum(v is not None for v in c.values), default=None)
+    known = [sum(v is not None for v in c.values) for c in candidates]
+    # Runs that failed have scores of the training, too, and should not decide.
+    return next((c for c, n in zip(candidates, known, strict=True) if 2 * n >= max(known)), None)
 
 
 def readable_name(key: str) -> str:

@@ -59,11 +59,23 @@ function tickText(axis, v) {
   if (axis.unit === "share") return String(+(100 * v).toPrecision(4)) + NARROW + "%";
   if (axis.unit === "seconds") return v < 60 ? String(+v.toPrecision(3)) + NARROW + "s" : durationText(v).replace(/ 00 (s|min)$/, "");
   if (axis.unit === "count" && v >= 1e5) return new Intl.NumberFormat("en", { notation: "compact" }).format(v);
-  return axis.unit === "count" ? grouped.format(v) : String(+v.toPrecision(4));
+  return axis.unit === "count" ? grouped.format(v) : plainText(v);
+}
+
+// Round in minutes and hours, too.
+const DURATIONS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400, 172800, 432000, 864000];
+function roundDurations(axis) {
+  if (axis.log) {
+    const inside = DURATIONS.filter((s) => s >= axis.low && s <= axis.high), every = Math.ceil(inside.length / 8);
+    return inside.filter((_, k) => k % every === 0);
+  }
+  const step = DURATIONS.find((s) => (axis.high - axis.low) / s <= 7) ?? 864000, values = [];
+  for (let k = Math.ceil(axis.low / step); k * step <= axis.high; k++) values.push(k * step);
+  return values;
 }
 
 function ticksOf(axis) {
-  const values = axis.log ? roundRatios(axis.low, axis.high) : roundValues(axis.low, axis.high);
+  const values = axis.unit === "seconds" && axis.high > 60 && axis.high / Math.max(axis.low, 1) > 2 ? roundDurations(axis) : axis.log ? roundRatios(axis.low, axis.high) : roundValues(axis.low, axis.high);
   return values.filter((v) => !axis.whole || Math.abs(v - Math.round(v)) < 1e-9).map((v) => [100 * axis.place(v), tickText(axis, v)]);
 }
 

@@ -37,7 +37,12 @@ function numberText(value, unit, round) {
   if (unit === "seconds") return durationText(value);
   if (unit === "count") return grouped.format(value);
   if (round !== "near" && round && Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6) return roundedText(value, 6, round);
-  return String(+value.toPrecision(4));
+  return plainText(value);
+}
+
+function plainText(value) {
+  const four = +value.toPrecision(4);
+  return four !== 0 && Math.abs(four) < 1e-4 ? four.toExponential() : String(four);
 }
 
 function cellText(column, row) {

@@ -3,6 +3,7 @@ const control = (id) => document.getElementById(id);
 const colourColumns = columns.filter((c) => isText(c) && c !== runColumn && c !== errorColumn && c.levels.length > 0);
 const seedColumn = columnOf("factor", "seed");
 const MOST_NAMED = 24;
+const finished = statusColumn.levels.indexOf("finished");
 const kinds = data.curves.kinds;
 const timeKind = kinds.findIndex((kind) => kind.key === "seconds" && kind.x === "epoch");
 const curvesOf = new Map(data.curves.runs.map(([run, ...parts]) => [run, new Map(parts.map((part) => [part[0], part]))]));
@@ -74,13 +75,18 @@ function bestGroups(rows, options) {
 function itemsOf(groups, column, points) {
   const items = [];
   for (const group of groups) {
-    const found = group.runs.map((run) => [run, points(run)]).filter(([, p]) => p && p.length);
+    let found = group.runs.map((run) => [run, points(run)]).filter(([, p]) => p && p.length);
+    // A mean ends where the first of its curves does, so those that were cut short are only drawn alone.
+    if (found.length > 1) {
+      const whole = found.filter(([run]) => statusColumn.codes[run] === finished);
+      found = whole.length ? whole : found.slice(0, 1);
+    }
     if (!found.length) continue;
     const item = { name: levelName(column, group.code), colour: colourIndex(column, group.code) };
     if (found.length === 1) items.push({ ...item, run: found[0][0], points: found[0][1] });
     else {
       const { mean, band } = meanAndBand(found.map(([, p]) => p));
-      items.push({ ...item, name: group.name, of: `mean of ${found.length} runs, band from the lowest to the highest`, points: mean, band });
+      items.push({ ...item, name: group.name, of: `mean of ${found.length} finished runs, band from the lowest to the highest`, points: mean, band });
     }
   }
   // The best one on top.
@@ -132,6 +138,7 @@ function drawPareto(rows, column) {
   if (!cost || !gain) return;
   const groups = new Map(), all = [];
   for (const run of rows) {
+    if (statusColumn.codes[run] !== finished) continue;
     const point = [cost.values[run], gain.values[run], run];
     if (point[0] === null || point[1] === null || !Number.isFinite(point[0]) || !Number.isFinite(point[1])) continue;
     const code = colourCode(column, run);
@@ -147,7 +154,7 @@ function drawPareto(rows, column) {
   const front = paretoFront(all, cost.lower ? 1 : -1, gain.lower ? -1 : 1);
   drawChart(document.querySelector("#pareto .chart"), {
     description: `${gain.name} against ${cost.name} of ${all.length} runs; ${front.length} are on the Pareto front.`,
-    x, y, items, front: frontSteps(front), empty: "None of these runs has both numbers.",
+    x, y, items, front: frontSteps(front), empty: "No finished run in the table has both numbers.",
   });
 }
 

@@ -103,7 +103,8 @@ scroller.addEventListener("keydown", (event) => {
   event.preventDefault();
   const at = view.rows.indexOf(view.chosen);
   const next = at < 0 ? Math.round(scroller.scrollTop / rowHeight) : at + (event.key === "ArrowDown" ? 1 : -1);
-  choose(view.rows[Math.min(view.rows.length - 1, Math.max(0, next))]);
+  const row = view.rows[Math.min(view.rows.length - 1, Math.max(0, next))];
+  if (row !== view.chosen) choose(row);
 });
 
 function scrollToRow(row) {
