@@ -252,7 +252,7 @@ def report(
     ],
     out: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Where the page over several runs goes; by default overview.html."),
+        typer.Option(metavar="FILE", help="Where the page over several runs goes, else overview.html."),
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Heading of the page over several runs.")] = None,
     scores: Annotated[

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from onelip.pictures.canvas import legend_above, new_figure, plain_axes, save
 from onelip.pictures.colours import INK, line_style
@@ -69,10 +70,19 @@ class ParetoPlot:
         )  # fmt: skip
         costs = [cost for cost, _ in self.points]
         if min(costs) > 0 and max(costs) / min(costs) > _WIDE:
-            axes.set_xscale("log")
+            _scale_logarithmically(axes)
         axes.set(xlabel=self.x_label, ylabel=f"{self.y_label} (%)" if self.percent else self.y_label)
         legend_above(axes)
         save(figure, path)
+
+
+def _scale_logarithmically(axes: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:

@@ -67,8 +67,10 @@ class RadarPlot:
         Args:
             path: A .png, .svg or .pdf file; a file there is replaced.
         """
-        figure = new_figure(7.2, 5.0)
-        axes = figure.add_subplot(projection="polar")
+        figure = new_figure(8.4, 5.0)
+        # Names of axes would reach over the edge, which the layout that others use does not see.
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0.19, 0.12, 0.43, 0.76), projection="polar")
         axes.set_theta_zero_location("N")
         axes.set_theta_direction(-1)
         angles = [2 * math.pi * k / len(self.axes) for k in range(len(self.axes))]
@@ -87,7 +89,7 @@ class RadarPlot:
         for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
             side = math.sin(angle)
             label.set_horizontalalignment("center" if abs(side) < 0.1 else "left" if side > 0 else "right")
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.3, 0.5))
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.4, 0.5))
         if self.caption:
             figure.supxlabel(self.caption, fontsize=8, color=CLEAN)
         save(figure, path)

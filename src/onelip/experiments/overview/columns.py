@@ -87,11 +87,6 @@ class Column:
     shown: bool = True
     lower_is_better: bool = False
 
-    @property
-    def varies(self) -> bool:
-        """Do runs differ in it?"""
-        return len(set(self.values)) > 1
-
 
 def table_columns(rows: Sequence[RunRow]) -> list[Column]:
     """Make the columns of some runs.

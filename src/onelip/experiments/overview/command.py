@@ -8,7 +8,7 @@ from pathlib import Path
 from onelip.experiments.collection import collect
 from onelip.experiments.console import say
 from onelip.experiments.overview.figures import write_figures
-from onelip.experiments.overview.page import write_overview
+from onelip.experiments.overview.page import check_replaceable, write_overview
 from onelip.experiments.overview.scores import read_scores
 
 DEFAULT = "overview.html"
@@ -35,6 +35,8 @@ def overview(
         UserError: If there is no run, another file where the page is to be, or no scores in the file of scores.
     """
     path = Path(out or (Path(paths[0]) / DEFAULT if len(paths) == 1 else DEFAULT))
+    if out is not None:
+        check_replaceable(path)
     radar = None if scores is None else read_scores(scores)
     rows = collect(paths)
     title = title or (Path(paths[0]).resolve().name if len(paths) == 1 else "Runs")

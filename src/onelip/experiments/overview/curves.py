@@ -94,6 +94,7 @@ def collect_curves(rows: Sequence[RunRow], order: Sequence[int], most: int) -> R
             found[k] = learning_points(RunFolder(rows[k].folder))
             certified = certified_radii(rows[k])
         except (OSError, ValueError, KeyError, TypeError):
+            # Which is the row's error already, or for `onelip verify` to say.
             broken += 1
             continue
         if certified is not None:
@@ -217,7 +218,8 @@ def _pooled(found: Mapping[int, Mapping[str, Sequence[Point]]], left_out: int, b
         for key, points in curves.items():
             x, y = zip(*points, strict=True)
             parts.append((keys.index(key), grids.setdefault(x, len(grids)), y))
-        runs.append((k, tuple(parts)))
+        if parts:
+            runs.append((k, tuple(parts)))
     return RunCurves(kinds, tuple(grids), tuple(runs), left_out, broken)
 
 

@@ -95,11 +95,12 @@ def group_runs(
         Places of the runs by the name of the group, which is what it differs in, of the best groups in order; and a
         sentence about those that were left out, or nothing.
     """
-    seedless = [c for c in columns if c.group in ("factor", "parameter") and c.key != "seed" and c.varies]
+    finished = [k for k, row in enumerate(rows) if row.status == "finished"]
+    seedless = [c for c in columns if c.group in ("factor", "parameter") and c.key != "seed"]
+    varied = [c for c in seedless if len({c.values[k] for k in finished}) > 1]
     groups: dict[str, list[int]] = {}
-    for k, row in enumerate(rows):
-        if row.status == "finished":
-            groups.setdefault(_name(seedless, k), []).append(k)
+    for k in finished:
+        groups.setdefault(_name(varied, k), []).append(k)
     best = sorted(groups, key=lambda name: -_mean(score, groups[name]))[:MOST_GROUPS]
     kept = [name for name in groups if name in set(best)] if len(groups) <= MOST_GROUPS else best
     part = len(groups) - len(kept)

@@ -103,7 +103,7 @@ function drawCurves(rows, options) {
   const by = options.rank ? `, the best by ${options.rank.name}` : "";
   const part = best.groups.length < best.n ? `${grouped.format(best.groups.length)} of ${grouped.format(best.n)} ${what}${by}, are drawn. ` : `All ${grouped.format(best.n)} ${what} of the table are drawn. `;
   const { left_out: leftOut, broken } = data.curves;
-  const kept = leftOut ? `Curves of ${grouped.format(total - leftOut)} of all ${grouped.format(total)} runs are in this page, the best of each combination of factors first; ${grouped.format(best.with)} of them are in the table now. ` : "";
+  const kept = leftOut ? `Curves of ${grouped.format(curvesOf.size)} of all ${grouped.format(total)} runs are in this page, the best of each combination of factors first; ${grouped.format(best.with)} of them are in the table now. ` : "";
   control("drawn").textContent = (best.n ? part : "No run in the table has curves in this page. ") + kept + (broken ? `${broken} runs have files that cannot be used.` : "");
 
   const learning = kinds[+control("learning-y").value];
