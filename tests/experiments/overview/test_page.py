@@ -41,11 +41,9 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def rows(tmp_path):
-    runs = [
-        fill(row(k, folder=tmp_path / "runs", layer=("aoc", "aol")[k % 2], values={"accuracy": k / 100}))
-        for k in range(60)
-    ]
-    runs.append(row(60, folder=tmp_path / "runs", layer=HOSTILE, status="failed", error=HOSTILE, values={}))
+    folder = tmp_path / "runs"
+    runs = [fill(row(k, folder=folder, layer=("aoc", "aol")[k % 2], values={"accuracy": k / 100})) for k in range(60)]
+    runs.append(row(60, folder=folder, layer=HOSTILE, status="failed", error=HOSTILE, values={}))
     runs.append(row(61, folder=folder, layer="aoc", status="unfinished", values={"val_accuracy": 0.5}))
     return runs
 
