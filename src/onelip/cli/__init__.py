@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onelip.cli.tables import tables
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -355,6 +356,9 @@ def bench_layers(
         format_name=format_name,
         out=out,
     )
+
+
+app.command(name="tables")(tables)
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ def _factors(name, *changes):
 def test_of_a_classifier():
     assert _factors("digits", "seed=3") == {
         "data": "digits", "model": "mlp", "layer": "bjorck", "activation": "maxmin", "loss": "offset-cross-entropy",
-        "margin": 0.95, "optimizer": "manifold-adam", "weight_decay": 0.0, "seed": 3,
+        "margin": 0.95, "optimizer": "manifold-adam", "lr": 0.01, "weight_decay": 0.0,
+        "max_epochs": 200, "seed": 3,
     }  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def test_shells_are_told_apart(name, data):
     ("name", "key", "value"),
     [
         ("lconvnet-mnist-small-bcop-fixed", "layer_options", '{"frozen": true, "square": true}'),
+        ("lconvnet-mnist-small-bcop-fixed", "frozen", 1),
         ("clipping-digits-fastclip-clipbn", "clipped_norms", "clip"),
         ("clipping-digits-none-nobn", "batch_norm", 0),
         ("lnets-mnist-parseval", "projection", "l2"),

@@ -36,6 +36,7 @@ class RunRow:
         stage: "search" or "final" of a sweep; else empty.
         params: Hyper-parameters that a search drew.
         configured: All that the configuration says in this way, without the sweep.
+        goal: "maximize" or "minimize" the value "objective" of a trial; else empty.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class RunRow:
     stage: str
     params: Mapping[str, Factor]
     configured: Mapping[str, Factor] = field(default_factory=dict)
+    goal: str = ""
 
 
 def collect(paths: Sequence[str | Path]) -> list[RunRow]:
@@ -118,8 +120,10 @@ def _row(folder: Path) -> RunRow:
     factors = {k: configured[k] for k in (*SHOWN, "mode") if k in configured}
     factors |= {k: v for k, v in _mapping(trial, "factors").items() if k != "seed" or "seed" not in configured}
     status, error = _status(trial, bool(results), failure, reader.errors)
-    stage, params = str(trial.get("stage", "")), _mapping(trial, "params")
-    return RunRow(folder, name, task, factors, values, status, error, stage, params, configured)
+    stage, goal = str(trial.get("stage", "")), str(trial.get("goal", ""))
+    return RunRow(
+        folder, name, task, factors, values, status, error, stage, _mapping(trial, "params"), configured, goal
+    )
 
 
 def _configured(reader: _Reader) -> tuple[str, str, dict[str, Factor], str | None]:
