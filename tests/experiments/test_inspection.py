@@ -33,16 +33,16 @@ def test_one_run_has_its_own_page_and_several_have_one_together(tmp_path, monkey
     run, folder = str(tmp_path / "run"), str(tmp_path)
     inspection.report_all([run], pictures=True)
     inspection.report_all([folder], title="t")
-    inspection.report_all([run, run], out="o", scores="s", pictures=True)
-    nothing = {"out": None, "title": None, "scores": None, "pictures": False}
+    inspection.report_all([run, run], out="o", measurements="m", pictures=True)
+    nothing = {"out": None, "title": None, "measurements": None, "pictures": False}
     assert asked == [
         ((run,), {"pictures": True}),
         (([folder],), nothing | {"title": "t"}),
-        (([run, run],), nothing | {"out": "o", "scores": "s", "pictures": True}),
+        (([run, run],), nothing | {"out": "o", "measurements": "m", "pictures": True}),
     ]
 
 
-@pytest.mark.parametrize("option", ["out", "title", "scores"])
+@pytest.mark.parametrize("option", ["out", "title", "measurements"])
 def test_options_of_many_runs_are_refused_for_one(tmp_path, option):
     (tmp_path / "config.yaml").write_text(dump_config(load_config("digits")))
     with pytest.raises(UserError, match=f"--{option} is for one page over several runs"):

@@ -15,16 +15,16 @@ def test_polygons_are_closed_and_missing_scores_are_gaps(tmp_path, monkeypatch):
     figures = []
     save = radar.save
     monkeypatch.setattr(radar, "save", lambda figure, path: (figures.append(figure), save(figure, path)))
-    RadarPlot(AXES, SCORES, caption="of four").save(tmp_path / "radar.png")
+    RadarPlot(AXES, SCORES, caption="word " * 40).save(tmp_path / "radar.png")
     axes = figures[0].axes[0]
     lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines if not line.get_label().startswith("_")}
     assert lines["aoc"] == [5.0, 1.0, 2.0, 3.0, 5.0]
     assert [math.isnan(v) for v in lines["aol"]] == [False, False, True, False, False]
     assert len(axes.patches) == 1, "only a whole polygon is filled"
     assert [label.get_text() for label in axes.get_xticklabels()] == list(AXES)
-    assert figures[0].get_supxlabel() == "of four"
+    assert figures[0].texts[0].get_text().split("\n") == [("word " * 25).strip(), ("word " * 15).strip()]
     with Image.open(tmp_path / "radar.png") as picture:
-        assert picture.size == (1680, 1000)
+        assert picture.size == (1680, 1020)
 
 
 def test_the_same_scores_give_the_same_file(tmp_path):

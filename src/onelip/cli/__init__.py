@@ -256,8 +256,9 @@ def report(
         typer.Option(metavar="FILE", help="Where the page over several runs goes, else overview.html."),
     ] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Heading of the page over several runs.")] = None,
-    scores: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Scores of methods as JSON, drawn there as a radar plot.")
+    measurements: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What onelip bench measure wrote: scores of methods are drawn as a radar."),
     ] = None,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Draw the figures as .png and .svg, too, into pictures beside the page.")
@@ -273,7 +274,7 @@ def report(
     """
     from onelip.experiments import inspection
 
-    inspection.report_all(runs, out=out, title=title, scores=scores, pictures=pictures)
+    inspection.report_all(runs, out=out, title=title, measurements=measurements, pictures=pictures)
 
 
 @app.command(name="list")

@@ -21,7 +21,7 @@ def report_all(
     *,
     out: str | None = None,
     title: str | None = None,
-    scores: str | None = None,
+    measurements: str | None = None,
     pictures: bool = False,
 ) -> None:
     """Write the page of a run, or one page over many.
@@ -30,16 +30,16 @@ def report_all(
         runs: The folder of a run; or several, or folders that hold some.
         out: Where the page over many runs is written.
         title: Its heading.
-        scores: A JSON file of scores that it draws as a radar plot.
+        measurements: A file of `onelip bench measure`, whose scores it draws as a radar plot.
         pictures: Draw PNG and SVG files, too.
 
     Raises:
         UserError: If there is no run, the run has no results yet, or an option does not go with one run.
     """
     if len(runs) > 1 or not RunFolder(Path(runs[0])).config_file.is_file():
-        overview(runs, out=out, title=title, scores=scores, pictures=pictures)
+        overview(runs, out=out, title=title, measurements=measurements, pictures=pictures)
         return
-    for name, value in (("--out", out), ("--title", title), ("--scores", scores)):
+    for name, value in (("--out", out), ("--title", title), ("--measurements", measurements)):
         if value is not None:
             raise UserError(f"{name} is for one page over several runs, and {runs[0]} is a single run; leave it out")
     report(runs[0], pictures=pictures)

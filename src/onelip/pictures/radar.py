@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 
 from onelip.pictures.canvas import GRID, new_figure, save
 from onelip.pictures.colours import CLEAN, INK, line_style
+
+_HEIGHT, _LINE = 4.8, 0.15
+"""Inches of the figure without a caption, and of a line of it, which has so many characters:"""
+_CAPTION = 125
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,13 @@ class RadarPlot:
         Args:
             path: A .png, .svg or .pdf file; a file there is replaced.
         """
-        figure = new_figure(8.4, 5.0)
+        lines = textwrap.wrap(self.caption, _CAPTION)
+        below = _LINE * len(lines)
+        height = _HEIGHT + below
+        figure = new_figure(8.4, height)
         # Names of axes would reach over the edge, which the layout that others use does not see.
         figure.set_layout_engine("none")
-        axes = figure.add_axes((0.19, 0.12, 0.43, 0.76), projection="polar")
+        axes = figure.add_axes((0.19, (0.55 + below) / height, 0.43, 3.8 / height), projection="polar")
         axes.set_theta_zero_location("N")
         axes.set_theta_direction(-1)
         angles = [2 * math.pi * k / len(self.axes) for k in range(len(self.axes))]
@@ -90,8 +98,8 @@ class RadarPlot:
             side = math.sin(angle)
             label.set_horizontalalignment("center" if abs(side) < 0.1 else "left" if side > 0 else "right")
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.4, 0.5))
-        if self.caption:
-            figure.supxlabel(self.caption, fontsize=8, color=CLEAN)
+        if lines:
+            figure.text(0.03, 0.1 / height, "\n".join(lines), fontsize=8, color=CLEAN, linespacing=1.25)
         save(figure, path)
 
 

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from onelip.experiments import UserError, dump_config, load_config
+from onelip.experiments.overview import command
 from onelip.experiments.overview.command import overview
+from onelip.pictures import RadarPlot
 
 
 @pytest.fixture
@@ -37,13 +39,27 @@ def test_the_page_of_several_folders_is_where_the_user_is(runs, capsys, monkeypa
 
 
 def test_pictures_and_what_is_left_out_are_named(runs, capsys):
-    scores = runs / "scores.json"
-    scores.write_text(json.dumps({"axes": ["a", "b", "c"], "series": {"aoc": [1, 2, 3]}}))
-    overview([str(runs)], scores=str(scores), pictures=True)
+    overview([str(runs)], pictures=True)
     said = capsys.readouterr().out
     assert "pareto left out: no finished run" in said
-    assert f"pictures: {runs / 'pictures'} (radar; .png and .svg)" in said
-    assert '"names":["aoc"]' in (runs / "overview.html").read_text()
+    assert "radar left out: it scores costs, too; give --measurements" in said
+    assert "pictures: " not in said
+
+
+def test_measurements_are_scored(runs, capsys, monkeypatch):
+    asked = []
+    radar = RadarPlot(("a", "b", "c"), {"AOC": (1, 2, 3)})
+    monkeypatch.setattr(command, "read_costs", lambda file: ([file], {"a": 1.0}))
+    monkeypatch.setattr(command, "radar_plot", lambda inputs: asked.append(inputs) or radar)
+    overview([str(runs)], measurements="costs.csv", pictures=True)
+    assert (asked[0].measurements, asked[0].epoch_seconds) == (["costs.csv"], {"a": 1.0})
+    assert f"pictures: {runs / 'pictures'} (radar; .png and .svg)" in capsys.readouterr().out
+    assert '"names":["AOC"]' in (runs / "overview.html").read_text()
+    monkeypatch.undo()
+    monkeypatch.setattr(command, "read_costs", lambda file: ((), {}))
+    overview([str(runs)], measurements="costs.csv")
+    assert "radar left out: no two methods have the same number" in capsys.readouterr().out
+    assert '"radar":null' in (runs / "overview.html").read_text()
 
 
 def test_what_is_wrong_is_said_before_runs_are_read(runs, tmp_path):
@@ -52,5 +68,3 @@ def test_what_is_wrong_is_said_before_runs_are_read(runs, tmp_path):
         overview([str(tmp_path / "none")], out=str(tmp_path / "mine.html"))
     with pytest.raises(UserError, match="none is no folder"):
         overview([str(tmp_path / "none")])
-    with pytest.raises(UserError, match=r"scores\.json: no such file"):
-        overview([str(runs)], scores=str(tmp_path / "scores.json"))

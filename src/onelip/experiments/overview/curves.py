@@ -85,7 +85,8 @@ def collect_curves(rows: Sequence[RunRow], order: Sequence[int], most: int) -> R
     Returns:
         The curves.
     """
-    chosen = choose_runs(rows, order, most)
+    recorded = [k for k in order if _has_curves(RunFolder(rows[k].folder))]
+    chosen = choose_runs(rows, recorded, most)
     found: dict[int, dict[str, list[Point]]] = {}
     radii: dict[int, tuple[str, npt.NDArray[np.float64]]] = {}
     broken = 0
@@ -101,7 +102,11 @@ def collect_curves(rows: Sequence[RunRow], order: Sequence[int], most: int) -> R
             radii[k] = certified
     for k, curves in radius_points(rows, radii).items():
         found[k] |= curves
-    return _pooled(found, len(rows) - len(chosen), broken)
+    return _pooled(found, len(recorded) - len(chosen), broken)
+
+
+def _has_curves(folder: RunFolder) -> bool:
+    return folder.metrics_file.is_file() or folder.certificate_file.is_file()
 
 
 def choose_runs(rows: Sequence[RunRow], order: Sequence[int], most: int) -> list[int]:
@@ -109,7 +114,7 @@ def choose_runs(rows: Sequence[RunRow], order: Sequence[int], most: int) -> list
 
     Args:
         rows: All runs.
-        order: Their places, the best first.
+        order: Places of those that have curves, the best first.
         most: How many at most.
 
     Returns:

@@ -66,12 +66,13 @@ def write_figures(rows: Sequence[RunRow], folder: Path, radar: RadarPlot | None 
         ("learning-curves", _learning(groups, curves)),
         ("certified-accuracy", _certified(groups, curves)),
         ("pareto", _pareto(groups, columns, score)),
-        ("radar", radar or "no scores are given with --scores"),
     ):
         if isinstance(found, str):
             skipped.append(f"{name} left out: {found}")
         else:
             plots[name] = found.save
+    if radar is not None:
+        plots["radar"] = radar.save
     where = folder / FOLDER
     with as_user_errors():
         where.mkdir(exist_ok=True)
