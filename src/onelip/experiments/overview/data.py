@@ -17,8 +17,8 @@ from onelip.experiments.overview.curves import RunCurves, collect_curves
 if TYPE_CHECKING:
     from onelip.experiments.collection.rows import RunRow
 
-DIGITS = 7
-"""Significant digits of a number in the page."""
+DIGITS, BOUND_DIGITS = 7, 9
+"""Significant digits of a number in the page, and of an upper bound, which is often just above 1."""
 
 _MODES = {"near": ROUND_HALF_EVEN, "down": ROUND_FLOOR, "up": ROUND_CEILING}
 
@@ -59,7 +59,7 @@ def overview_data(
 
 
 def encode_column(column: Column) -> dict[str, Any]:
-    """Make a column short: texts as numbers of a list of levels, numbers with seven digits.
+    """Make a column short: texts as numbers of a list of levels, numbers with few digits.
 
     Args:
         column: The column.
@@ -82,7 +82,7 @@ def encode_column(column: Column) -> dict[str, Any]:
 
 
 def number(value: Value, rounding: Rounding = "near") -> JsonNumber | None:
-    """Write a number with seven significant digits.
+    """Write a number with seven significant digits, an upper bound with nine.
 
     Args:
         value: The number; None or NaN for a missing one.
@@ -97,7 +97,8 @@ def number(value: Value, rounding: Rounding = "near") -> JsonNumber | None:
         return JsonNumber("1e999" if value > 0 else "-1e999")
     if rounding == "near":
         return JsonNumber(f"{value:.{DIGITS}g}")
-    short = Context(prec=DIGITS, rounding=_MODES[rounding]).create_decimal(Decimal(repr(float(value))))
+    digits = BOUND_DIGITS if rounding == "up" else DIGITS
+    short = Context(prec=digits, rounding=_MODES[rounding]).create_decimal(Decimal(repr(float(value))))
     # The shortest text that is exactly this.
     text = f"{short:f}" if -7 < short.adjusted() < 12 else f"{short:e}"
     return JsonNumber(text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text)

@@ -26,7 +26,7 @@ function durationText(seconds) {
 function roundedText(value, digits, round) {
   const scale = 10 ** digits;
   if (round === "down") return (Math.floor(value * scale + 1e-6) / scale).toFixed(digits);
-  if (round === "up") return (Math.ceil(value * scale - 1e-6) / scale).toFixed(digits);
+  if (round === "up") return (Math.ceil(value * scale - 1e-7) / scale).toFixed(digits);
   return value.toFixed(digits);
 }
 
@@ -36,7 +36,7 @@ function numberText(value, unit, round) {
   if (unit === "share") return roundedText(100 * value, 2, round) + NARROW + "%";
   if (unit === "seconds") return durationText(value);
   if (unit === "count") return grouped.format(value);
-  if (round !== "near" && round && Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6) return roundedText(value, 6, round);
+  if (round !== "near" && round && Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6) return roundedText(value, round === "up" ? 7 : 4, round);
   return plainText(value);
 }
 
