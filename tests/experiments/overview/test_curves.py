@@ -5,10 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.experiments.overview.made_up import fill, row
 
+from onelip import certify
+from onelip.data import load
 from onelip.experiments.overview.curves import (
     POINTS,
     choose_runs,
@@ -18,6 +21,7 @@ from onelip.experiments.overview.curves import (
     thinned,
 )
 from onelip.experiments.run_folder import RunFolder
+from onelip.layers import AOLLinear
 
 
 def curves_of(collected, run):
@@ -77,6 +81,20 @@ def test_what_is_not_proved_is_another_curve(tmp_path):
     names = {kind.key: kind.name for kind in collected.kinds}
     assert "ESTIMATED" in names["estimate:linf"]
     assert names["certified:l2"] == "certified accuracy (l2)"
+
+
+def test_shares_are_those_of_a_real_certificate(tmp_path):
+    torch.manual_seed(0)
+    digits = load("digits").test
+    model = torch.nn.Sequential(torch.nn.Flatten(), AOLLinear(64, 10))
+    certificate = certify(model.eval(), digits.pixels()[:50], digits.labels[:50])
+    run = row(0, folder=tmp_path)
+    run.folder.mkdir()
+    certificate.save(run.folder)
+    points = curves_of(collect_curves([run], [0], 10), 0)["certified:l2"]
+    assert any(share > 0 for _, share in points)
+    for radius, share in points:
+        assert share == pytest.approx(certificate.certified_accuracy(radius))
 
 
 def test_runs_with_broken_files_are_counted(tmp_path):
