@@ -160,17 +160,26 @@ def _counts(cells: Sequence[Sequence[Cell]]) -> list[str]:
 
 def _missing(spec: Spec, cells: Sequence[Sequence[Cell]]) -> list[str]:
     asked = [(r, c, cell) for r, row in enumerate(cells) for c, cell in enumerate(row) if cell.missing or cell.summary]
-    gone = [(r, c, cell) for r, c, cell in asked if cell.missing]
+    gone: dict[str, list[str]] = {}
+    for r, c, cell in asked:
+        if cell.missing:
+            name, detail = _name(cell, spec.rows[r], spec.columns[c])
+            gone.setdefault(name, []).append(detail)
     if not gone:
         return []
-    names = dict.fromkeys(_name(cell, spec.rows[r], spec.columns[c]) for r, c, cell in gone)
-    return [f"\N{EN DASH} is missing: {len(gone)} of {len(asked)} cells, for want of {', '.join(names)}."]
+    here = {_name(cell, spec.rows[r], spec.columns[c])[0] for r, c, cell in asked if not cell.missing}
+    # What has no number at all needs no list of them.
+    names = [
+        f"{name} ({', '.join(details)})" if name in here and any(details) else name for name, details in gone.items()
+    ]
+    n_gone = sum(map(len, gone.values()))
+    return [f"\N{EN DASH} is missing: {n_gone} of {len(asked)} cells, for want of {', '.join(names)}."]
 
 
-def _name(cell: Cell, row: Labels, column: Labels) -> str:
+def _name(cell: Cell, row: Labels, column: Labels) -> tuple[str, str]:
     if cell.slot is not None and cell.slot.needs:
-        return cell.slot.needs
-    return " ".join(label for label in (*row, *column) if label)
+        return cell.slot.needs, cell.slot.detail
+    return " ".join(label for label in (*row, *column) if label), ""
 
 
 def _failures(spec: Spec, selected: Selected) -> list[str]:
