@@ -115,28 +115,21 @@ def _value(run: RunRow, slot: Slot) -> float | None:
 def _with_best(cells: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     groups: dict[str, list[float]] = {}
     for cell in _filled(cells):
-        groups.setdefault(_group(cell), []).append(_badness(cell))
+        if cell.slot is not None and cell.slot.goal:
+            groups.setdefault(cell.slot.group, []).append(_badness(cell))
     # One cell alone is not the best of anything.
     best = {group: min(values) for group, values in groups.items() if len(values) > 1}
-    return [
-        [
-            replace(cell, best=True)
-            if cell.slot is not None
-            and cell.summary is not None
-            and _badness(cell) <= best.get(_group(cell), -math.inf)
-            else cell
-            for cell in row
-        ]
-        for row in cells
-    ]
+    return [[replace(cell, best=_is_best(cell, best)) for cell in row] for row in cells]
+
+
+def _is_best(cell: Cell, best: Mapping[str, float]) -> bool:
+    if cell.slot is None or cell.summary is None or not cell.slot.goal:
+        return False
+    return cell.slot.group in best and _badness(cell) <= best[cell.slot.group]
 
 
 def _filled(cells: Sequence[Sequence[Cell]]) -> Iterable[Cell]:
     return (cell for row in cells for cell in row if cell.slot is not None and cell.summary is not None)
-
-
-def _group(cell: Cell) -> str:
-    return "" if cell.slot is None else cell.slot.group
 
 
 # As printed, so that what looks alike is marked alike.

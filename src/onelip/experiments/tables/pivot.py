@@ -68,7 +68,7 @@ def _varying(runs: Sequence[RunRow], besides: Sequence[str]) -> list[str]:
     found = [key for key in differences(runs, "factors") if key != "seed" and key not in besides]
     # Factors of one sweep say the same as the parts that they stand for.
     parts: dict[tuple[object, ...], str] = {}
-    for key in reversed(found):
+    for key in sorted(found, key=SHOWN.__contains__):
         parts.setdefault(_classes(runs, key), key)
     kept = [key for key in found if key in parts.values()]
     # Options of a layer, say, that the layer has each time.
