@@ -83,7 +83,7 @@ def test_published_numbers_are_a_table_of_their_own():
 def test_the_check_itself_finds_mistakes():
     text = latex([_grid()], False)
     for broken in (
-        text.replace("}", "", 1), text.replace(r"\end{tabular}", ""), text.replace("10.00 &", ""),
+        text.replace("{table}", "{table", 1), text.replace(r"\end{tabular}", ""), text.replace("10.00 &", ""),
         text + "\\usepackage{x}",
         text.replace(r"$\pm$", r"$\pm"), text.replace("Note", "\N{EN DASH}"),
     ):  # fmt: skip
