@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from onelip.cli.budget import budget
+from onelip.cli.measure import measure
 from onelip.cli.tables import tables
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
@@ -360,6 +362,8 @@ def bench_layers(
 
 
 app.command(name="tables")(tables)
+bench.command(name="budget")(budget)
+bench.command(name="measure")(measure)
 
 
 def main() -> None:

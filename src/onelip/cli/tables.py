@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from onelip.experiments.errors import UserError
-
 
 def tables(
     runs: Annotated[
@@ -46,16 +44,14 @@ def tables(
 
     Examples: onelip tables runs --rows method,size --columns data --value certified@36/255;
     onelip tables runs --template lconvnet-1 --format latex --out table.tex
-    """  # noqa: DOC501 - the text is what --help prints
+    """
     from onelip.experiments.tables import list_templates, make_tables
 
     if list_them:
         list_templates()
         return
-    if not runs:
-        raise UserError("onelip tables needs folders of runs, such as: onelip tables runs; or --list")
     make_tables(
-        runs,
+        runs or [],
         template=template,
         format_name=format_name,
         out=out,

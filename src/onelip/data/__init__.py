@@ -35,7 +35,7 @@ from onelip.data.images import DataError, DataSet, ImageData, Images
 from onelip.data.rand_augment import RandAugment
 
 # The registry: load by name, list, add.
-from onelip.data.registry import DataSetRecord, Progress, available, load, register_dataset
+from onelip.data.registry import DataSetRecord, Extent, Progress, available, load, register_dataset
 from onelip.data.resized_crop import ResizedCrop
 
 # What one of several processes takes of each batch.
@@ -53,6 +53,7 @@ __all__ = [
     "DataError",
     "DataSet",
     "DataSetRecord",
+    "Extent",
     "Generated",
     "ImageData",
     "Images",

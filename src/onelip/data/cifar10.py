@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onelip.data.cifar_files import CIFARFiles, load_cifar
 from onelip.data.images import DataSet
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -18,7 +18,12 @@ N_RECORDS = 10_000
 """Images in each file."""
 
 
-@register_dataset("cifar10", dir="optional", kept=tuple(f"{FOLDER}/{name}" for name in (*TRAIN_FILES, TEST_FILE)))
+@register_dataset(
+    "cifar10",
+    dir="optional",
+    kept=tuple(f"{FOLDER}/{name}" for name in (*TRAIN_FILES, TEST_FILE)),
+    extent=Extent((3, 32, 32), len(CLASSES), len(TRAIN_FILES) * N_RECORDS, N_RECORDS),
+)
 def cifar10(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels in 10 classes.
 

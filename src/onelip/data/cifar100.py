@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onelip.data.cifar_files import CIFARFiles, load_cifar
 from onelip.data.images import DataError, DataSet
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
 SHA256 = "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
@@ -29,7 +29,12 @@ CLASSES = (
 )  # fmt: skip
 
 
-@register_dataset("cifar100", dir="optional", kept=(f"{FOLDER}/{TRAIN_FILE}", f"{FOLDER}/{TEST_FILE}"))
+@register_dataset(
+    "cifar100",
+    dir="optional",
+    kept=(f"{FOLDER}/{TRAIN_FILE}", f"{FOLDER}/{TEST_FILE}"),
+    extent=Extent((3, 32, 32), len(CLASSES), N_TRAIN, N_TEST),
+)
 def cifar100(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels in 100 classes.
 

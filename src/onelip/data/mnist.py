@@ -8,13 +8,14 @@ from pathlib import Path
 from onelip.data.download import cache_folder, download
 from onelip.data.idx_files import read_part
 from onelip.data.images import DataError, DataSet
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 
 N_TRAIN, N_TEST = 60_000, 10_000
 """Images in each part."""
 
 _SIDE = 28
 _PARTS = ("train", "t10k")
+_EXTENT = Extent((1, _SIDE, _SIDE), 10, N_TRAIN, N_TEST)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ FASHION_MNIST = IDXFiles(
 )
 
 
-@register_dataset("mnist", dir="optional", kept=MNIST.kept)
+@register_dataset("mnist", dir="optional", kept=MNIST.kept, extent=_EXTENT)
 def mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28 grey pixels.
 
@@ -88,7 +89,7 @@ def mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     return _load(MNIST, dir, progress)
 
 
-@register_dataset("fashion-mnist", dir="optional", kept=FASHION_MNIST.kept)
+@register_dataset("fashion-mnist", dir="optional", kept=FASHION_MNIST.kept, extent=_EXTENT)
 def fashion_mnist(dir: Path | None = None, progress: Progress | None = None) -> DataSet:
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothes in 10 classes, 28x28 grey pixels.
 

@@ -20,6 +20,23 @@ Loader: TypeAlias = Callable[..., DataSet]
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How large a data set is, where that is known before its files are read.
+
+    Attributes:
+        shape: `(C, H, W)` of one image.
+        n_classes: Number of classes.
+        n_train: Training images.
+        n_test: Test images.
+    """
+
+    shape: tuple[int, int, int]
+    n_classes: int
+    n_train: int
+    n_test: int
+
+
+@dataclass(frozen=True)
 class DataSetRecord:
     """What is known about a registered data set.
 
@@ -30,6 +47,7 @@ class DataSetRecord:
         summary: One line for lists.
         options: Names of the loader's keyword arguments that users may set.
         kept: Files that a download leaves, as paths from the cache folder.
+        extent: How large it is without options; None where the files say.
     """
 
     name: str
@@ -38,13 +56,16 @@ class DataSetRecord:
     summary: str
     options: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    extent: Extent | None = None
 
 
 _REGISTRY: Registry[DataSet] = Registry("data set", supplied=("dir", "progress"))
-_LOCATIONS: dict[str, tuple[Location, tuple[str, ...]]] = {}
+_LOCATIONS: dict[str, tuple[Location, tuple[str, ...], Extent | None]] = {}
 
 
-def register_dataset(name: str, *, dir: Location, kept: tuple[str, ...] = ()) -> Callable[[Loader], Loader]:
+def register_dataset(
+    name: str, *, dir: Location, kept: tuple[str, ...] = (), extent: Extent | None = None
+) -> Callable[[Loader], Loader]:
     """Register a loader of a data set; its docstring's first line becomes the summary.
 
     Arguments of the loader after (dir, progress) are options that users may set.
@@ -53,6 +74,7 @@ def register_dataset(name: str, *, dir: Location, kept: tuple[str, ...] = ()) ->
         name: The name users type.
         dir: Whether the loader's location is "unused", "optional" or "required".
         kept: Files that a download leaves, as paths from the cache folder.
+        extent: How large it is without options; None where the files say.
 
     Returns:
         A decorator that leaves the loader as it is.
@@ -61,7 +83,7 @@ def register_dataset(name: str, *, dir: Location, kept: tuple[str, ...] = ()) ->
 
     def register(loader: Loader) -> Loader:
         entered = enter(loader)
-        _LOCATIONS[name] = dir, kept
+        _LOCATIONS[name] = dir, kept, extent
         return entered
 
     return register
@@ -106,5 +128,4 @@ def load(name: str, dir: str | Path | None = None, progress: Progress | None = N
 
 def _record(name: str, options: dict[str, Any]) -> DataSetRecord:
     part = _REGISTRY.part(name, options)
-    location, kept = _LOCATIONS[name]
-    return DataSetRecord(name, part.factory, location, part.summary, part.options, kept)
+    return DataSetRecord(name, part.factory, _LOCATIONS[name][0], part.summary, part.options, *_LOCATIONS[name][1:])

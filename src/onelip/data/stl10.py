@@ -12,7 +12,7 @@ import torch
 from onelip.data.columns import rows_first
 from onelip.data.download import cache_folder, download, extract
 from onelip.data.images import DataError, DataSet, ImageData
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 
 URL = "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"
 SHA256 = "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866"
@@ -26,7 +26,12 @@ FILES = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "class_names.
 _SIDE = 96
 
 
-@register_dataset("stl10", dir="optional", kept=tuple(f"{FOLDER}/{name}" for name in FILES))
+@register_dataset(
+    "stl10",
+    dir="optional",
+    kept=tuple(f"{FOLDER}/{name}" for name in FILES),
+    extent=Extent((3, _SIDE, _SIDE), len(CLASSES), N_TRAIN, N_TEST),
+)
 def stl10(dir: Path | None = None, progress: Progress | None = None, *, fold: int | None = None) -> DataSet:
     """STL-10: 5,000 training and 8,000 test images, RGB 96x96, in 10 classes; ten folds of 1,000 training images.
 

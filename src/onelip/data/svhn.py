@@ -11,7 +11,7 @@ from onelip.data.columns import rows_first
 from onelip.data.download import cache_folder, download
 from onelip.data.images import DataError, DataSet, ImageData
 from onelip.data.mat_files import Bytes, read_mat
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 
 URL = "http://ufldl.stanford.edu/housenumbers/"
 SHA256 = {
@@ -29,7 +29,12 @@ _SIDE = 32
 _DIGITS = tuple("0123456789")
 
 
-@register_dataset("svhn", dir="optional", kept=(f"{FOLDER}/{TRAIN_FILE}", f"{FOLDER}/{TEST_FILE}"))
+@register_dataset(
+    "svhn",
+    dir="optional",
+    kept=(f"{FOLDER}/{TRAIN_FILE}", f"{FOLDER}/{TEST_FILE}"),
+    extent=Extent((3, _SIDE, _SIDE), len(_DIGITS), N_TRAIN, N_TEST),
+)
 def svhn(dir: Path | None = None, progress: Progress | None = None, *, extra: bool = False) -> DataSet:
     """SVHN: 73,257 training and 26,032 test images of house numbers' digits, RGB 32x32.
 

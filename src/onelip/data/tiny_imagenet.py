@@ -16,7 +16,7 @@ from onelip.data.download import cache_folder, download, extract_zip
 from onelip.data.image_files import Bytes, n_processors, opened, read_all
 from onelip.data.images import DataError, DataSet, ImageData
 from onelip.data.npz import UNREADABLE
-from onelip.data.registry import Progress, register_dataset
+from onelip.data.registry import Extent, Progress, register_dataset
 from onelip.files import atomic_path
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -31,7 +31,12 @@ _SIDE = 64
 _NEEDS = f"data set 'tiny-imagenet' needs wnids.txt, train/CLASS/images/ and val/images/, as in {FOLDER}.zip"
 
 
-@register_dataset("tiny-imagenet", dir="optional", kept=(f"{FOLDER}/wnids.txt",))
+@register_dataset(
+    "tiny-imagenet",
+    dir="optional",
+    kept=(f"{FOLDER}/wnids.txt",),
+    extent=Extent((3, _SIDE, _SIDE), N_CLASSES, N_TRAIN, N_VALIDATION),
+)
 def tiny_imagenet(dir: Path | None = None, progress: Progress | None = None, *, threads: int | None = None) -> DataSet:
     """Tiny-ImageNet: 100,000 training and 10,000 test images of 64x64 pixels in 200 classes.
 

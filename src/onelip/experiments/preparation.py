@@ -57,13 +57,20 @@ class Experiment:
     began: Began | None = None
 
 
-def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None, *, fresh: bool = False) -> Experiment:
+def prepare(
+    config: ExperimentConfig,
+    processes: ProcessPlan | None = None,
+    *,
+    fresh: bool = False,
+    images: DataSet | None = None,
+) -> Experiment:
     """Check the names in a configuration, load the data, build the network; write nothing.
 
     Args:
         config: The configuration.
         processes: The place of this process among those that train together, which all call this; None for one alone.
         fresh: Is a training about to begin? Then the weights are those that `start` names, if it names any.
+        images: What to take for the data set; None to load it.
 
     Returns:
         The experiment, its weights otherwise drawn with the configuration's seed.
@@ -75,7 +82,8 @@ def prepare(config: ExperimentConfig, processes: ProcessPlan | None = None, *, f
         _check_names(config)
         loss = losses.build(config.loss.name, **config.loss.options)
         # Data that has to be fetched or decoded first is there for all that come later.
-        images = in_turns(processes or ProcessPlan(), lambda: _load(config))
+        if images is None:
+            images = in_turns(processes or ProcessPlan(), lambda: _load(config))
         generated = _load_generated(config, images)
         chosen = choose_images(config.data, images, config.seed)
         train, validation = _parts(config, images, chosen)

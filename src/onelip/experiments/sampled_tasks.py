@@ -21,13 +21,13 @@ class SampledTask:
     Attributes:
         prepare: From a configuration to all that a training needs, checked, with nothing written; what it gives has the
             attribute `config`, which may have names of other runs as folders.
-        train: Trains in a run's folder, or goes on after its last checkpoint.
+        train: Trains in a run's folder, or goes on after its last checkpoint; takes callbacks beside both.
         evaluate: Measures, writes `results.json`, pictures and the page, and says where they are.
         write_page: Writes the page again, from what a finished run has recorded.
     """
 
     prepare: Callable[[Any], Any]
-    train: Callable[[Any, RunFolder], None]
+    train: Callable[..., None]
     evaluate: Callable[[Any, RunFolder], None]
     write_page: Callable[[RunFolder], Path]
 

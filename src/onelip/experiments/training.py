@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,7 +58,12 @@ class StoppedError(Exception):
 
 
 def train(
-    experiment: Experiment, folder: RunFolder, *, resume: bool = False, processes: ProcessPlan | None = None
+    experiment: Experiment,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    processes: ProcessPlan | None = None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> None:
     """Train, leaving metrics and checkpoints in a run folder.
 
@@ -67,6 +72,7 @@ def train(
         folder: Where.
         resume: Continue after the last checkpoint in the folder, if there is one.
         processes: The place of this process among those that train together, which all call this; None for one alone.
+        callbacks: More of them, called before those of the training.
 
     Raises:
         StoppedError: If a signal stopped it; the folder can be resumed.
@@ -91,8 +97,9 @@ def train(
     torch.manual_seed(config.seed)
     with quiet_lightning():
         interruption = Interruption()
-        callbacks = [interruption, *_callbacks(experiment, folder, clock)]
-        trainer = _trainer(experiment, folder, len(loaders[0]), step, callbacks, plan)
+        # The ones given may stop a training, which some of the others ask for.
+        every = [interruption, *callbacks, *_callbacks(experiment, folder, clock)]
+        trainer = _trainer(experiment, folder, len(loaders[0]), step, every, plan)
         with signals_as_errors(), interruption.listening():
             trainer.fit(task, *loaders, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
 
@@ -288,6 +295,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # Raised by Lightning 2.6 itself on torch 2.13.
             warnings.filterwarnings("ignore", r".*treespec, LeafSpec", FutureWarning)
+            # Where Slurm is installed, which is no reason to start one process with it.
+            warnings.filterwarnings("ignore", r".*`srun` command is available", UserWarning)
             # Metrics are the same in all processes already.
             warnings.filterwarnings("ignore", r".*sync_dist=True", UserWarning)
             yield

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 
+from onelip.experiments.collection import RunRow
+from onelip.experiments.collection.config_text import ConfigText
+from onelip.experiments.collection.factors import SHOWN, factors_of
 from onelip.experiments.config_file import dump_config, load_any_config
 
 
@@ -36,3 +40,13 @@ def certified_results(accuracy, certified, **others):
         "lipschitz_bound": {"value": 1.0, "proved": True, "method": "product"},
         **others,
     }
+
+
+def make_row(config, *changes, values=None, folder="run", factors=None, **others):
+    """Make the row of a run of a shipped configuration, finished unless it says otherwise."""
+    text = ConfigText(resolved(config, changes), config)
+    task = text.get("task")
+    configured = factors_of(text, task)
+    shown = {key: value for key, value in configured.items() if key in SHOWN} | (factors or {})
+    row = {"status": "finished", "error": "", "stage": "", "params": {}, "configured": configured} | others
+    return RunRow(Path(folder), config, task, shown, values or {}, **row)

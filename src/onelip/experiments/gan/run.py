@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 
 from onelip.data import batches_of
@@ -30,12 +32,13 @@ _MOST_FRAMES = 60
 """Pictures in an animation, at most."""
 
 
-def train(experiment: GanExperiment, folder: RunFolder) -> None:
+def train(experiment: GanExperiment, folder: RunFolder, callbacks: Sequence[pl.Callback] = ()) -> None:
     """Train, or go on after the last checkpoint in the folder, to the same numbers.
 
     Args:
         experiment: What to train.
         folder: Where metrics, checkpoints and grids of samples go.
+        callbacks: More of them.
     """
     config = experiment.config
     batches = batches_of(
@@ -53,7 +56,7 @@ def train(experiment: GanExperiment, folder: RunFolder) -> None:
         return batches.batch(step % len(batches))
 
     grids = SampleGrids(Yardstick(experiment), samples_folder(folder))
-    train_on_samples(experiment.task, config, folder, columns=COLUMNS, callbacks=[grids], batch=batch)
+    train_on_samples(experiment.task, config, folder, columns=COLUMNS, callbacks=[*callbacks, grids], batch=batch)
 
 
 def evaluate(experiment: GanExperiment, folder: RunFolder) -> None:

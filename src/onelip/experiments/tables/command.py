@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from onelip.experiments.collection import collect
+from onelip.experiments.collection import RunRow, collect
 from onelip.experiments.console import say
 from onelip.experiments.errors import UserError
 from onelip.experiments.files import write_text_atomically
@@ -59,7 +59,7 @@ def make_tables(
     one = _template(template, layout, measurements)
     name, path = _format(format_name, out, one), None if out is None else _writable(Path(out))
     costs = ((), {}) if measurements is None else read_costs(measurements)
-    selected = select(collect(runs))
+    selected = select(_rows(runs, one, measurements))
     inputs = Inputs(selected.runs, *costs)
     if name in FIGURES:
         save_radar(inputs, Path(str(path)))
@@ -67,6 +67,15 @@ def make_tables(
         return
     specs = one.build(inputs) if one is not None else [_pivot(selected, layout)]
     _write(FORMATS[name](_filled(specs, selected), published), path)
+
+
+# A table of costs can do without runs.
+def _rows(runs: Sequence[str], template: Template | None, measurements: str | None) -> list[RunRow]:
+    if runs:
+        return collect(runs)
+    if template is None or (template.needs and measurements is None):
+        raise UserError("onelip tables needs folders of runs, such as: onelip tables runs; or --list")
+    return []
 
 
 def _pivot(selected: Selected, layout: Sequence[str | None]) -> Spec:

@@ -115,28 +115,21 @@ def _value(run: RunRow, slot: Slot) -> float | None:
 def _with_best(cells: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     groups: dict[str, list[float]] = {}
     for cell in _filled(cells):
-        groups.setdefault(_group(cell), []).append(_badness(cell))
+        if cell.slot is not None and cell.slot.goal:
+            groups.setdefault(cell.slot.group, []).append(_badness(cell))
     # One cell alone is not the best of anything.
     best = {group: min(values) for group, values in groups.items() if len(values) > 1}
-    return [
-        [
-            replace(cell, best=True)
-            if cell.slot is not None
-            and cell.summary is not None
-            and _badness(cell) <= best.get(_group(cell), -math.inf)
-            else cell
-            for cell in row
-        ]
-        for row in cells
-    ]
+    return [[replace(cell, best=_is_best(cell, best)) for cell in row] for row in cells]
+
+
+def _is_best(cell: Cell, best: Mapping[str, float]) -> bool:
+    if cell.slot is None or cell.summary is None or not cell.slot.goal:
+        return False
+    return cell.slot.group in best and _badness(cell) <= best[cell.slot.group]
 
 
 def _filled(cells: Sequence[Sequence[Cell]]) -> Iterable[Cell]:
     return (cell for row in cells for cell in row if cell.slot is not None and cell.summary is not None)
-
-
-def _group(cell: Cell) -> str:
-    return "" if cell.slot is None else cell.slot.group
 
 
 # As printed, so that what looks alike is marked alike.
@@ -160,17 +153,26 @@ def _counts(cells: Sequence[Sequence[Cell]]) -> list[str]:
 
 def _missing(spec: Spec, cells: Sequence[Sequence[Cell]]) -> list[str]:
     asked = [(r, c, cell) for r, row in enumerate(cells) for c, cell in enumerate(row) if cell.missing or cell.summary]
-    gone = [(r, c, cell) for r, c, cell in asked if cell.missing]
+    gone: dict[str, list[str]] = {}
+    for r, c, cell in asked:
+        if cell.missing:
+            name, detail = _name(cell, spec.rows[r], spec.columns[c])
+            gone.setdefault(name, []).append(detail)
     if not gone:
         return []
-    names = dict.fromkeys(_name(cell, spec.rows[r], spec.columns[c]) for r, c, cell in gone)
-    return [f"\N{EN DASH} is missing: {len(gone)} of {len(asked)} cells, for want of {', '.join(names)}."]
+    here = {_name(cell, spec.rows[r], spec.columns[c])[0] for r, c, cell in asked if not cell.missing}
+    # What has no number at all needs no list of them.
+    names = [
+        f"{name} ({', '.join(details)})" if name in here and any(details) else name for name, details in gone.items()
+    ]
+    n_gone = sum(map(len, gone.values()))
+    return [f"\N{EN DASH} is missing: {n_gone} of {len(asked)} cells, for want of {', '.join(names)}."]
 
 
-def _name(cell: Cell, row: Labels, column: Labels) -> str:
+def _name(cell: Cell, row: Labels, column: Labels) -> tuple[str, str]:
     if cell.slot is not None and cell.slot.needs:
-        return cell.slot.needs
-    return " ".join(label for label in (*row, *column) if label)
+        return cell.slot.needs, cell.slot.detail
+    return " ".join(label for label in (*row, *column) if label), ""
 
 
 def _failures(spec: Spec, selected: Selected) -> list[str]:

@@ -59,7 +59,7 @@ def _markdown(grids: Sequence[Grid], shown: bool) -> str:
 def _markdown_grid(grid: Grid, shown: bool) -> str:
     spec, with_n = grid.spec, counts_differ(grid)
     body = [[_bold(cell_text(cell, with_n=with_n), cell.best) for cell in row] for row in grid.cells]
-    lines = [f"**{spec.title}**", "", *_lines(spec, body), "", *grid.notes]
+    lines = [f"**{spec.title}**", "", *_lines(spec, body), "", *(f"- {note}" for note in grid.notes)]
     if shown and spec.published:
         body = [[_stated(cell.published) for cell in row] for row in grid.cells]
         lines += ["", f"Published, not measured here ({spec.published}):", "", *_lines(spec, body)]
@@ -67,7 +67,7 @@ def _markdown_grid(grid: Grid, shown: bool) -> str:
 
 
 def _lines(spec: Spec, body: Sequence[Sequence[str]]) -> list[str]:
-    header = [*spec.corner, *(" ".join(labels) for labels in spec.columns)]
+    header = [*spec.corner, *(" ".join(filter(None, labels)) for labels in spec.columns)]
     rows = [[*labels, *cells] for labels, cells in zip(spec.rows, body, strict=True)]
     rule = ["---"] * len(spec.corner) + ["---:"] * len(spec.columns)
     return [_line(cells) for cells in (header, rule, *rows)]
@@ -94,7 +94,10 @@ def _csv(grids: Sequence[Grid], shown: bool) -> str:
     writer.writeheader()
     for grid in grids:
         for record in _records(grid):
-            row = record | {"row": " / ".join(record["row"].values()), "column": " / ".join(record["column"])}
+            row = record | {
+                "row": " / ".join(record["row"].values()),
+                "column": " / ".join(filter(None, record["column"])),
+            }
             stated = row.pop("published")
             if stated is not None:
                 row |= {"published": stated["text"], "published_deviation": stated["deviation"]}

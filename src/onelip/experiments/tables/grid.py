@@ -43,6 +43,7 @@ class Slot:
         goal: Which number of a group is the best: the largest, the smallest, the nearest to 1, or none.
         group: Cells of the same name are compared with each other.
         needs: What to train for it, such as the name of a configuration.
+        detail: Which of its numbers this is, in a word or two.
         published: What the paper states.
         given: Numbers that do not come of single runs; then runs do not count.
         absent: Nothing of this library can fill it; the cell stays empty and is not missing.
@@ -57,6 +58,7 @@ class Slot:
     published: Published | None = None
     given: Sequence[float] | None = None
     absent: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,15 +51,15 @@ def latex(grids: Sequence[Grid], shown: bool) -> str:
     for grid in grids:
         counts = {cell.n for row in grid.cells for cell in row if cell.n}
         body = [[_cell(cell, with_n=len(counts) > 1) for cell in row] for row in grid.cells]
-        parts.append(_environment(grid.spec, body, " ".join([f"{grid.spec.title}.", *grid.notes])))
+        parts.append(_environment(grid.spec, body, f"{grid.spec.title}.", grid.notes))
         if shown and grid.spec.published:
             stated = [[_stated(cell.published) for cell in row] for row in grid.cells]
             caption = f"{grid.spec.title}. Published, not measured here: {grid.spec.published}."
-            parts.append(_environment(grid.spec, stated, caption))
+            parts.append(_environment(grid.spec, stated, caption, ()))
     return "% needs \\usepackage{booktabs}\n" + "\n".join(parts)
 
 
-def _environment(spec: Spec, body: Sequence[Sequence[str]], caption: str) -> str:
+def _environment(spec: Spec, body: Sequence[Sequence[str]], caption: str, notes: Sequence[str]) -> str:
     first = len(spec.corner)
     rows = [[*map(escape, labels), *cells] for labels, cells in zip(spec.rows, body, strict=True)]
     lines = [
@@ -73,6 +73,7 @@ def _environment(spec: Spec, body: Sequence[Sequence[str]], caption: str) -> str
         *(" & ".join(row) + r" \\" for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
+        *(f"\\par\\smallskip{{\\footnotesize {escape(note)}\\par}}" for note in notes),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from onelip.experiments.collection import RunRow
+from onelip.experiments.collection.factors import SHOWN
 from onelip.experiments.errors import UserError
 from onelip.experiments.tables.filling import differences
 from onelip.experiments.tables.grid import Labels, Slot, Spec
@@ -56,7 +57,8 @@ def pivot(
             wanted = dict(zip((*down, *across), (*row, *column), strict=True))
             for v, name in enumerate(names):
                 at = c * len(names) + v
-                slots[r, at] = Slot(name, _is(wanted), unit_of(name), goal_of(name), group=str(at))
+                needs = ", ".join(value for value in wanted.values() if value) or "a run"
+                slots[r, at] = Slot(name, _is(wanted), unit_of(name), goal_of(name), str(at), needs, detail=name)
     shown = [(*column, name) for column in column_labels for name in names]
     title = f"{', '.join(names)} by {', '.join((*down, *across)) or 'nothing'}"
     return Spec(title, tuple(down) or ("runs",), row_labels if down else [("all",)], shown, slots)
@@ -66,15 +68,22 @@ def _varying(runs: Sequence[RunRow], besides: Sequence[str]) -> list[str]:
     found = [key for key in differences(runs, "factors") if key != "seed" and key not in besides]
     # Factors of one sweep say the same as the parts that they stand for.
     parts: dict[tuple[object, ...], str] = {}
-    for key in reversed(found):
+    for key in sorted(found, key=SHOWN.__contains__):
         parts.setdefault(_classes(runs, key), key)
-    return [key for key in found if key in parts.values()]
+    kept = [key for key in found if key in parts.values()]
+    # Options of a layer, say, that the layer has each time.
+    return [key for key in kept if key not in SHOWN or not any(_follows(runs, key, other) for other in kept)]
 
 
 # Which runs have the same value, whatever it is.
 def _classes(runs: Sequence[RunRow], key: str) -> tuple[object, ...]:
     order: dict[object, int] = {}
     return tuple(order.setdefault(run.factors.get(key), len(order)) for run in runs)
+
+
+def _follows(runs: Sequence[RunRow], key: str, other: str) -> bool:
+    pairs = {(run.factors.get(other), run.factors.get(key)) for run in runs}
+    return key != other and len(pairs) == len({first for first, _ in pairs})
 
 
 def _values(runs: Sequence[RunRow], values: Sequence[str] | None) -> list[str]:

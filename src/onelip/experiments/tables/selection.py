@@ -57,7 +57,7 @@ def _final_first(rows: Sequence[RunRow]) -> list[RunRow]:
 def _best_draws(rows: Sequence[RunRow]) -> list[RunRow]:
     best: dict[object, RunRow] = {}
     for row in rows:
-        key: object = row.folder
+        key: object = id(row)
         if row.stage == "search" and "objective" in row.values:
             key = (row.folder.parent, tuple(sorted(row.factors.items())))
         if key not in best or _better(row, best[key]):

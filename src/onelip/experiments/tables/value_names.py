@@ -31,9 +31,12 @@ def known_value(name: str, known: Iterable[str]) -> str:
     names = set(known)
     kind, at, radius = name.strip().partition("@")
     stored = f"{kind}@{_radius(radius)}" if at else kind
-    if stored not in names:
-        raise UserError(unknown_name("value", name, names))
-    return stored
+    if stored in names:
+        return stored
+    there = sorted((one for one in names if one.partition("@")[0] == kind), key=_as_number)
+    if there:
+        raise UserError(f"value={name!r} is of no run; there are {', '.join(there)}")
+    raise UserError(unknown_name("value", kind, {one.partition("@")[0] for one in names}))
 
 
 def goal_of(name: str) -> Goal:
@@ -60,6 +63,13 @@ def unit_of(name: str) -> Unit:
         Percent for shares of images, else a plain number.
     """
     return PERCENT if _SHARES.fullmatch(name) else Unit()
+
+
+def _as_number(name: str) -> float:
+    try:
+        return float(name.partition("@")[2])
+    except ValueError:
+        return 0.0
 
 
 def _radius(text: str) -> str:

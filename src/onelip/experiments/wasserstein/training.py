@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import lightning.pytorch as pl
 from torch import nn
 
 from onelip.experiments.run_folder import RunFolder
@@ -17,12 +20,13 @@ _MONITOR_SEED = 1
 """Added to the run's: what is watched in the training is not what is measured in the end."""
 
 
-def train(prepared: Prepared, folder: RunFolder) -> None:
+def train(prepared: Prepared, folder: RunFolder, callbacks: Sequence[pl.Callback] = ()) -> None:
     """Train the critic, or go on after the folder's last checkpoint.
 
     Args:
         prepared: Critic and distributions.
         folder: Where metrics and checkpoints go.
+        callbacks: More of them.
 
     Raises:
         StoppedError: If a signal stopped it.
@@ -41,7 +45,7 @@ def train(prepared: Prepared, folder: RunFolder) -> None:
         seed=config.seed,
         measure=lambda critic: _measure(critic, prepared),
     )
-    train_on_samples(task, config, folder, columns=COLUMNS)
+    train_on_samples(task, config, folder, columns=COLUMNS, callbacks=callbacks)
 
 
 # On samples as the critic learns from: those that it is measured on in the end play no part in the training.

@@ -50,12 +50,13 @@ def _build(title: str, measures: Sequence[Measure], note: str, inputs: Inputs) -
     columns = [(measure, mode) for measure in measures for mode in _MODES]
     slots: dict[tuple[int, int], Slot | str] = {}
     for r, (data, model, method) in enumerate(rows):
-        for c, ((_, value, unit, goal), mode) in enumerate(columns):
+        for c, ((name, value, unit, goal), mode) in enumerate(columns):
             if not _shipped(method, mode):
                 continue
             matches = having(data=data, model=model, layer="plain", clipping=method, **_MODES[mode])
-            group, prefix = f"{data} {model} {c}", "digits" if data == "digits" else f"{data}-{model}"
-            slots[r, c] = Slot(value, matches, unit, goal, group, f"clipping-{prefix}-{method}-{mode.lower()}")
+            prefix = "digits" if data == "digits" else f"{data}-{model}"
+            needs = f"clipping-{prefix}-{method}-{mode.lower()}"
+            slots[r, c] = Slot(value, matches, unit, goal, f"{data} {model} {c}", needs, detail=name)
     return [
         Spec(
             f"{PAPER}: {title}",

@@ -152,8 +152,8 @@ def _budget_table(data: str, inputs: Inputs) -> Sequence[Spec]:
                 continue
             stated = published("layers_compared", **key, budget=name, measure=kind)
             runs = _within(cell(data, method, size), name, key)
-            needs = f"{config_name(data, method, size)} of {name}"
-            slots[r, c] = Slot(MEASURES[kind], runs, COARSE_PERCENT, "max", str(c), needs, stated)
+            needs, unit = config_name(data, method, size), COARSE_PERCENT
+            slots[r, c] = Slot(MEASURES[kind], runs, unit, "max", str(c), needs, stated, detail=f"{kind} {name}")
     titles = {"accuracy": "accuracy", "certified": "certified at 36/255", "settings": ""}
     one = DATA[data]
     return [
@@ -177,7 +177,7 @@ def _setting(runs: Sequence[RunRow], key: Mapping[str, str], name: str) -> Slot 
     if len(found) > 1:
         return ", ".join(f"{value:g}" for value in sorted(found))
     needs = config_name(key["data"], key["method"], key["size"])
-    return Slot(given=sorted(found), unit=Unit(), goal="", needs=needs, published=stated)
+    return Slot(given=sorted(found), unit=Unit(), goal="", needs=needs, published=stated, detail=name)
 
 
 def _within(matches: Callable[[RunRow], bool], budget: str, key: Mapping[str, str]) -> Callable[[RunRow], bool]:

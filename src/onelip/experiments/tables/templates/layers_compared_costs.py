@@ -130,7 +130,7 @@ def _measured_slot(inputs: Inputs, setup: tuple[str, int, str], method: str, nam
         if (value := measured(row, column)) is not None
     ]
     needs = f"{own} of {setup[0]} in the measurements"
-    return Slot(given=found[-1:], unit=unit, goal="min", group=group, needs=needs)
+    return Slot(given=found[-1:], unit=unit, goal="min", group=group, needs=needs, detail=name)
 
 
 TEMPLATES = (

@@ -106,8 +106,8 @@ def _build(inputs: Inputs) -> Sequence[Spec]:
         for c, axis in enumerate(AXES):
             stated = published("layers_compared_radar", method=method, axis=axis)
             given = [found[axis][method]] if method in found[axis] else []
-            needs = f"{METHODS[method]} ({axis})"
-            slots[r, c] = Slot(given=given, unit=Unit("score", 1.0, 1), group=str(c), needs=needs, published=stated)
+            unit, needs = Unit("score", 1.0, 1), METHODS[method]
+            slots[r, c] = Slot(given=given, unit=unit, group=str(c), needs=needs, published=stated, detail=axis)
     notes = [RULE]
     if not inputs.measurements:
         notes.append(

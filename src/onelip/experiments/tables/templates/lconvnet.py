@@ -154,8 +154,8 @@ def _slot(one: Network, data: str, measure: Measure, radius: str, group: str) ->
         # There is nothing to run; the column is that of the paper.
         return Slot(unit=PERCENT, group=group, published=stated, absent=True)
     where = having(data=data, **one.where)
-    needs = f"lconvnet-{data}-{one.config} ({measure.title})"
-    return Slot(measure.value(radius, one.proved), where, PERCENT, "max", group, needs, stated)
+    needs, value = f"lconvnet-{data}-{one.config}", measure.value(radius, one.proved)
+    return Slot(value, where, PERCENT, "max", group, needs, stated, detail=measure.title)
 
 
 def _methods(*names: str) -> Callable[[str], Sequence[Network]]:

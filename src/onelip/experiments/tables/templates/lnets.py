@@ -45,7 +45,7 @@ def _distances(inputs: Inputs) -> Sequence[Spec]:
     critics = [*_CRITICS, *_other_critics(inputs.runs)]
     slots: dict[tuple[int, int], Slot | str] = {}
     for r, (config, (_, data)) in enumerate(_DISTANCES.items()):
-        slots[r, len(critics)] = Slot("exact", _shells(data), Unit("l2", 1.0, 4), "", "", f"{config} (exact)")
+        slots[r, len(critics)] = Slot("exact", _shells(data), Unit("l2", 1.0, 4), "", "", config, detail="exact")
         for c, (layer, activation) in enumerate(critics):
             matches = _shells(data, layer=layer, activation=activation)
             needs = f"{config} layer={layer} activation={activation}"
@@ -88,7 +88,7 @@ def _classification(inputs: Inputs) -> Sequence[Spec]:
         for c, (title, value, goal) in enumerate(columns):
             if _applies(name, title):
                 unit = Unit("", 1.0, None) if value == "lipschitz_bound" else PERCENT
-                slots[r, c] = Slot(value, matches, unit, goal, str(c), f"lnets-mnist-{name} ({title})")
+                slots[r, c] = Slot(value, matches, unit, goal, str(c), f"lnets-mnist-{name}", detail=title)
     rows, titles = [(title,) for title, _ in _CLASSIFIERS.values()], [(title,) for title, *_ in columns]
     title = f"{PAPER}: MNIST, three layers of 1,024, percent"
     return [Spec(title, ("method",), rows, titles, slots, [_NO_NUMBERS])]
@@ -115,9 +115,8 @@ def _small_mnist(inputs: Inputs) -> Sequence[Spec]:
     for r, (layer, activation, count) in enumerate(keys):
         matches = having(data="mnist", model="lenet", layer=layer, activation=activation, per_class=count)
         for c, (title, value) in enumerate(columns):
-            config = shipped.get((layer, count), "lnets-small-mnist-lenet-bjorck")
-            needs = f"{config} activation={activation} ({title})"
-            slots[r, c] = Slot(value, matches, PERCENT, "max", f"{count} {c}", needs)
+            needs = shipped.get((layer, count), f"LeNet of {layer} with {count} images of a class")
+            slots[r, c] = Slot(value, matches, PERCENT, "max", f"{count} {c}", needs, detail=title)
     rows = [(str(count), "Bjorck" if layer == "rko" else layer, activation) for layer, activation, count in keys]
     title = f"{PAPER}: LeNet on a part of MNIST, l2, percent"
     corner = ("images of a class", "layer", "activation")

@@ -25,7 +25,8 @@ def _build(inputs: Inputs) -> Sequence[Spec]:
         for c, (measure, value) in enumerate(_MEASURES.items()):
             matches = having(data="cifar10", model="patchnet", **where)
             stated = published("orthogonium", recipe=recipe, measure=measure)
-            slots[r, c] = Slot(value, matches, PERCENT, "max", measure, f"orthogonium-cifar10-{recipe}", stated)
+            needs = f"orthogonium-cifar10-{recipe}"
+            slots[r, c] = Slot(value, matches, PERCENT, "max", measure, needs, stated, detail=measure)
     return [
         Spec(
             f"{PAPER}: CIFAR-10, percent",
