@@ -207,7 +207,9 @@ function drawRadar() {
     if (!radii.includes(null)) svg.append(svgElement("path", { class: "fill", d, style: `fill: ${colourOf(k)}` }));
     const line = svgElement("path", { d, style: `stroke: ${colourOf(k)}; stroke-dasharray: ${dashOf(k).split(" ").map((v) => (v ? v * 0.5 : "")).join(" ")}` });
     line.append(Object.assign(svgElement("title"), { textContent: told[k] }));
-    svg.append(line);
+    // A score between two missing ones has no line.
+    const dots = radii.map((r, j) => (r === null ? "" : `M${at(j, r).map(short).join(" ")}h0`)).join("");
+    svg.append(line, svgElement("path", { class: "score", d: dots, style: `stroke: ${colourOf(k)}` }));
   });
   section.querySelector(".drawing").replaceChildren(svg);
 }
