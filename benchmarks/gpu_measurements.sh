@@ -50,5 +50,5 @@ changes=
 test "$device" != cpu || changes=trainer.accelerator=cpu
 "$python" -m onelip bench budget --sizes "$sizes" --methods "$methods" --data cifar10 --hours 24 \
     --seconds "${SECONDS_PER_EPOCH:-2}" --steps 30 --out "$folder/budgets.yaml" $changes \
-    ${BATCH:+"data.batch_size=$BATCH"} ${CIFAR10_DIR:+"data.dir=$CIFAR10_DIR"} || failed=$?
+    ${BATCH:+"data.batch_size=$BATCH" "data.eval_batch_size=$BATCH"} ${CIFAR10_DIR:+"data.dir=$CIFAR10_DIR"} || failed=$?
 exit $failed

@@ -1,4 +1,4 @@
-"""The script that measures networks on a GPU, here on the CPU with one small network."""
+"""The script that measures networks on a GPU, with a stand-in for Python that notes what it is asked."""
 
 import os
 import subprocess
@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from onelip.experiments.bench.budgets import read_budgets
-from onelip.experiments.bench.measurements import read_measurements
+from onelip.cli import main
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_measurements.sh"
+
+NOTING = """#!/bin/sh
+printf '%s\\n' "$@" END >> asked
+test "$4" = budget
+"""
 
 
 def test_the_script_says_how_it_is_used():
@@ -22,17 +26,73 @@ def test_the_script_says_how_it_is_used():
     assert {"lightning", "pydantic", "ruamel.yaml", "typer"} <= set(names)
 
 
-@pytest.mark.slow
-def test_the_script_leaves_both_tables(tmp_path):
-    small = {"DEVICE": "cpu", "MODELS": "convnet-xs", "METHODS": "plain", "BATCH": "2"}
-    short = {"SECONDS_PER_NETWORK": "0.01", "SECONDS_PER_EPOCH": "0.01", "PYTHON": sys.executable}
-    # Images are made up where there are none.
-    environment = {**os.environ, **small, **short, "XDG_CACHE_HOME": str(tmp_path), "CIFAR10_DIR": ""}
-    command = ["sh", str(SCRIPT), str(tmp_path / "results")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (row,) = read_measurements(tmp_path / "results" / "measurements.csv")
-    assert (row.model, row.method, row.batch, row.error) == ("convnet-xs", "plain", 2, "")
-    ((budget,),) = [list(rows.values()) for rows in read_budgets(tmp_path / "results" / "budgets.yaml").values()]
-    assert budget["made_up_data"]
-    assert budget["steps_per_epoch"] == 24_500
+def _asked(tmp_path, **settings):
+    """Run the script; return its exit code and the arguments of both commands."""
+    python = tmp_path / "python"
+    python.write_text(NOTING)
+    python.chmod(0o755)
+    names = ("DEVICE", "MODELS", "METHODS", "BATCH", "SECONDS_PER_NETWORK", "SECONDS_PER_EPOCH", "CIFAR10_DIR")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        ["sh", str(SCRIPT), "results"],
+        cwd=tmp_path,
+        env={**environment, **settings, "PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    commands = [part.split("\n")[:-1] for part in (tmp_path / "asked").read_text().split("END\n")[:-1]]
+    assert [command[:2] for command in commands] == [["-m", "onelip"]] * 2
+    return done.returncode, [command[2:] for command in commands]
+
+
+@pytest.fixture
+def understood(monkeypatch):
+    """What the command line makes of arguments."""
+    given = []
+    monkeypatch.setattr(
+        "onelip.experiments.bench.measure_command.bench_measure", lambda **options: given.append(options)
+    )
+    monkeypatch.setattr(
+        "onelip.experiments.bench.budget_command.bench_budget",
+        lambda words, **options: given.append({"words": words, **options}),
+    )
+
+    def read(commands):
+        for command in commands:
+            monkeypatch.setattr(sys, "argv", ["onelip", *command])
+            with pytest.raises(SystemExit) as caught:
+                main()
+            assert not caught.value.code
+        return given
+
+    return read
+
+
+def test_all_sizes_and_methods_are_measured_on_the_gpu(tmp_path, understood):
+    code, commands = _asked(tmp_path)
+    assert code == 1, "the first command failed"
+    measure, budget = understood(commands)
+    assert (tmp_path / "results").is_dir()
+    assert measure["models"] == "convnet-xs,convnet-s,convnet-m,convnet-l"
+    assert len(measure["methods"].split(",")) == 9
+    assert (measure["device"], measure["batch"], measure["out"]) == ("cuda", 256, "results/measurements.csv")
+    # Within four minutes, for 36 networks.
+    assert measure["effort"].seconds * 36 < 240
+    assert budget["words"] == []
+    assert (budget["sizes"], budget["methods"], budget["data"]) == ("xs,s,m,l", measure["methods"], "cifar10")
+    assert budget["out"] == "results/budgets.yaml"
+
+
+def test_settings_arrive(tmp_path, understood):
+    settings = {"DEVICE": "cpu", "MODELS": "convnet-xs", "METHODS": "plain", "BATCH": "2", "CIFAR10_DIR": "a b"}
+    measure, budget = understood(_asked(tmp_path, **settings, SECONDS_PER_NETWORK="0.5", SECONDS_PER_EPOCH="0.25")[1])
+    assert (measure["models"], measure["methods"], measure["batch"], measure["device"]) == (
+        "convnet-xs",
+        "plain",
+        2,
+        "cpu",
+    )
+    assert (measure["effort"].seconds, budget["seconds"]) == (0.5, 0.25)
+    changes = ["trainer.accelerator=cpu", "data.batch_size=2", "data.eval_batch_size=2", "data.dir=a b"]
+    assert (budget["sizes"], budget["methods"], budget["words"]) == ("xs", "plain", changes)
