@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onelip.cli.convert import convert
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -337,6 +338,9 @@ def bench_layers(
         format_name=format_name,
         out=out,
     )
+
+
+app.command(name="convert")(convert)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ class DataSet:
         size: Height and width of its images.
         classes: Number of classes.
         mean: What is subtracted from the pixels.
+        std: What rescaled pixels are divided by.
         crops: Are training images cropped and flipped? Else changed by RandAugment.
         rescales: Does it divide by deviations by default?
         magnitude: Of RandAugment by default, or None.
@@ -28,18 +29,21 @@ class DataSet:
     size: int
     classes: int
     mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     crops: bool = False
     rescales: bool = False
     magnitude: int | None = None
 
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CIFAR10 = ((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784))
+_CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 DATA_SETS = {
-    "CIFAR10": DataSet("cifar10", 32, 10, (0.49139968, 0.48215841, 0.44653091), crops=True),
-    "CIFAR100": DataSet("cifar100", 32, 100, (0.5071, 0.4865, 0.4409), crops=True),
-    "ImageNet1k": DataSet("imagenet", 224, 1000, _IMAGENET_MEAN, rescales=True),
-    "TinyImageNet": DataSet("tiny-imagenet", 64, 200, _IMAGENET_MEAN, magnitude=9),
+    "CIFAR10": DataSet("cifar10", 32, 10, *_CIFAR10, crops=True),
+    "CIFAR100": DataSet("cifar100", 32, 100, *_CIFAR100, crops=True),
+    "ImageNet1k": DataSet("imagenet", 224, 1000, *_IMAGENET, rescales=True),
+    "TinyImageNet": DataSet("tiny-imagenet", 64, 200, *_IMAGENET, magnitude=9),
 }
 """By class."""
 
@@ -103,6 +107,7 @@ def _normalize(trainset: Section, kind: DataSet, out: Conversion) -> str:
     center, rescale = trainset.plain("center", True), trainset.plain("rescale", kind.rescales)
     if kind.name in ("cifar10", "cifar100"):
         if center and rescale:
+            out.subtracted = 2
             out.differs("pixels are normalised once, there center and rescale subtract the mean twice")
         if not rescale:
             return "mean" if center else "none"

@@ -16,9 +16,6 @@ from onelip.linalg.gram_iteration import gram_norm
 _EPSILON = 1e-6
 """What their SLL adds to |q|."""
 
-_ANGLE = 0.7
-"""Norm of our skew convolution."""
-
 ORIGINAL = "parametrizations.weight.original"
 """What torch calls the parameter behind a parametrised weight."""
 
@@ -59,6 +56,12 @@ def _bcop(layer: Any, source: Source) -> Loaded:
         "bias": source.bias,
     }
     put_(layer, source, values)
+    return Loaded(True)
+
+
+@register_rule("BCOP head", into=("BjorckLinear",))
+def _bcop_head(layer: Any, source: Source) -> Loaded:
+    put_(layer, source, {"raw_weight": source.tensor("param_matrices")[0], "bias": source.bias})
     return Loaded(True)
 
 
@@ -115,8 +118,9 @@ def _lot(layer: Any, source: Source) -> Loaded:
 
 @register_rule("SandwichConv", into=("SandwichConv2d",))
 def _sandwich(layer: Any, source: Source) -> Loaded:
-    weight, outputs = source.tensor("weight"), layer.out_channels
+    weight = source.tensor("weight")
     length, note = _length(source, weight)
+    outputs = len(weight)
     parts = {"raw_outer": weight[:, :outputs], "raw_weight": weight[:, outputs:]}
     put_(layer, source, {**parts, "length": length, "psi": source.tensor("psi"), "bias": source.bias})
     return Loaded(True, note)
@@ -157,20 +161,25 @@ def soc_angle(source: Source) -> float:
         source: A SOC layer of the published code.
 
     Returns:
-        0.7 (1 for 1x1 kernels) times a bound of the norm of the skew kernel over their estimate of it.
+        0.7 (1 for 1x1 kernels) times our bound of the norm of the skew kernel over their estimate of it.
     """
     kernel = source.tensor("random_conv_filter")
     skew = (kernel - transpose(kernel)) / 2
     sigma = min(float((skew * source.tensor(f"u{i}") * source.tensor(f"v{i}")).sum()) for i in range(1, 5))
-    return float(source.tensor("correction") / sigma * gram_norm(skew))
+    return float(source.tensor("correction") / sigma * gram_norm(skew, n_iter=3))
 
 
 @register_rule("SOC", into=("SOCConv2d",))
 def _soc(layer: Any, source: Source) -> Loaded:
-    put_(layer, source, {"raw_weight": source.tensor("random_conv_filter"), "bias": source.bias})
-    return Loaded(
-        False, f"{source.where}: projected, eigenvalues turn by up to {_ANGLE} and there by up to {soc_angle(source):.3g}"
-    )
+    angle = soc_angle(source)
+    own: dict[str, Tensor | None] = {"raw_weight": source.tensor("random_conv_filter"), "bias": source.bias}
+    if layer.angle is not None:
+        own["angle"] = torch.tensor(angle, dtype=torch.float64)
+    put_(layer, source, own)
+    if layer.angle is not None and angle <= layer.largest_angle:
+        return Loaded(True)
+    ours = layer.largest_angle
+    return Loaded(False, f"{source.where}: eigenvalues turn by up to {ours:g} and there by up to {angle:.3g}")
 
 
 def soc_matrix(source: Source) -> Tensor:

@@ -155,7 +155,7 @@ def _head(model: Section, layer: str, out: Conversion) -> str:
     if linear is not None:
         if conv is not None:
             out.no_counterpart("model.get_conv_head", conv, "get_linear goes before")
-        _remember(out, head=linear)
+        _remember(out, linear=linear)
         return LINEAR[linear.one_of("linear layer", LINEAR)]
     head = layer if conv is None else LAYERS[conv.one_of("layer", LAYERS)]
     _remember(out, head=conv)

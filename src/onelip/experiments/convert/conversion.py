@@ -37,11 +37,13 @@ class Conversion:
         tree: The configuration; values may be `Drawn`.
         notes: What has no counterpart or differs, one sentence each.
         classes: Classes of layers of the network, by their part of it, for checkpoints.
+        subtracted: How many times the mean is subtracted from pixels, for checkpoints.
     """
 
     tree: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     classes: dict[str, str] = field(default_factory=dict)
+    subtracted: int = 1
 
     @property
     def drawn(self) -> bool:

@@ -40,11 +40,14 @@ class Source:
             The tensor in float64.
 
         Raises:
-            UserError: If it is missing.
+            UserError: If it is missing, or not finite.
         """
         for name in (key, *other):
             if name in self.tensors:
-                return self.tensors[name].detach().double()
+                tensor = self.tensors[name].detach().double()
+                if not bool(tensor.isfinite().all()):
+                    raise UserError(f"{name} of {self.where}, a {self.name}, holds numbers that are not finite")
+                return tensor
         raise UserError(f"{key} of {self.where}, a {self.name}, is missing in the checkpoint")
 
     @property

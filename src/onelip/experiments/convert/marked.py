@@ -215,14 +215,15 @@ class Section:
         return found
 
     def unread(self) -> Iterator[tuple[str, Marked]]:
-        """List the keys that nobody has read, in mappings inside, too.
+        """List the keys that nobody has read, in mappings inside, too; those that are null have no effect.
 
         Yields:
             Path and value.
         """
         for key, value in self.marked.value.items():
             if key not in self.read:
-                yield self.full(key), value
+                if value.value is not None or value.tag:
+                    yield self.full(key), value
             elif key in self.children:
                 yield from self.children[key].unread()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from onelip.experiments.convert.compared_layers import ORIGINAL
 from onelip.experiments.convert.layer_rules import Loaded, Source, assign_nearest_, put_, register_rule
+from onelip.linalg.block_convolution import HEIGHT, WIDTH
 from onelip.linalg.polar import polar_factor
 
 
@@ -90,7 +92,8 @@ def _block(layer: Any, source: Source) -> Loaded:
     matrix = matrix[..., :fewer]
     matrix = matrix.mT if layer.out_channels < layer.in_channels else matrix
     if not layer.width_first or layer.square or layer.rank != "half":
-        return assign_nearest_(layer, source, layer._plan.kernel(matrix, frames))
+        theirs = replace(layer._plan, axes=(WIDTH, HEIGHT) * (len(frames) // 2), ranks="half")
+        return assign_nearest_(layer, source, theirs.kernel(matrix, frames))
     put_(layer, source, {"raw_weight": matrix, "raw_frames": frames if len(frames) else None, "bias": source.bias})
     return Loaded(True)
 
