@@ -16,7 +16,8 @@ from onelip.experiments.config_source import parse_yaml
 from onelip.experiments.errors import UserError, one_line
 from onelip.linalg import unknown_name
 
-_PLAIN = "tag:yaml.org,2002:"
+_PREFIX = "tag:yaml.org,2002:"
+_PLAIN = frozenset(_PREFIX + kind for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp"))
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def read_marked(text: str, source: str) -> Marked:
 def _marked(node: Node, source: str) -> Marked:
     where = f"{source}, line {node.start_mark.line + 1}"
     tag = str(node.tag)
-    tag = "" if tag.startswith(_PLAIN) else tag.removeprefix("!")
+    tag = "" if tag in _PLAIN else tag.removeprefix(_PREFIX).removeprefix("!")
     if isinstance(node, MappingNode):
         items: dict[str, Marked] = {}
         for key, value in node.value:
@@ -323,7 +324,8 @@ def _changed(marked: Marked, keys: list[str], text: str, where: str) -> Marked:
 
 
 def _value(text: str, old: Marked | None, where: str) -> Marked:
-    before = None if old is None else old.plain()
+    # What is drawn has no type to keep.
+    before = None if old is None or old.tag else old.plain()
     if isinstance(before, list) and "+" in text and not text.startswith("["):
         text = "[" + text.replace("+", ",") + "]"
     new = read_marked(text, where) if text else Marked("", where)
