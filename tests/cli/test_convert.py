@@ -27,7 +27,8 @@ def onelip(tmp_path, monkeypatch, capsys):
 def test_options_arrive(onelip, monkeypatch):
     given = {}
     monkeypatch.setattr(
-        "onelip.experiments.convert.command.convert", lambda file, changes, **rest: given.update(rest, file=file, changes=changes)
+        "onelip.experiments.convert.command.convert",
+        lambda file, changes, **rest: given.update(rest, file=file, changes=changes),
     )
     options = "-o a=1 -o b=2 --out x.yaml --from lnets --checkpoint w.pth --project --runs-dir r"
     assert onelip("f.json", *options.split())[0] == 0

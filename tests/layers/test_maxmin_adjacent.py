@@ -25,7 +25,9 @@ def test_jacobian_is_a_permutation_at_every_point(entries: list[int]) -> None:
 
 def test_it_is_maxmin_but_for_the_order() -> None:
     x = torch.randn(3, 8, 5, 5)
-    assert torch.equal(AdjacentMaxMin()(x).sort(1).values, MaxMin()(torch.cat([x[:, ::2], x[:, 1::2]], 1)).sort(1).values)
+    assert torch.equal(
+        AdjacentMaxMin()(x).sort(1).values, MaxMin()(torch.cat([x[:, ::2], x[:, 1::2]], 1)).sort(1).values
+    )
 
 
 @pytest.mark.parametrize("dim", [1, -1, 2])

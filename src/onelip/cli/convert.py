@@ -11,7 +11,8 @@ def convert(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="settings.yml of Layers Compared, cfg.yaml or template.yaml of LConvNet, JSON of LNets."
+            metavar="FILE",
+            help="settings.yml of Layers Compared, cfg.yaml or template.yaml of LConvNet, JSON of LNets.",
         ),
     ],
     changes: Annotated[
@@ -23,13 +24,16 @@ def convert(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="model_state_dict.pth of the network: makes a run of it that can be certified."),
+        typer.Option(
+            metavar="PATH", help="model_state_dict.pth of the network: makes a run of it that can be certified."
+        ),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="NAME", help="layers-compared, lconvnet or lnets; told by its keys.")
     ] = None,
     project: Annotated[
-        bool, typer.Option("--project", help="Where a layer cannot be the same function, take the nearest, and say how far.")
+        bool,
+        typer.Option("--project", help="Where a layer cannot be the same function, take the nearest, and say how far."),
     ] = False,
     runs_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where that run goes; runs by default.")] = None,
 ) -> None:

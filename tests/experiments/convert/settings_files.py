@@ -26,7 +26,13 @@ def search_settings(method: str, size: str = "ConvNetXS", **changes: str) -> str
     Returns:
         The text of a settings.yml.
     """
-    model = ["!model", "name: conv_net", f"model_id: {size}", "get_activation: !layer MaxMin", "seed: !randint [0, 999]"]
+    model = [
+        "!model",
+        "name: conv_net",
+        f"model_id: {size}",
+        "get_activation: !layer MaxMin",
+        "seed: !randint [0, 999]",
+    ]
     if method == "AOLConv2d":
         model += [f"get_conv: !layer {method}Dirac"]
         model += [f"get_conv_{part}: !layer {method}Orth" for part in ("first", "head")]
@@ -120,7 +126,15 @@ def gan_json(**changes: Any) -> dict[str, Any]:
         What the JSON file holds.
     """
     tree = {"seed": 0, "task": "GAN_training", "exp_name": "one", "gan_type": "LWGAN", "dataset": "mnist", "epoch": 20}
-    tree |= {"batch_size": 60, "input_size": 28, "lrG": 1e-4, "lrD": 2e-3, "beta1": 0.5, "beta2": 0.99, "gpu_mode": True}
+    tree |= {
+        "batch_size": 60,
+        "input_size": 28,
+        "lrG": 1e-4,
+        "lrD": 2e-3,
+        "beta1": 0.5,
+        "beta2": 0.99,
+        "gpu_mode": True,
+    }
     return _changed(tree, changes)
 
 

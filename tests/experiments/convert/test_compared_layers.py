@@ -45,7 +45,9 @@ def test_a_1x1_kernel_loads_into_a_dense_layer():
     tensors = {"parametrizations.weight.original": random(C, C, 1, 1), "bias": random(C)}
     layer, x = layers.linear("aol", C, C, **DOUBLE), random(2, C)
     load_layer_(layer, "AOLConv2dOrth", tensors)
-    same(layer, x, x @ theirs.aol(tensors["parametrizations.weight.original"])[:, :, 0, 0].T + tensors["bias"], atol=1e-5)
+    same(
+        layer, x, x @ theirs.aol(tensors["parametrizations.weight.original"])[:, :, 0, 0].T + tensors["bias"], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3])
@@ -134,7 +136,12 @@ def sandwich(q: torch.Tensor, x: torch.Tensor, psi: torch.Tensor, bias: torch.Te
 
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_sandwich(kernel):
-    tensors = {"weight": random(C, 2 * C, kernel, kernel), "bias": random(C), "psi": random(C), "alpha": torch.tensor(4.0)}
+    tensors = {
+        "weight": random(C, 2 * C, kernel, kernel),
+        "bias": random(C),
+        "psi": random(C),
+        "alpha": torch.tensor(4.0),
+    }
     layer, x = conv("sandwich", kernel), random(2, C, N, N)
     load_layer_(layer, "SandwichConv", tensors, image_size=(N, N))
     free = 4.0 * theirs.spectrum(tensors["weight"], N) / theirs.half_norm(tensors["weight"], N)

@@ -43,7 +43,8 @@ def test_bcop_has_the_published_parameters(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "ours"), [("TConvNetL", {"name": "tiny-convnet-l"}), ("ConvNetM_1x1", {"name": "convnet-m", "kernel_size": 1})]
+    ("name", "ours"),
+    [("TConvNetL", {"name": "tiny-convnet-l"}), ("ConvNetM_1x1", {"name": "convnet-m", "kernel_size": 1})],
 )
 def test_names_of_sizes(tmp_path, name, ours):
     assert converted(tmp_path, search_settings("AOLConv2d", name)).tree["model"] == ours

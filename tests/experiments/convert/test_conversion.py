@@ -29,14 +29,15 @@ def test_what_is_left_out_is_noted_once():
 
 
 def test_yaml():
-    tree = {"lr": Drawn("uniform", (0.5, 1.0)), "radii": [1.0, "1/2"], "name": "x", "model": {"name": "y", "widths": [1, 2]}}
+    tree = {
+        "lr": Drawn("uniform", (0.5, 1.0)),
+        "radii": [1.0, "1/2"],
+        "name": "x",
+        "model": {"name": "y", "widths": [1, 2]},
+    }
     tree["again"] = tree["radii"]
     assert to_yaml(tree) == (
-        "name: x\n"
-        "model: {name: y, widths: [1, 2]}\n"
-        "lr: !uniform [0.5, 1.0]\n"
-        "radii: [1.0, 1/2]\n"
-        "again: [1.0, 1/2]\n"
+        "name: x\nmodel: {name: y, widths: [1, 2]}\nlr: !uniform [0.5, 1.0]\nradii: [1.0, 1/2]\nagain: [1.0, 1/2]\n"
     )
 
 

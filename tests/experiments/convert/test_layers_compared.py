@@ -97,7 +97,14 @@ def test_a_sweep_is_one_that_the_command_reads(tmp_path):
 def test_nothing_is_dropped_silently(tmp_path):
     text = search_settings("LOT", valset="!dataset {name: CIFAR10, train: false}", device="cuda")
     notes = "\n".join(converted(tmp_path, text).notes)
-    for word in ("num_workers=4", "device=cuda", "eval_metrics.speed", "momentum", "valset is the test set", "each step"):
+    for word in (
+        "num_workers=4",
+        "device=cuda",
+        "eval_metrics.speed",
+        "momentum",
+        "valset is the test set",
+        "each step",
+    ):
         assert word in notes
     assert "0.1411 is 36/255" in notes
 
@@ -124,11 +131,23 @@ def test_a_choice_of_layers_is_drawn(tmp_path):
     [
         ("!randint", "!randit", "settings.yml, line 6: tag '!randit' is unknown; did you mean '!randint'?"),
         ("!layer BCOP", "!layer BCOPP", "settings.yml, line 7: layer 'BCOPP' is unknown; did you mean 'BCOP'?"),
-        ("ConvNetXS", "ConvNetXXS", "settings.yml, line 4: model_id 'ConvNetXXS' is unknown; did you mean 'ConvNetXS'?"),
+        (
+            "ConvNetXS",
+            "ConvNetXXS",
+            "settings.yml, line 4: model_id 'ConvNetXXS' is unknown; did you mean 'ConvNetXS'?",
+        ),
         ("get_linear", "linear", "settings.yml, line 8: key of model 'linear' is unknown; did you mean 'get_linear'?"),
-        ("BjorckLinear", "Bjorck", "settings.yml, line 8: linear layer 'Bjorck' is unknown; did you mean 'BjorckLinear'?"),
+        (
+            "BjorckLinear",
+            "Bjorck",
+            "settings.yml, line 8: linear layer 'Bjorck' is unknown; did you mean 'BjorckLinear'?",
+        ),
         ("name: SGD", "name: Adam", "settings.yml, line 10: optimizer 'Adam' is unknown; did you mean 'Adams'?"),
-        ("OneCycleLR,", "OneCycle,", "settings.yml, line 11: scheduler 'OneCycle' is unknown; did you mean 'OneCycleLR'?"),
+        (
+            "OneCycleLR,",
+            "OneCycle,",
+            "settings.yml, line 11: scheduler 'OneCycle' is unknown; did you mean 'OneCycleLR'?",
+        ),
         ("CIFAR10", "CIFAR", "settings.yml, line 13: data set 'CIFAR' is unknown; did you mean 'CIFAR10'?"),
         ("Throughput", "Speed", "settings.yml, line 21: metric 'Speed' is unknown"),
         ("epochs: 100\n", "epochs: many\n", "settings.yml, line 9: epochs=many must be a positive whole number"),

@@ -24,14 +24,26 @@ def test_a_classifier(tmp_path):
     assert tree["name"] == "lconvnet-small-bcop-cifar10"
     assert (tree["seed"], tree["trainer"]["max_epochs"]) == (2, 50)
     augment = {"crop": 4, "flip": True}
-    assert tree["data"] == {"name": "cifar10", "batch_size": 128, "validation": 0.1, "normalize": "none", "augment": augment}
+    assert tree["data"] == {
+        "name": "cifar10",
+        "batch_size": 128,
+        "validation": 0.1,
+        "normalize": "none",
+        "augment": augment,
+    }
     assert tree["loss"] == {"name": "certified-multi-margin", "radius": 0.5}
     assert tree["optimizer"] == {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "betas": [0.9, 0.999]}
     assert tree["schedule"] == {"name": "exponential", "end": pytest.approx(0.9**50, rel=1e-5)}
     assert tree["certify"] == {"radii": [0.1, "36/255"], "selection_radius": "36/255"}
     attack = {"kind": "pgd", "steps": 200, "restarts": 1, "random_start": True, "step_size": 0.01}
     assert tree["attack"] == {**attack, "radii": [0.1, "36/255"]}
-    for word in ("FGSMAttacker", "mini_test_size=100", "test_batch_size=100", "there the test images do", "bjorck_iters=20"):
+    for word in (
+        "FGSMAttacker",
+        "mini_test_size=100",
+        "test_batch_size=100",
+        "there the test images do",
+        "bjorck_iters=20",
+    ):
         assert any(word in note for note in conversion.notes)
 
 
@@ -99,7 +111,9 @@ best_metrics_comparator: {{<type>: default_loss_comparator, <init>: false}}
     start, _, rest = text.partition("dataloaders:")
     rest = rest[rest.index("trainer:") :]
     rest = rest.replace("classification_step", "wasserstein_distance_estimation_step")
-    rest = rest.replace(rest[rest.index("criterion:") : rest.index("\n  lr_scheduler")], "criterion: {<type>: diff_loss}")
+    rest = rest.replace(
+        rest[rest.index("criterion:") : rest.index("\n  lr_scheduler")], "criterion: {<type>: diff_loss}"
+    )
     return start[: start.index("post_steps")] + loaders + rest
 
 
@@ -123,7 +137,11 @@ def test_an_unknown_gan_is_refused(tmp_path):
     [
         ("<type>: Trainer", "<type>: Trainr", "<type> of trainer 'Trainr' is unknown; did you mean 'Trainer'"),
         ("num_epochs", "n_epochs", "key of the file 'n_epochs' is unknown; did you mean 'num_epochs'"),
-        ("<type>: cifar10", "<type>: cifar", "<type> of dataloaders.dataset 'cifar' is unknown; did you mean 'cifar10'"),
+        (
+            "<type>: cifar10",
+            "<type>: cifar",
+            "<type> of dataloaders.dataset 'cifar' is unknown; did you mean 'cifar10'",
+        ),
         ("<type>: PGDAttacker", "<type>: PGD", "<type> of post_steps.1..attacker.0. 'PGD' is unknown"),
         ("<type>: Adam", "<type>: Adm", "<type> of trainer.optimizer 'Adm' is unknown; did you mean 'Adam'"),
     ],

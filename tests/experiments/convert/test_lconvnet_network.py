@@ -31,13 +31,19 @@ def test_convolutions(tmp_path, convolution, layer, options):
 
 
 def test_projections_at_other_times_are_listed(tmp_path):
-    text = experiment_yaml(convolutional("SmallConvNet", "SVCM")).replace("proj_every_n_its: 100", "proj_every_n_its: 20")
+    text = experiment_yaml(convolutional("SmallConvNet", "SVCM")).replace(
+        "proj_every_n_its: 100", "proj_every_n_its: 20"
+    )
     assert "no counterpart: trainer.proj_every_n_its=20" in converted(tmp_path, text).notes
 
 
 def test_a_wider_network(tmp_path):
     net = convolutional("LargeConvNet", "RKO") + "\n  size_factor: 2"
-    assert converted(tmp_path, experiment_yaml(net)).tree["model"] == {"name": "lconvnet-large", "width": 64, "dense": 1024}
+    assert converted(tmp_path, experiment_yaml(net)).tree["model"] == {
+        "name": "lconvnet-large",
+        "width": 64,
+        "dense": 1024,
+    }
 
 
 def test_a_dense_network(tmp_path):
@@ -47,7 +53,11 @@ def test_a_dense_network(tmp_path):
 
 
 def test_constants_and_groups_are_listed(tmp_path):
-    text = convolutional("SmallConvNet", "RKO").replace("scaling: 1.0", "scaling: 4.0").replace("group_size: 2", "group_size: 4")
+    text = (
+        convolutional("SmallConvNet", "RKO")
+        .replace("scaling: 1.0", "scaling: 4.0")
+        .replace("group_size: 2", "group_size: 4")
+    )
     notes = converted(tmp_path, experiment_yaml(text)).notes
     assert "no counterpart: trainer.net.scaling=4.0 (the network's constant is 1)" in notes
     assert "no counterpart: activation.group_size=4 (maxmin sorts pairs)" in notes
@@ -69,5 +79,5 @@ def test_baselines(tmp_path, net, model, activation):
 
 def test_a_sequence_without_a_network_is_refused(tmp_path):
     net = "net: {<type>: Sequential, <list>: [{<type>: Rearrange}]}"
-    with pytest.raises(UserError, match="trainer.net has no MLP in its <list>"):
+    with pytest.raises(UserError, match=r"trainer\.net has no MLP in its <list>"):
         converted(tmp_path, experiment_yaml(net))

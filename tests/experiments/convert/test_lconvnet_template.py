@@ -37,7 +37,10 @@ def test_all_combinations_are_levels(tmp_path):
 def test_variants_of_a_number(tmp_path):
     text = experiment_yaml(optimizer="{<type>: Adam, lr|slow: 0.001, lr|fast: 0.1}")
     factors = converted(tmp_path, text).tree["sweep"]["factors"]
-    assert {name: level["optimizer"]["lr"] for name, level in factors["variant"].items()} == {"slow": 0.001, "fast": 0.1}
+    assert {name: level["optimizer"]["lr"] for name, level in factors["variant"].items()} == {
+        "slow": 0.001,
+        "fast": 0.1,
+    }
     assert "seed" not in factors
 
 
@@ -52,7 +55,9 @@ def test_the_command_reads_the_sweep(tmp_path):
 
 
 def test_two_experiments_of_one_name_are_refused(tmp_path):
-    text = experiment_yaml(optimizer="{<type>: Adam, lr|a-b: 0.001, lr|a: 0.1}", rest="num_epochs|b: 1\nnum_epochs|c: 2")
+    text = experiment_yaml(
+        optimizer="{<type>: Adam, lr|a-b: 0.001, lr|a: 0.1}", rest="num_epochs|b: 1\nnum_epochs|c: 2"
+    )
     text = text.replace("num_epochs: 50\n", "").replace("lr|a-b", "lr|x-b").replace("lr|a", "lr|x")
     with pytest.raises(UserError, match="line 1: two experiments have the variants"):
         converted(tmp_path, text.replace("num_epochs|c", "num_epochs|b-b"))

@@ -67,7 +67,9 @@ def test_gradients_are_clipped_where_that_ever_acts(tmp_path):
 
 
 def test_options_without_a_counterpart_are_listed(tmp_path):
-    notes = "\n".join(converted(tmp_path, model__linear={"type": "spectral_normal", "power_iters": 1, "bias": False}).notes)
+    notes = "\n".join(
+        converted(tmp_path, model__linear={"type": "spectral_normal", "power_iters": 1, "bias": False}).notes
+    )
     assert "no counterpart: model.linear.bias=false (layers have a bias)" in notes
     assert "model.linear.power_iters=1 (not read by spectral_normal)" in notes
     assert "by an estimate, always" in notes

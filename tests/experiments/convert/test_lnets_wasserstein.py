@@ -31,12 +31,16 @@ def test_shells(tmp_path):
 
 
 def test_a_grid(tmp_path):
-    values = {f"distrib{i}__{key}": value for i in (1, 2) for key, value in (("empty_dim", 2), ("reshape_to_grid", [2, 2]))}
+    values = {
+        f"distrib{i}__{key}": value for i in (1, 2) for key, value in (("empty_dim", 2), ("reshape_to_grid", [2, 2]))
+    }
     assert converted(tmp_path, **values).tree["p"]["grid"] == [2, 2]
 
 
 def test_a_gan_beside_its_images(tmp_path):
-    tree = converted(tmp_path, distrib1={**GAN, "generate_type": "real"}, distrib2={**GAN, "generate_type": "generated"}).tree
+    tree = converted(
+        tmp_path, distrib1={**GAN, "generate_type": "real"}, distrib2={**GAN, "generate_type": "generated"}
+    ).tree
     assert (tree["p"], tree["q"]) == ({"name": "images", "set": "mnist"}, {"name": "gan", "config": "gan-mnist"})
 
 
@@ -60,7 +64,10 @@ def test_measurements_divide_the_training():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"distrib1__name": "SphericalShell"}, "distrib1.name 'SphericalShell' is unknown; did you mean 'MultiSphericalShell'"),
+        (
+            {"distrib1__name": "SphericalShell"},
+            "distrib1.name 'SphericalShell' is unknown; did you mean 'MultiSphericalShell'",
+        ),
         ({"model__name": "dual_fully_conv"}, "model.name 'dual_fully_conv' is unknown; did you mean 'dual_fc'"),
         ({"distrib1": {**GAN, "gan_config_json_path": "x.json"}}, "x.json names no data set of cifar10,"),
     ],

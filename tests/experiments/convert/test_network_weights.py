@@ -110,8 +110,14 @@ def test_soc_takes_its_angles_and_its_head_becomes_dense(tmp_path):
     ("change", "sentence"),
     [
         (lambda t: t.pop("Block2.0.bias"), "bias of Block2.0, a AOLConv2dDirac, has shape None"),
-        (lambda t: [t.pop(k) for k in [*t] if k.startswith("Block3")], "the checkpoint has no Block3.0, the weights of"),
-        (lambda t: t.update({"Block9.0.bias": torch.zeros(1)}), "the checkpoint holds Block9.0, which this network has"),
+        (
+            lambda t: [t.pop(k) for k in [*t] if k.startswith("Block3")],
+            "the checkpoint has no Block3.0, the weights of",
+        ),
+        (
+            lambda t: t.update({"Block9.0.bias": torch.zeros(1)}),
+            "the checkpoint holds Block9.0, which this network has",
+        ),
     ],
 )
 def test_checkpoints_of_other_networks_are_refused(tmp_path, change, sentence):

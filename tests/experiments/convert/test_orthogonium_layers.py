@@ -92,9 +92,7 @@ def test_reshaped_kernels_as_large_as_the_stride(out):
     raw, bias = random(out, 4, 2, 2), random(out)
     layer = layers.conv2d("aoc", 4, out, 2, stride=2, **DOUBLE)
     assert load_layer_(layer, "RKOConv2d", {ORIGINAL: raw, "bias": bias}).exact
-    torch.testing.assert_close(
-        layer.eval().weight, theirs.polar(raw.flatten(1)).reshape(raw.shape), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(layer.eval().weight, theirs.polar(raw.flatten(1)).reshape(raw.shape), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("out", "between"), [(8, 4), (16, 4), (24, 6)])

@@ -23,13 +23,17 @@ def test_a_format_can_be_given(tmp_path):
     assert convert_settings(path, source="lnets").tree["layer"] == "bjorck"
     with pytest.raises(UserError, match="key of the file 'seed' is unknown"):
         convert_settings(path, source="layers-compared")
-    with pytest.raises(UserError, match="--from 'lnet' is unknown; did you mean 'lnets'?"):
+    with pytest.raises(UserError, match=r"--from 'lnet' is unknown; did you mean 'lnets'"):
         convert_settings(path, source="lnet")
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("a: 1", "the format is not known by the keys"), ("- 1", "the format is not known by the keys"), ("a: [", "line 1")],
+    [
+        ("a: 1", "the format is not known by the keys"),
+        ("- 1", "the format is not known by the keys"),
+        ("a: [", "line 1"),
+    ],
 )
 def test_other_files_are_refused(tmp_path, text, sentence):
     (tmp_path / "x.yml").write_text(text, "utf-8")

@@ -85,7 +85,9 @@ def _length(source: Source, weight: Tensor) -> tuple[Tensor, str]:
     if "alpha" not in source.tensors:
         return weight.norm(), f"{source.where}: no alpha in the checkpoint; taken as the norm that it begins with"
     if source.image_size is None:
-        raise UserError(f"{source.where}, a {source.name}, needs image_size, which the scale of its spectrum depends on")
+        raise UserError(
+            f"{source.where}, a {source.name}, needs image_size, which the scale of its spectrum depends on"
+        )
     spectrum = torch.fft.rfft2(weight, source.image_size)
     return source.tensor("alpha").reshape(()) * weight.norm() / spectrum.norm(), ""
 

@@ -61,7 +61,12 @@ _SIZES |= {f"T{name}": f"tiny-{ours}" for name, ours in _SIZES.items()}
 MODELS = _SIZES | {f"{name}_1x1": ours for name, ours in _SIZES.items()}
 """Our networks, by model_id; those with _1x1 have 1x1 kernels throughout."""
 
-_NETWORK = {"base_width": "width", "nrof_blocks": "blocks", "nrof_layers_per_block": "depth", "kernel_size": "kernel_size"}
+_NETWORK = {
+    "base_width": "width",
+    "nrof_blocks": "blocks",
+    "nrof_layers_per_block": "depth",
+    "kernel_size": "kernel_size",
+}
 _KEYS = (
     "name", "model_id", "get_conv", "get_activation", "get_linear", "get_conv_first", "get_conv_head", "nrof_classes",
     "seed", *_NETWORK,
@@ -86,7 +91,9 @@ def convert_model(top: Section, out: Conversion) -> None:
     conv = model.need("get_conv")
     layer = choice(conv, lambda item: LAYERS[item.one_of("layer", LAYERS)])
     out.tree["layer"] = layer
-    out.tree["activation"] = choice(model.need("get_activation"), lambda item: ACTIVATIONS[item.one_of("activation", ACTIVATIONS)])
+    out.tree["activation"] = choice(
+        model.need("get_activation"), lambda item: ACTIVATIONS[item.one_of("activation", ACTIVATIONS)]
+    )
     _remember(out, conv=conv)
     _note_different(conv, out)
     if isinstance(layer, Drawn):

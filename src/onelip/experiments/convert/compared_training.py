@@ -8,7 +8,13 @@ from onelip.experiments.convert.conversion import Conversion, parts_of
 from onelip.experiments.convert.drawn_values import number_or_drawn
 from onelip.experiments.convert.marked import Section
 
-_LOSSES = ("CrossEntropyLoss", "LipCrossEntropyLoss", "LipCrossEntropyLossOLD", "MultiMarginLoss", "MultiMarginLossBUGGED")
+_LOSSES = (
+    "CrossEntropyLoss",
+    "LipCrossEntropyLoss",
+    "LipCrossEntropyLossOLD",
+    "MultiMarginLoss",
+    "MultiMarginLossBUGGED",
+)
 
 _SGD = ("name", "lr", "weight_decay", "momentum", "nesterov", "dampening")
 _ADAM = ("name", "lr", "weight_decay", "betas", "eps", "amsgrad")
@@ -117,7 +123,9 @@ def _one_cycle(scheduler: Section, epochs: int, out: Conversion) -> dict[str, An
     }
     out.differs("the rate follows each step, there each epoch")
     if scheduler.plain("cycle_momentum", True):
-        out.differs("the momentum stays, there OneCycleLR moves it from 0.95 to 0.85 and back, whatever the optimizer says")
+        out.differs(
+            "the momentum stays, there OneCycleLR moves it from 0.95 to 0.85 and back, whatever the optimizer says"
+        )
     if scheduler.plain("anneal_strategy", "cos") != "cos":
         scheduler.read.discard("anneal_strategy")
     out.leave_out(scheduler)

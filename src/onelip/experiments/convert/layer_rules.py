@@ -177,9 +177,11 @@ def assign_nearest_(layer: nn.Module, source: Source, weight: Tensor) -> Loaded:
         Exact if nothing is lost; otherwise the note has the distance.
 
     Raises:
+        TypeError: If the layer has no explicit weight.
         UserError: If the weight has another shape.
     """
-    assert isinstance(layer, ExplicitWeight), "rules name classes with a weight"
+    if not isinstance(layer, ExplicitWeight):
+        raise TypeError(f"{type(layer).__name__} has no weight to assign to")
     if layer.weight.shape != weight.shape:
         raise UserError(
             f"the weight of {source.where}, a {source.name}, has shape {tuple(weight.shape)}, and "

@@ -91,15 +91,15 @@ def _check_tags(marked: Marked) -> None:
 
 def _convert_metrics(metrics: Section | None, out: Conversion) -> None:
     radii: list[float] = []
-    for key, value in metrics.marked.value.items() if metrics is not None else ():
-        metric = metrics.child(key)
+    named = {} if metrics is None else {key: metrics.child(key) for key in metrics.marked.value}
+    for metric in named.values():
         name = metric.need("name").one_of("metric", _METRICS)
         if name in ("RobustAccuracy", "CRA") and metric.plain("p", 2) == 2:
             radii.append(float(metric.need("eps").number("eps")))
             metric.get("aggregation")
         elif name != "Accuracy":
-            out.no_counterpart(metric.path, value)
-            metric.read.update(value.value)
+            out.no_counterpart(metric.path, metric.marked)
+            metric.read.update(metric.marked.value)
     written = [as_fraction(radius) for radius in sorted(set(radii))] or [f"{i}/255" for i in (36, 72, 108)] + [1.0]
     rounded = [f"{r:g} is {w}" for r, w in zip(sorted(set(radii)), written, strict=False) if isinstance(w, str)]
     if rounded:
@@ -109,5 +109,3 @@ def _convert_metrics(metrics: Section | None, out: Conversion) -> None:
     out.tree["certify"] = {"radii": written, "selection_radius": written[0], "weights": "last"}
     out.tree["attack"] = {"radii": written, "steps": 20, "restarts": 2}
     out.notes.append("added: an attack on the test images at the same radii, which they have none of")
-
-

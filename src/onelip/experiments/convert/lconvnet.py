@@ -117,7 +117,11 @@ def _loss(criterion: Section, out: Conversion) -> dict[str, Any]:
     if kind in ("CrossEntropyLoss", "cross_entropy"):
         return {"name": "cross-entropy"}
     if kind == "multi_margin_loss":
-        return {"name": "multi-margin", "margin": float(criterion.plain("margin", 1.0)), "p": float(criterion.plain("p", 1.0))}
+        return {
+            "name": "multi-margin",
+            "margin": float(criterion.plain("margin", 1.0)),
+            "p": float(criterion.plain("p", 1.0)),
+        }
     radius = float(criterion.need("eps").number("eps")) * float(criterion.plain("l_constant", 1.0))
     order, norm = float(criterion.plain("order", 1.0)), criterion.plain("p", 2)
     if norm == 2:

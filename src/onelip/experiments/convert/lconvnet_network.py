@@ -68,7 +68,12 @@ def _baseline(net: Section, kind: str, out: Conversion) -> None:
         index = net.get("model_index")
         if index is not None:
             out.no_counterpart("trainer.net.model_index", index, "4 names weights that were trained on attacked images")
-        out.tree |= {"model": {"name": "l2nnn"}, "layer": "rk-l2ne", "linear": "rk-l2ne", "activation": "two-sided-relu"}
+        out.tree |= {
+            "model": {"name": "l2nnn"},
+            "layer": "rk-l2ne",
+            "linear": "rk-l2ne",
+            "activation": "two-sided-relu",
+        }
     out.differs("the network is trained here, there it loads the weights of its authors")
 
 
@@ -91,7 +96,11 @@ def _scaling(net: Section, keys: tuple[str, ...], out: Conversion) -> None:
 
 
 def _convolution(module: Section, out: Conversion) -> None:
-    inner = module.child("conv_module") if kind_of(module, ("LipschitzConv2d", *_CONVOLUTIONS)) == "LipschitzConv2d" else module
+    inner = (
+        module.child("conv_module")
+        if kind_of(module, ("LipschitzConv2d", *_CONVOLUTIONS)) == "LipschitzConv2d"
+        else module
+    )
     kind = kind_of(inner, _CONVOLUTIONS)
     out.tree["layer"] = _CONVOLUTIONS[kind]
     if kind == "BCOP":

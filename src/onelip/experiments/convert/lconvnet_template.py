@@ -80,7 +80,9 @@ def _alternatives(items: dict[str, Marked]) -> dict[str, list[tuple[str, tuple[s
 def _sweep(levels: dict[str, Conversion], seeds: list[int]) -> Conversion:
     first = next(iter(levels.values()))
     out = Conversion(dict(first.tree), list(dict.fromkeys(note for c in levels.values() for note in c.notes)))
-    changing = [key for key in _keys(levels) if key != "name" and len({repr(c.tree.get(key)) for c in levels.values()}) > 1]
+    changing = [
+        key for key in _keys(levels) if key != "name" and len({repr(c.tree.get(key)) for c in levels.values()}) > 1
+    ]
     factors: dict[str, Any] = {}
     if changing:
         factors["variant"] = {name: {key: c.tree.get(key) for key in changing} for name, c in levels.items()}
@@ -99,5 +101,6 @@ def _keys(levels: dict[str, Conversion]) -> list[str]:
 
 
 def _about(conversion: Conversion) -> str:
-    data = conversion.tree.get("data", conversion.tree.get("q"))
-    return str(data.get("name") if data.get("name") != "images" else data.get("set"))
+    if "data" in conversion.tree:
+        return str(conversion.tree["data"]["name"])
+    return str(conversion.tree["q"]["set"])

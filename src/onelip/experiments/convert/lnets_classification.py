@@ -77,7 +77,9 @@ def _data(data: Section, optim: Section, out: Conversion) -> dict[str, Any]:
             out.no_counterpart("data.per_class_count", per_class, "not read without indices_path")
     transform = data.section("transform")
     crops = transform is not None and transform.plain("type", "mnist") == "cifar"
-    section["normalize"] = "standardize" if transform is not None and transform.plain("type", "mnist") != "mnist" else "none"
+    section["normalize"] = (
+        "standardize" if transform is not None and transform.plain("type", "mnist") != "mnist" else "none"
+    )
     if crops:
         section["augment"] = {"crop": 4, "flip": True}
         out.differs("deviations of the pixels are those of the data set, there [0.2023, 0.1994, 0.2010]")
@@ -91,7 +93,9 @@ def _network(model: Section, kind: str, out: Conversion) -> None:
         linear = model.child("linear").need("type").one_of("model.linear.type", ("bjorck", "standard"))
         convert_layers(model, out)
         out.tree["model"] = {"name": "lenet"} | ({"dropout": 0.5} if model.plain("dropout_on", False) else {})
-        out.tree |= {"layer": "rko", "linear": "bjorck"} if linear == "bjorck" else {"layer": "plain", "linear": "plain"}
+        out.tree |= (
+            {"layer": "rko", "linear": "bjorck"} if linear == "bjorck" else {"layer": "plain", "linear": "plain"}
+        )
         if linear == "bjorck":
             out.differs("kernels are divided by their side, 5, without which the network is not 1-Lipschitz")
         out.tree["activation"] = convert_activation(model, (), out)
@@ -144,6 +148,11 @@ def _certify(out: Conversion) -> None:
     bounded = "l-infinity" in (out.tree["layer"], out.tree.get("projection", {}).get("kind"))
     radii = [0.01, 0.05, 0.1, 0.2] if bounded else [0.1, 0.3, 1.0, 1.58]
     weights = "last" if out.tree["data"].get("validation") == 0 else "best"
-    out.tree["certify"] = {"norm": "linf" if bounded else "l2", "radii": radii, "selection_radius": 0.1, "weights": weights}
+    out.tree["certify"] = {
+        "norm": "linf" if bounded else "l2",
+        "radii": radii,
+        "selection_radius": 0.1,
+        "weights": weights,
+    }
     out.tree["attack"] = {"kind": "pgd", "radii": radii, "steps": 100, "restarts": 1}
     out.notes.append("added: certify and attack, whose radii are ours; weights are chosen by certified accuracy")

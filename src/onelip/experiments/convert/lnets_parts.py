@@ -147,4 +147,3 @@ def convert_clip(optim: Section) -> dict[str, float]:
     """
     limit = float(optim.plain("max_grad_norm", _NEVER_CLIPPED))
     return {"gradient_clip": limit} if limit < _NEVER_CLIPPED else {}
-

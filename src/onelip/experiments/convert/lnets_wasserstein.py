@@ -84,7 +84,11 @@ def _distribution(section: Section, out: Conversion) -> dict[str, Any]:
         return _images(section, out)
     dim = int(section.need("dim").number("dim"))
     centers = [[float(x)] + [0.0] * (dim - 1) for x in section.need("center_x").plain()]
-    shells: dict[str, Any] = {"name": "shells", "centers": centers, "radius": float(section.need("radius").number("radius"))}
+    shells: dict[str, Any] = {
+        "name": "shells",
+        "centers": centers,
+        "radius": float(section.need("radius").number("radius")),
+    }
     shells["empty_dim"] = section.plain("empty_dim", 0)
     grid = section.plain("reshape_to_grid", False)
     return shells | ({"grid": grid} if grid else {})

@@ -10,14 +10,16 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from onelip.experiments.config_source import parse_yaml
 from onelip.experiments.errors import UserError, one_line
 from onelip.linalg import unknown_name
 
 _PREFIX = "tag:yaml.org,2002:"
-_PLAIN = frozenset(_PREFIX + kind for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp"))
+_PLAIN = frozenset(
+    _PREFIX + kind for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp")
+)
 
 
 @dataclass(frozen=True)
@@ -281,9 +283,8 @@ def _marked(node: Node, source: str) -> Marked:
         return Marked(items, where, tag)
     if isinstance(node, SequenceNode):
         return Marked([_marked(item, source) for item in node.value], where, tag)
-    assert isinstance(node, ScalarNode), "YAML has no other nodes"
     text = str(node.value)
-    quoted = node.style in ("'", '"', "|", ">")
+    quoted = getattr(node, "style", None) in ("'", '"', "|", ">")
     return Marked(text if quoted or tag else parse_yaml(text, where), where, tag)
 
 
@@ -316,10 +317,8 @@ def _changed(marked: Marked, keys: list[str], text: str, where: str) -> Marked:
         raise UserError(f"{where}: there are no keys below {marked.shown()}")
     key, *rest = keys
     old = marked.value.get(key)
-    if rest:
-        new = _changed(Marked({}, where) if old is None else old, rest, text, where)
-    else:
-        new = _value(text, old, where)
+    inside = Marked({}, where) if old is None else old
+    new = _changed(inside, rest, text, where) if rest else _value(text, old, where)
     return replace(marked, value={**marked.value, key: new})
 
 

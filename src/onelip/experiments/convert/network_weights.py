@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from onelip import models
@@ -39,7 +38,9 @@ class ConvertedNetwork:
     notes: tuple[str, ...]
 
 
-def convert_network(conversion: Conversion, tensors: Mapping[str, Tensor], *, project: bool = False) -> ConvertedNetwork:
+def convert_network(
+    conversion: Conversion, tensors: Mapping[str, Tensor], *, project: bool = False
+) -> ConvertedNetwork:
     """Load the weights of one of their networks.
 
     Args:
@@ -102,7 +103,9 @@ def load_convnet_(
         if loaded.note:
             notes[loaded.note] = None
     if groups:
-        raise UserError(f"the checkpoint holds {next(iter(groups))}, which this network has not; are these its settings?")
+        raise UserError(
+            f"the checkpoint holds {next(iter(groups))}, which this network has not; are these its settings?"
+        )
     return tuple(notes)
 
 
@@ -155,4 +158,3 @@ def _places(inner: Any, classes: Mapping[str, str], size: int) -> list[tuple[str
         head = classes.get("head", conv)
         found.append(("head", inner.head, "ClassificationHead.0", _HEADS.get(head, head), 1))
     return found
-
