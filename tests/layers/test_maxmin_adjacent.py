@@ -38,9 +38,9 @@ def test_plain_form_is_the_same_function(dim: int) -> None:
 
 
 def test_odd_channels_are_refused() -> None:
-    with pytest.raises(ValueError, match="no pairs of 3 channels"):
+    with pytest.raises(ValueError, match="channels=3 in AdjacentMaxMin cannot be paired"):
         AdjacentMaxMin.for_channels(3)
-    with pytest.raises(ValueError, match="no pairs of 5 channels"):
+    with pytest.raises(ValueError, match="channels=5 in AdjacentMaxMin cannot be paired"):
         AdjacentMaxMin()(torch.zeros(1, 5))
 
 

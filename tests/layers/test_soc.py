@@ -104,13 +104,14 @@ def test_a_free_angle_is_learned_and_bounded() -> None:
     assert layer.lipschitz_bound().value <= 1 + 1e-6
 
 
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"largest_angle": 0.5}, "largest_angle=0.5 in SOCConv2d must be from 0.7 to pi"),
-        ({"largest_angle": 2.5}, "n_terms=6 in SOCConv2d must be at least 13 with largest_angle=2.5"),
-    ],
-)
-def test_a_wide_angle_needs_terms(options: dict[str, float], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        SOCConv2d(4, 4, 3, padding=1, **options)
+def test_a_wide_angle_needs_terms_to_stay_orthogonal() -> None:
+    assert SOCConv2d(4, 4, 3, padding=1, n_terms=13, largest_angle=2.5).orthogonal
+    layer = SOCConv2d(4, 4, 3, padding=1, largest_angle=2.5, dtype=torch.float64)
+    assert not layer.orthogonal
+    with torch.no_grad():
+        layer.angle.fill_(2.5)
+    x = torch.randn(1, 4, 5, 5, dtype=torch.float64)
+    assert float((layer(x) - layer(0 * x)).detach().norm() / x.norm()) < 0.999
+    assert layer.lipschitz_bound().value <= 1 + 1e-6
+    with pytest.raises(ValueError, match=r"largest_angle=0\.5 in SOCConv2d must be from 0\.7 to pi"):
+        SOCConv2d(4, 4, 3, padding=1, largest_angle=0.5)

@@ -72,4 +72,4 @@ class AdjacentMaxMin(Activation):
 
 def _check_even(channels: int) -> None:
     if channels % 2:
-        raise ValueError(f"AdjacentMaxMin has no pairs of {channels} channels; use an even number, or MaxMin")
+        raise ValueError(f"channels={channels} in AdjacentMaxMin cannot be paired; use an even number, or MaxMin")

@@ -57,12 +57,9 @@ class _SOC(SeriesConv):
         if not _LARGEST_ANGLE <= largest_angle <= math.pi:
             raise ValueError(f"largest_angle={largest_angle!r} in {owner} must be from {_LARGEST_ANGLE} to pi")
         self.largest_angle = float(largest_angle)
-        fewest = next(n for n in range(1, 99) if largest_angle ** (n + 1) / math.factorial(n + 1) <= _REMAINDER)
-        if n_terms < fewest:
-            wider = "" if largest_angle == _LARGEST_ANGLE else f" with largest_angle={largest_angle:g}"
-            raise ValueError(
-                f"n_terms={n_terms} in {owner} must be at least {fewest}{wider}, or the layer is not orthogonal"
-            )
+        if n_terms < 6:
+            raise ValueError(f"n_terms={n_terms} in {owner} must be at least 6, or the layer is not orthogonal")
+        self.orthogonal = self.largest_angle ** (n_terms + 1) / math.factorial(n_terms + 1) <= _REMAINDER
         self._coefficients = exponential_coefficients(n_terms, self.largest_angle)
         start = torch.tensor(_LARGEST_ANGLE, device=device, dtype=dtype)
         self.angle = nn.Parameter(start) if largest_angle > _LARGEST_ANGLE else None
@@ -130,7 +127,7 @@ class SOCConv2d(_SOC, SeriesConv2d):
         dtype: Precision of the parameters.
         n_terms: Highest power of the series, at least 6; each costs one convolution.
         largest_angle: Above 0.7, the norm 0.7 of A is only where a learned one, `angle`, begins, which may grow up to
-            this; that takes more terms, such as 13 for 2.5. Published weights have angles of their own.
+            this; to stay orthogonal that takes more terms, such as 13 for 2.5. Published weights have such angles.
 
     Raises:
         ValueError: If an argument is not allowed.
