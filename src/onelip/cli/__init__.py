@@ -11,6 +11,7 @@ from onelip.cli.sweep import sweep
 from onelip.cli.budget import budget
 from onelip.cli.measure import measure
 from onelip.cli.tables import tables
+from onelip.cli.convert import convert
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -366,6 +367,7 @@ def bench_layers(
 app.command(name="tables")(tables)
 bench.command(name="budget")(budget)
 bench.command(name="measure")(measure)
+app.command(name="convert")(convert)
 
 
 def main() -> None:
