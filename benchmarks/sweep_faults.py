@@ -208,10 +208,10 @@ def main() -> int:
         again = [record["attempts"] for record in got.values() if len(record["attempts"]) > 1]
         bad = differ or complete != len(want) or len(got) != len(want)
         lost = lost or bool(bad)
-        words = f"{len(again)} (after {', '.join(str(a[-1]) for a in again)} epochs)" if again else "0"
+        deaths = f"{len(again)} (after {', '.join(str(a[-1]) for a in again)} epochs)" if again else "0"
         print(
-            f"| {(CASES[name].__doc__ or name).rstrip('.')} | {code} | {complete} of {len(want)} | {differ} | {words} | "
-            f"{'SOMETHING' if bad else 'nothing'} |",
+            f"| {(CASES[name].__doc__ or name).rstrip('.')} | {code} | {complete} of {len(want)} | {differ} | "
+            f"{deaths} | {'SOMETHING' if bad else 'nothing'} |",
             flush=True,
         )
     return int(lost)

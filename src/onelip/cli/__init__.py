@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from onelip.cli.sweep import sweep
 from onelip.cli.budget import budget
-from onelip.cli.measure import measure
-from onelip.cli.tables import tables
 from onelip.cli.convert import convert
+from onelip.cli.measure import measure
+from onelip.cli.sweep import sweep
+from onelip.cli.tables import tables
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2

@@ -1,10 +1,10 @@
 """Measurements from the files of `onelip bench`."""
 
 import pytest
-from onelip.experiments.bench.budgets import write_budget
-from onelip.experiments.bench.measurements import Measurement, append_measurement
 
 from onelip.experiments import UserError
+from onelip.experiments.bench.budgets import write_budget
+from onelip.experiments.bench.measurements import Measurement, append_measurement
 from onelip.experiments.tables.measured_costs import read_costs
 
 
