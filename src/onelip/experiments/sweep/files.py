@@ -120,6 +120,8 @@ def dump_sweep(spec: SweepSpec) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
+    # Where it breaks the line inside of brackets, not all of it is read back.
+    yaml.width = 2**30
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = io.StringIO()
     yaml.dump(tree, stream)
