@@ -82,19 +82,19 @@ def kill(numbers: list[int], sig: signal.Signals = signal.SIGKILL) -> None:
 
 
 def one_worker(sweep: Running) -> None:
-    """kill -9 of one worker while both train"""  # noqa: D400, D403, D415
+    """Kill one of two workers (kill -9)."""
     sweep.wait_for(5)
     kill(sweep.workers()[:1])
 
 
 def both_workers(sweep: Running) -> None:
-    """kill -9 of both workers at once"""  # noqa: D400, D403, D415
+    """Kill both workers at once (kill -9)."""
     sweep.wait_for(5)
     kill(sweep.workers())
 
 
 def everything(sweep: Running) -> None:
-    """kill -9 of one worker, and later of the command and all workers"""  # noqa: D400, D403, D415
+    """Kill one worker, and later the command and all workers (kill -9)."""
     sweep.wait_for(4)
     kill(sweep.workers()[:1])
     sweep.wait_for(13)
@@ -102,25 +102,25 @@ def everything(sweep: Running) -> None:
 
 
 def the_command(sweep: Running) -> None:
-    """kill -9 of the command alone: its workers notice, and stop"""  # noqa: D400, D403, D415
+    """Kill the command alone (kill -9), whose workers then stop."""
     sweep.wait_for(7)
     kill([sweep.process.pid])
 
 
 def ctrl_c(sweep: Running) -> None:
-    """Ctrl-C"""  # noqa: D400, D403, D415
+    """Press Ctrl-C."""
     sweep.wait_for(7)
     kill([sweep.process.pid], signal.SIGINT)
 
 
 def terminated(sweep: Running) -> None:
-    """SIGTERM to the command, as at a time limit"""  # noqa: D400, D403, D415
+    """Send SIGTERM to the command, as at a time limit."""
     sweep.wait_for(7)
     kill([sweep.process.pid], signal.SIGTERM)
 
 
 def frozen(sweep: Running) -> None:
-    """a worker stopped (SIGSTOP) for 10 s, and continued"""  # noqa: D400, D403, D415
+    """Freeze a worker for 10 s (SIGSTOP), and let it go on."""
     sweep.wait_for(6)
     worker = sweep.workers()[:1]
     kill(worker, signal.SIGSTOP)
@@ -129,7 +129,7 @@ def frozen(sweep: Running) -> None:
 
 
 def torn_file(sweep: Running) -> None:
-    """kill -9 of everything, and the metrics of a running trial cut in the middle of a row"""  # noqa: D400, D403, D415
+    """Kill everything (kill -9), and cut the metrics of running trials in the middle of a row."""
     sweep.wait_for(9)
     kill(sweep.all())
     for path in sorted(sweep.folder.glob("search/*/metrics.csv")):
@@ -210,7 +210,7 @@ def main() -> int:
         lost = lost or bool(bad)
         words = f"{len(again)} (after {', '.join(str(a[-1]) for a in again)} epochs)" if again else "0"
         print(
-            f"| {CASES[name].__doc__} | {code} | {complete} of {len(want)} | {differ} | {words} | "
+            f"| {(CASES[name].__doc__ or name).rstrip('.')} | {code} | {complete} of {len(want)} | {differ} | {words} | "
             f"{'SOMETHING' if bad else 'nothing'} |",
             flush=True,
         )

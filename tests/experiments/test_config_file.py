@@ -3,7 +3,8 @@
 import pytest
 
 from onelip.experiments import UserError, available_configs, dump_config, load_config
-from onelip.experiments.config_file import load_any_config
+from onelip.experiments.config_distributions import Choice
+from onelip.experiments.config_file import load_any_config, parse_override, set_key
 
 
 @pytest.mark.parametrize("name", available_configs())
@@ -141,3 +142,47 @@ def test_broken_files_are_refused(text, sentence, tmp_path):
     file.write_text(text)
     with pytest.raises(UserError, match=sentence):
         load_config(str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("base: digits\nsweep: {trials: 2}\n", r"a\.yaml is a sweep over .*; run it with: onelip sweep .*a\.yaml$"),
+        (
+            "base: digits\noptimizer: {lr: !loguniform [1e-3, 1]}\n",
+            r"optimizer\.lr is drawn, by !loguniform, which onelip sweep does; give it one value",
+        ),
+        ("base: digits\nmodel: {widths: [!randint [1, 2]]}\n", r"model\.widths has !randint inside of a list"),
+    ],
+)
+def test_a_sweep_is_not_trained(text, sentence, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        load_any_config(str(tmp_path / "a.yaml"))
+    with pytest.raises(UserError, match=r"seed is drawn, by !randint"):
+        load_any_config("digits", ["seed=!randint [0, 5]"])
+
+
+def test_a_drawn_section_is_not_dumped_from_the_cache_of_another():
+    first, second = (load_config("digits", [f"optimizer.lr={rate}"]) for rate in (0.25, 0.5))
+    assert "lr: 0.25" in dump_config(first)
+    assert "lr: 0.5" in dump_config(second)
+    assert "lr: 0.25" in dump_config(first)
+
+
+def test_changes_are_read_as_path_and_value():
+    assert parse_override(" a.b = [1, 2]") == ("a.b", [1, 2])
+    assert parse_override("a=") == ("a", None)
+    assert parse_override("a=!choice [1, 2]") == ("a", Choice((1, 2)))
+    for wrong in ("a", "=1", "a..b=1"):
+        with pytest.raises(UserError, match="is not a change of the configuration; write it as key.subkey=value"):
+            parse_override(wrong)
+
+
+def test_a_key_is_set_in_copies_of_the_sections_on_the_way():
+    inner = {"b": 1}
+    tree = {"a": inner, "optimizer": {"name": "sgd", "momentum": 0.5}}
+    for path, value in (("a.b", 2), ("a.c.d", 3), ("optimizer", "adam")):
+        set_key(tree, path, value)
+    assert tree == {"a": {"b": 2, "c": {"d": 3}}, "optimizer": {"name": "adam"}}
+    assert inner == {"b": 1}

@@ -3,7 +3,15 @@
 import pytest
 
 from onelip.experiments import UserError, available_configs, load_config
-from onelip.experiments.config_source import config_families, merge_trees, read_config_tree
+from onelip.experiments.config_distributions import Choice, LogUniform, RandInt, Uniform
+from onelip.experiments.config_source import (
+    available_sweeps,
+    config_families,
+    merge_trees,
+    parse_yaml,
+    read_config_tree,
+    read_sweep_tree,
+)
 
 
 def written(folder, **files):
@@ -100,3 +108,50 @@ def test_every_shipped_configuration_is_in_one_family():
 
 def test_a_file_without_a_base_is_read_as_it_is(tmp_path):
     assert read_config_tree(written(tmp_path, a="seed: 1\n")) == {"seed": 1}
+
+
+def test_tags_in_a_file_and_in_a_value_are_distributions(tmp_path):
+    text = "optimizer: {lr: !loguniform [1e-3, 1], name: !choice [sgd, adam]}\nwidth: !randint [1, 4]\n"
+    tree = read_config_tree(written(tmp_path, a=text + "model: {part: !choice [[1, 2], {a: [x]}]}\n"))
+    assert tree == {
+        "optimizer": {"lr": LogUniform(1e-3, 1), "name": Choice(("sgd", "adam"))},
+        "width": RandInt(1, 4),
+        "model": {"part": Choice(([1, 2], {"a": ["x"]}))},
+    }
+    assert parse_yaml("!uniform [0, 0.5]", "a value") == Uniform(0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 1\nb: !loguniforn [1, 2]\n", r"a\.yaml, line 2: tag '!loguniforn' is unknown; did you mean '!loguniform'"),
+        ("a: !uniform [2, 1]\n", r"a\.yaml, line 1: !uniform \[2, 1\] must have low < high"),
+        ("a: !randint 3\n", r"a\.yaml, line 1: !randint \[\] must have two whole numbers"),
+        ("a: !choice {b: 1}\n", r"!choice \[\] must be a list"),
+        ("a: !choice [!uniform [0, 1]]\n", r"!choice has !uniform inside of it"),
+        ("a: !!python/object/apply:os.system [ls]\n", r"tag .*python/object/apply:os\.system.* is unknown"),
+    ],
+)
+def test_other_tags_and_bad_lists_are_one_sentence(text, sentence, tmp_path):
+    with pytest.raises(UserError, match=sentence) as caught:
+        read_config_tree(written(tmp_path, a=text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_with_factors_in_it_is_left_to_be_merged(tmp_path):
+    (tmp_path / "deep").mkdir()
+    files = {"child": "base: deep/middle.yaml\nseed: 1\n", "deep/middle": "base: ./x-{size}.yaml\nseed: 2\nlayer: aoc\n"}
+    tree, template = read_sweep_tree(written(tmp_path, **files))
+    assert tree == {"seed": 1, "layer": "aoc"}
+    assert template == str(tmp_path / "deep" / "x-{size}.yaml")
+    assert read_sweep_tree(written(tmp_path, a="base: '{size}-b'\n")) == ({}, "{size}-b")
+    assert read_sweep_tree(written(tmp_path, a="seed: 3\n")) == ({"seed": 3}, None)
+
+
+def test_sweeps_are_no_configurations_and_the_other_way_round():
+    assert "digits-methods" in available_sweeps()
+    assert not set(available_sweeps()) & set(available_configs())
+    assert all(len(summary) > 20 for summary in available_sweeps().values())
+    assert "sweep" in read_sweep_tree("digits-methods")[0]
+    with pytest.raises(UserError, match="'digits-methods' is unknown"):
+        read_config_tree("digits-methods")

@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from onelip.experiments import UserError, create_run_folder, latest_run, load_config, open_run_folder
+from onelip.experiments.run_folder import run_folder_at
 
 NOON = datetime(2026, 1, 2, 12, 0, 0)
 
@@ -58,3 +59,26 @@ def test_a_refused_rename_leaves_no_draft(config, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="permission denied"):
         create_run_folder(config)
     assert list((tmp_path / "runs" / "digits").iterdir()) == []
+
+
+def test_a_folder_at_a_place_is_made_once_and_keeps_its_configuration(config, tmp_path):
+    place = tmp_path / "sweep" / "search" / "0003"
+    folder = run_folder_at(place, config)
+    assert (folder.path, folder.config()) == (place, config)
+    assert folder.last_checkpoint.parent.is_dir()
+    again = run_folder_at(place, config.model_copy(update={"seed": 99}))
+    assert again.config() == config
+    assert [p.name for p in place.parent.iterdir()] == ["0003"]
+
+
+def test_a_folder_that_holds_something_else_already_becomes_that_of_a_run(config, tmp_path):
+    (tmp_path / "0000").mkdir()
+    (tmp_path / "0000" / "error.txt").write_text("of a worker that died")
+    assert run_folder_at(tmp_path / "0000", config).config() == config
+    assert (tmp_path / "0000" / "error.txt").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(config, tmp_path):
+    (tmp_path / "search").write_text("in the way")
+    with pytest.raises(UserError, match=r"search/0000.*not a directory"):
+        run_folder_at(tmp_path / "search" / "0000", config)

@@ -5,8 +5,10 @@ import dataclasses
 import itertools
 import signal
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from tests.data.pictures import write_noise
 from torch import nn
 
@@ -205,3 +207,24 @@ def test_without_validation_weights_cannot_be_chosen(tmp_path):
     for change in ("certify.weights=best", "certify=null"):
         with pytest.raises(UserError, match=r"data\.validation=0 holds no images out to choose weights by"):
             load_config("digits", ["data.validation=0", change])
+
+
+class RowsSeen(pl.Callback):
+    """How many rows there are whenever an epoch ends."""
+
+    def __init__(self, folder):
+        self.folder, self.rows = folder, []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.rows.append(len(read_metrics(self.folder)) if self.folder.metrics_file.exists() else 0)
+
+
+class RowsSeenAfter(RowsSeen, Checkpoint):
+    pass
+
+
+def test_callbacks_come_before_an_epoch_is_recorded_and_checkpoints_after_it(experiment):
+    folder = create_run_folder(experiment.config)
+    before, after = RowsSeen(folder), RowsSeenAfter(folder)
+    train(experiment, folder, callbacks=[after, before])
+    assert (before.rows, after.rows) == ([0, 1, 2], [1, 2, 3])

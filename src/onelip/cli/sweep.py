@@ -49,7 +49,7 @@ def sweep(
     status: Annotated[bool, typer.Option("--status", help="Print how the sweep stands, and do nothing else.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try trials that failed once more.")] = False,
 ) -> None:
-    """Train many configurations: all combinations of factors, and draws of whatever the file gives a distribution.
+    r"""Train many configurations: all combinations of factors, and draws of whatever the file gives a distribution.
 
     Everything goes into RUNS_DIR/NAME. Whatever is killed, the same command goes on where it was, and no trial is run
     twice. Several machines may share a folder and a study: run the command on each, or give it to Slurm or Ray.

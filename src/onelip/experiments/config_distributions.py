@@ -216,6 +216,9 @@ _RANGES: dict[str, type[RandInt | Uniform | LogUniform]] = {k.tag: k for k in (R
 TAGS = (Choice.tag, *_RANGES)
 """What may stand in YAML."""
 
+_MOST = 2**53
+"""Studies keep numbers as floats."""
+
 
 def read_distribution(tag: str, items: Sequence[Value]) -> Distribution:
     """Make the distribution that a tag and the list behind it say.
@@ -232,19 +235,18 @@ def read_distribution(tag: str, items: Sequence[Value]) -> Distribution:
     """
     shown = f"{tag} {list(items)}"
     if tag == Choice.tag:
-        texts = [json.dumps(item, default=str) for item in items]
-        if not texts or len(set(texts)) < len(texts):
-            raise ValueError(f"{shown} must be a list of at least one value, all different")
-        return Choice(tuple(items))
+        return _read_choice(items, shown)
     types = (int,) if tag == RandInt.tag else (int, float)
     if len(items) != 2 or any(type(item) not in types for item in items):
         what = "whole numbers" if tag == RandInt.tag else "numbers"
         raise ValueError(f"{shown} must have two {what}, [low, high]")
     low, high = items
-    if not low < high or not all(map(math.isfinite, items)):
+    if not low < high or not all(-math.inf < item < math.inf for item in items):
         raise ValueError(f"{shown} must have low < high, both finite")
     if tag == LogUniform.tag and low <= 0:
         raise ValueError(f"{shown} must have 0 < low")
+    if tag == RandInt.tag and max(-low, high) > _MOST:
+        raise ValueError(f"{shown} must be within -2^53 and 2^53, which studies keep exactly")
     return _RANGES[tag](low, high)
 
 
@@ -266,10 +268,30 @@ def distributions_in(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tupl
             yield from distributions_in(value, f"{prefix}{key}.")
         elif isinstance(value, Distribution):
             yield f"{prefix}{key}", value
-        elif isinstance(value, list):
-            inside = next((item for item in value if isinstance(item, Distribution)), None)
-            if inside is not None:
-                raise ValueError(f"{prefix}{key} has {inside.tag} inside of a list; draw the whole list by !choice")
+        elif (inside := _inside(value)) is not None:
+            raise ValueError(f"{prefix}{key} has {inside.tag} inside of a list; draw the whole list by !choice")
+
+
+def _read_choice(items: Sequence[Value], shown: str) -> Choice:
+    inside = _inside(list(items))
+    if inside is not None:
+        raise ValueError(f"!choice has {inside.tag} inside of it; a distribution has plain values")
+    choice = Choice(tuple(items))
+    try:
+        # As they are stored, and told apart again: 1, 1.0 and true are one value there.
+        labels = [choice.label(item) for item in items if json.dumps(item, allow_nan=False)]
+    except (TypeError, ValueError):
+        raise ValueError(f"{shown} must have texts, finite numbers, true, false, null, or lists of these") from None
+    if not labels or len(set(labels)) < len(labels):
+        raise ValueError(f"{shown} must be a list of at least one value, all different")
+    return choice
+
+
+def _inside(value: Value) -> Distribution | None:
+    if isinstance(value, Distribution):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return next((found for part in parts if (found := _inside(part)) is not None), None)
 
 
 def _evenly(low: float, high: float, points: int) -> tuple[float, ...]:

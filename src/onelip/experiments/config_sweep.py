@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from onelip.experiments.config_section import Section, from_name
 
@@ -36,7 +37,15 @@ def read_duration(value: Any) -> Any:
     return seconds
 
 
-Duration = Annotated[float, BeforeValidator(read_duration), Field(gt=0.0)]
+# The message of a plain error would not name the key.
+def _duration(value: Any) -> Any:
+    try:
+        return read_duration(value)
+    except ValueError:
+        raise PydanticCustomError("duration", "it must be a time such as 2h, 1h30m, 45m or 90s") from None
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0.0)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)]
 Level = str | int | float | bool
 Levels = list[Level] | dict[str, dict[str, Any]]
@@ -65,6 +74,16 @@ class Final(Section):
     seeds: Seeds = (0, 1, 2)
     budget: Duration | None = None
     set: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("trainer.max_epochs", "trainer.max_minutes"):
+            if self.budget is not None and self.set.get(key) is not None:
+                raise ValueError(f"sweep.final.set has {key}, which sweep.final.budget chooses; take one of them out")
+        for key in ("name", "runs_dir", "seed"):
+            if key in self.set:
+                raise ValueError(f"sweep.final.set has {key}, which each trial has of its own; take it out")
+        return self
 
 
 class Sweep(Section):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -191,8 +190,18 @@ def create_run_folder(config: RunConfig, *, now: datetime | None = None) -> RunF
     """
     parent = Path(config.runs_dir) / config.name
     stamp = (now or datetime.now().astimezone()).strftime("%Y%m%d-%H%M%S")
-    with _draft(config, parent) as draft:
-        return RunFolder(_claim(draft, parent, stamp))
+    with as_user_errors():
+        parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    try:
+        with as_user_errors():
+            draft.chmod(0o777 & ~file_creation_mask())
+            (draft / "checkpoints").mkdir()
+            write_text_atomically(draft / "config.yaml", dump_config(config))
+            return RunFolder(_claim(draft, parent, stamp))
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def run_folder_at(path: Path, config: RunConfig) -> RunFolder:
@@ -209,26 +218,12 @@ def run_folder_at(path: Path, config: RunConfig) -> RunFolder:
         UserError: If the folder cannot be written.
     """
     folder = RunFolder(path)
-    if not folder.config_file.exists():
-        with _draft(config, path.parent) as draft:
-            draft.rename(path)
-    return folder
-
-
-@contextmanager
-def _draft(config: RunConfig, parent: Path) -> Iterator[Path]:
     with as_user_errors():
-        parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-    try:
-        with as_user_errors():
-            draft.chmod(0o777 & ~file_creation_mask())
-            (draft / "checkpoints").mkdir()
-            write_text_atomically(draft / "config.yaml", dump_config(config))
-            yield draft
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        if not folder.config_file.exists():
+            folder.last_checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            # It makes a folder that of a run, so it comes last.
+            write_text_atomically(folder.config_file, dump_config(config))
+    return folder
 
 
 def open_run_folder(path: str | Path) -> RunFolder:

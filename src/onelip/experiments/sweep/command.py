@@ -13,14 +13,13 @@ from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.progress import progress_bar
 from onelip.experiments.sweep.creation import make_sweep, storage_of
 from onelip.experiments.sweep.dry_run import show_plan
-from onelip.experiments.sweep.executors import EXECUTORS, Options
+from onelip.experiments.sweep.executors import EXECUTORS, Options, check_options
 from onelip.experiments.sweep.files import Stage, SweepFolder, stage_named
-from onelip.experiments.sweep.spec import SweepSpec, read_sweep
+from onelip.experiments.sweep.spec import Cell, SweepSpec, read_sweep
 from onelip.experiments.sweep.status import counts_in_words, show_status
 from onelip.experiments.sweep.study import Study, add_again
 from onelip.experiments.sweep.trial_run import metric_of
 from onelip.experiments.sweep.work import Work
-from onelip.linalg import unknown_name
 
 _LOOK_SECONDS = 2.0
 """How often the study is read while workers are at work."""
@@ -39,8 +38,7 @@ def sweep(name: str, overrides: Sequence[str], options: Options) -> None:
         CommandFailedError: It stopped, or some cell has no result.
     """
     stage = stage_named(options.stage)
-    if options.executor not in EXECUTORS:
-        raise UserError(unknown_name("executor", options.executor, EXECUTORS))
+    check_options(options)
     spec, folder = _found(name, overrides)
     if options.dry_run:
         show_plan(spec, folder, stage, options)
@@ -73,9 +71,9 @@ def _finish(spec: SweepSpec, folder: SweepFolder, stage: Stage, study: Study) ->
     if stage == "search" and spec.distributions:
         say(f"train the best of each cell with: onelip sweep {folder.path} --stage final")
     say(f"look at all runs with: onelip report {folder.path}", f"tables: onelip tables {folder.path / stage}")
-    without = {str(dict(t.labels)) for t in trials} - {str(dict(t.labels)) for t in trials if t.state == "complete"}
+    without = {str(Cell(t.labels)) for t in trials} - {str(Cell(t.labels)) for t in trials if t.state == "complete"}
     if without:
-        raise CommandFailedError(f"no trial has ended well of {len(without)} cells: {', '.join(sorted(without))}", 1)
+        raise CommandFailedError(f"no trial has ended well of {len(without)} cells: {'; '.join(sorted(without))}", 1)
 
 
 def _show(spec: SweepSpec, folder: SweepFolder, stage: Stage, url: str) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import statistics
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from onelip.experiments.config_sweep import DEFAULT_TRIALS
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.evaluation import read_json
 from onelip.experiments.files import write_json_atomically, write_text_atomically
-from onelip.experiments.sweep.files import Stage, SweepFolder, dump_sweep
+from onelip.experiments.sweep.files import Stage, SweepFolder, base_anywhere, dump_sweep
 from onelip.experiments.sweep.plan import Planned, plan_search
 from onelip.experiments.sweep.spec import SEED, Cell, SweepSpec, read_sweep
 from onelip.experiments.sweep.storages import absolute_storage, default_storage, describe_storage
@@ -41,19 +44,30 @@ def make_sweep(
     """
     with as_user_errors(), _alone(folder):
         url = storage_of(folder, storage, several_machines=several_machines)
-        spec = _agreed(spec, folder, url)
+        _check_metric(spec)
+        _agree(spec, folder, url)
         planned = plan_final(spec, _searched(spec, folder, url)) if stage == "final" else plan_search(spec)
-        name = folder.study_name(stage)
-        create_study(url, name, planned, spec.distributions, goal_of(spec))
-        state = read_json(folder.state_file) if folder.state_file.exists() else {}
-        tokens = {**state.get("tokens", {})}
-        token = Study(url, name, spec.distributions).token
-        if tokens.setdefault(stage, token) != token:
-            raise UserError(f"{describe_storage(url)} has a sweep {name!r} of another folder; take another name=...")
+        create_study(
+            url,
+            folder.study_name(stage),
+            planned,
+            spec.distributions,
+            goal=goal_of(spec),
+            token=_token(folder, stage, url),
+        )
+    return url
+
+
+# Written before the study is made, so that what is found in a storage is known to be of this folder or not.
+def _token(folder: SweepFolder, stage: Stage, url: str) -> str:
+    state = read_json(folder.state_file) if folder.state_file.exists() else {}
+    tokens = {**state.get("tokens", {})}
+    if stage not in tokens:
+        tokens[stage] = uuid.uuid4().hex
         # The usual one goes where the folder goes.
         kept = None if url == default_storage(folder.path) else url
         write_json_atomically(folder.state_file, {"storage": kept, "tokens": tokens})
-    return url
+    return str(tokens[stage])
 
 
 def goal_of(spec: SweepSpec) -> Goal:
@@ -65,7 +79,17 @@ def goal_of(spec: SweepSpec) -> Goal:
     Returns:
         The goal.
     """
-    return metric_of(spec.section, spec.config(spec.cells()[0], spec.typical, (), ("runs", spec.name)))[1]
+    place = "runs", spec.name
+    return metric_of(spec.section, spec.config(spec.cells()[0], spec.typical, (), place))[1]
+
+
+# Trials of cells with and without certificates are not compared, but their metrics are read alike.
+def _check_metric(spec: SweepSpec) -> None:
+    place = "runs", spec.name
+    metrics = {metric_of(spec.section, spec.config(c, spec.typical, (), place))[0]: str(c) for c in spec.cells()}
+    if len(metrics) > 1:
+        each = ", ".join(f"{metric} ({cell})" for metric, cell in metrics.items())
+        raise UserError(f"cells have different metrics, {each}; choose one for all by sweep.metric and sweep.goal")
 
 
 def plan_final(spec: SweepSpec, trials: Sequence[StoredTrial]) -> list[Planned]:
@@ -91,10 +115,9 @@ def plan_final(spec: SweepSpec, trials: Sequence[StoredTrial]) -> list[Planned]:
             raise UserError(
                 f"no trial of {cell} has ended well, so there is nothing to train finally; see onelip report"
             )
-        without = Cell({name: level for name, level in cell.labels.items() if name != SEED})
         for seed in spec.section.final.seeds:
             changes = (*spec.section.final.set.items(), (SEED, seed))
-            planned.append(Planned(len(planned), without, seed, params, changes))
+            planned.append(Planned(len(planned), cell.without_seed, seed, params, changes))
     return planned
 
 
@@ -109,19 +132,21 @@ def best_params(spec: SweepSpec, key: str, trials: Sequence[StoredTrial]) -> dic
     Returns:
         Its parameters; None if no trial of the cell has ended well.
     """
-    values: dict[int, list[float]] = {}
-    params: dict[int, dict[str, Any]] = {}
-    for trial in trials:
-        if Cell(trial.labels).key == key and trial.state == "complete" and trial.value is not None:
-            values.setdefault(trial.draw, []).append(trial.value)
-            params[trial.draw] = dict(trial.params or {})
+    of_cell = [t for t in trials if Cell(t.labels).key == key and t.state == "complete" and t.value is not None]
+    # Proposals of one number differ from seed to seed.
+    values: dict[str, list[float]] = {}
+    params: dict[str, dict[str, Any]] = {}
+    for trial in sorted(of_cell, key=lambda t: t.draw):
+        same = json.dumps(trial.params, sort_keys=True)
+        values.setdefault(same, []).append(trial.value or 0.0)
+        params[same] = dict(trial.params or {})
     if not values:
         return None
     sign = 1.0 if goal_of(spec) == "maximize" else -1.0
     # A draw that failed with some seeds is no better for it.
     most = max(map(len, values.values()))
-    whole = {draw: sign * statistics.fmean(v) for draw, v in values.items() if len(v) == most}
-    return params[max(whole, key=lambda draw: (whole[draw], -draw))]
+    whole = {same: sign * statistics.fmean(v) for same, v in values.items() if len(v) == most}
+    return params[max(whole, key=lambda same: whole[same])]
 
 
 def _searched(spec: SweepSpec, folder: SweepFolder, url: str) -> list[StoredTrial]:
@@ -162,17 +187,12 @@ def storage_of(folder: SweepFolder, storage: str | None, *, several_machines: bo
 
 
 # More draws may be added; anything else would mix two sweeps.
-def _agreed(spec: SweepSpec, folder: SweepFolder, url: str) -> SweepSpec:
-    text = dump_sweep(spec)
+def _agree(spec: SweepSpec, folder: SweepFolder, url: str) -> None:
     if folder.spec_file.exists():
         old = read_sweep(str(folder.spec_file))
         grown = old.section.model_copy(update={"trials": spec.section.trials, "final": spec.section.final})
-        same = (
-            old.tree == spec.tree
-            and grown == spec.section
-            and dump_sweep(old).partition("\n")[0] == text.partition("\n")[0]
-        )
-        fewer = (spec.section.trials or 0) < (old.section.trials or 0)
+        same = old.tree == spec.tree and grown == spec.section and base_anywhere(old) == base_anywhere(spec)
+        fewer = (spec.section.trials or DEFAULT_TRIALS) < (old.section.trials or DEFAULT_TRIALS)
         late = old.section.final != spec.section.final and has_study(url, folder.study_name("final"))
         if not same or fewer or late:
             raise UserError(
@@ -181,8 +201,7 @@ def _agreed(spec: SweepSpec, folder: SweepFolder, url: str) -> SweepSpec:
             )
     elif any(entry.name != ".lock" for entry in folder.path.iterdir()):
         raise UserError(f"{folder.path} holds something else than a sweep; give the sweep another name=...")
-    write_text_atomically(folder.spec_file, text)
-    return spec
+    write_text_atomically(folder.spec_file, dump_sweep(spec))
 
 
 @contextmanager

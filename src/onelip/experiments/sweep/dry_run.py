@@ -35,6 +35,9 @@ def show_plan(spec: SweepSpec, folder: SweepFolder, stage: Stage, options: Optio
     """
     cells = spec.cells()
     final = spec.section.final
+    if stage == "final":
+        # Its seeds take the place of those of the search.
+        cells = list({cell.key: cell.without_seed for cell in cells}.values())
     n_trials = [len(final.seeds)] * len(cells) if stage == "final" else _numbers(spec)
     with work_bar("measuring steps") as progress:
         seconds = []
@@ -42,7 +45,7 @@ def show_plan(spec: SweepSpec, folder: SweepFolder, stage: Stage, options: Optio
             progress(n_done, len(cells))
             seconds.append(_trial_seconds(spec, cell, stage))
     table = Table(box=None, pad_edge=False)
-    for column in (*spec.section.factors, "trials", "of about", "epoch takes"):
+    for column in (*cells[0].labels, "trials", "of about", "epoch takes"):
         table.add_column(column)
     for cell, n, (trial, note) in zip(cells, n_trials, seconds, strict=True):
         labels = [str(level) for level in cell.labels.values()]

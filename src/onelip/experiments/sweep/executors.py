@@ -10,6 +10,7 @@ from onelip.experiments.console import say
 from onelip.experiments.errors import UserError
 from onelip.experiments.sweep.local import start_local
 from onelip.experiments.sweep.work import Work
+from onelip.linalg import unknown_name
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,6 @@ class Options:
 
 
 def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
-    if options.resources:
-        raise UserError(f"--resource {next(iter(options.resources))} is for --executor slurm or ray")
     start_local(work, options.workers or default_workers(), watch)
     return True
 
@@ -75,10 +74,8 @@ def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
 def _ray(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     from onelip.experiments.sweep.ray_cluster import start_ray
 
-    if options.address is None:
-        raise UserError("--executor ray needs --ray-address, such as HOST:6379, or auto on a machine of the cluster")
     _say_if_unfit(work, options)
-    start_ray(work, options.workers, options.address, options.resources, watch)
+    start_ray(work, options.workers, str(options.address), options.resources, watch)
     return True
 
 
@@ -88,6 +85,31 @@ EXECUTORS: dict[str, Callable[[Work, Options, Callable[[], None]], bool]] = {
     "ray": _ray,
 }
 """By name; each says whether the work has ended."""
+
+
+def check_options(options: Options) -> None:
+    """Refuse what is not there, and what would have no effect, before anything is done.
+
+    Args:
+        options: The options.
+
+    Raises:
+        UserError: One of them is wrong.
+    """
+    executor = options.executor
+    if executor not in EXECUTORS:
+        raise UserError(unknown_name("executor", executor, EXECUTORS))
+    if options.resources and executor == "local":
+        raise UserError(f"--resource {next(iter(options.resources))} is for --executor slurm or ray")
+    if options.address is not None and executor != "ray":
+        raise UserError(f"--ray-address is for --executor ray, and this is {executor}")
+    if options.address is None and executor == "ray":
+        raise UserError("--executor ray needs --ray-address, such as HOST:6379, or auto on a machine of the cluster")
+    if options.wait and executor != "slurm":
+        raise UserError(f"--wait is for --executor slurm, and this is {executor}, which waits")
+    chosen = [name for name in ("dry_run", "status", "retry_failed") if getattr(options, name)]
+    if len(chosen) > 1:
+        raise UserError(f"{' and '.join('--' + name.replace('_', '-') for name in chosen)} do not go together")
 
 
 def default_workers() -> int:

@@ -113,7 +113,8 @@ def dump_sweep(spec: SweepSpec) -> str:
     Returns:
         YAML text that `read_sweep` reads back.
     """
-    tree: dict[str, Any] = {} if spec.template is None else {"base": _absolute(spec.template)}
+    base = base_anywhere(spec)
+    tree: dict[str, Any] = {} if base is None else {"base": base}
     section = spec.section.model_dump(mode="python", exclude_defaults=True)
     tree |= {**spec.tree, "sweep": _plain(section)}
     yaml = YAML(typ="safe", pure=True)
@@ -142,9 +143,18 @@ for _kind in (Choice, RandInt, Uniform, LogUniform):
     _Representer.add_representer(_kind, _Representer.distribution)
 
 
-def _absolute(template: str) -> str:
-    is_path = Path(template).suffix in (".yaml", ".yml") or len(Path(template).parts) > 1
-    return str(Path(template).absolute()) if is_path else template
+def base_anywhere(spec: SweepSpec) -> str | None:
+    """Name the base of a sweep's cells such that it is found from any folder.
+
+    Args:
+        spec: The sweep.
+
+    Returns:
+        The base, absolute if it is a path; None if there is none left to merge.
+    """
+    template = spec.template
+    is_path = template is not None and (Path(template).suffix in (".yaml", ".yml") or len(Path(template).parts) > 1)
+    return str(Path(str(template)).absolute()) if is_path else template
 
 
 def _plain(value: Any) -> Any:

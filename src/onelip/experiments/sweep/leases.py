@@ -54,6 +54,12 @@ class Lease:
         self._handle = handle
         self._over = threading.Event()
 
+    @property
+    def held(self) -> bool:
+        """Has no other worker taken the trial over?"""
+        following = self._path.with_suffix(f".{self.generation + 1}")
+        return self._path.exists() and not following.exists()
+
     def keep_alive(self, lost: Callable[[], None], every: float = BEAT_SECONDS) -> None:
         """Touch the file from now on, in a thread, and watch whether another worker has taken the trial over.
 
@@ -63,10 +69,11 @@ class Lease:
         """
 
         def beat() -> None:
-            following = self._path.with_suffix(f".{self.generation + 1}")
             while not self._over.wait(every):
-                if following.exists() or not self._path.exists():
-                    lost()
+                if not self.held:
+                    # Neither is it there after it was given up.
+                    if not self._over.is_set():
+                        lost()
                     return
                 with contextlib.suppress(OSError):
                     os.utime(self._path)
@@ -128,6 +135,8 @@ class Leases:
             fcntl.flock(handle, fcntl.LOCK_EX)
             owner = {"machine": self._machine, "host": socket.gethostname(), "pid": os.getpid()}
             os.write(handle, json.dumps(owner).encode())
+            # A process that trains for this one has it, too, and keeps it locked until both have ended.
+            os.set_inheritable(handle, True)
             path.hardlink_to(name)
         except FileExistsError:
             os.close(handle)
@@ -138,7 +147,8 @@ class Leases:
 
     def _dead(self, path: Path) -> bool:
         try:
-            with path.open("rb") as file:
+            # For writing, without which NFS has no exclusive locks.
+            with path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 touched, owner = os.fstat(file.fileno()).st_mtime_ns, _owner(file.read())
         except (BlockingIOError, FileNotFoundError):

@@ -66,7 +66,7 @@ def falls_behind(study: Study, trial_id: int, pruning: Pruning, goal: Goal) -> b
 def _pruner(pruning: Pruning) -> Any:
     pruners = optuna().pruners
     if pruning.name == "median":
-        return pruners.MedianPruner(n_startup_trials=pruning.startup, n_warmup_steps=pruning.first - 1)
+        return pruners.MedianPruner(n_startup_trials=pruning.startup, n_warmup_steps=pruning.first)
     return pruners.SuccessiveHalvingPruner(min_resource=pruning.first, reduction_factor=pruning.reduction)
 
 

@@ -15,11 +15,13 @@ from onelip.experiments.config_common import RunConfig
 from onelip.experiments.config_distributions import Distribution, distributions_in
 from onelip.experiments.config_file import check_any_config, check_tree, parse_override, set_key
 from onelip.experiments.config_source import merge_trees, read_config_tree, read_sweep_tree
-from onelip.experiments.config_sweep import Level, Sweep, SweepTree
+from onelip.experiments.config_sweep import Level, Levels, Sweep, SweepTree
 from onelip.experiments.errors import UserError, as_user_errors
 
 SEED = "seed"
 """The factor that tells repetitions of one setting apart."""
+
+_EPOCHS = "trainer.max_epochs"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Cell:
     def key(self) -> str:
         """The combination as text, which seeds its draws: without the seed, so that all seeds have the same."""
         return json.dumps({name: level for name, level in sorted(self.labels.items()) if name != SEED})
+
+    @property
+    def without_seed(self) -> Cell:
+        """The same of all seeds."""
+        return Cell({name: level for name, level in self.labels.items() if name != SEED})
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={level}" for name, level in self.labels.items()) or "the one cell"
@@ -161,6 +168,7 @@ def _check(spec: SweepSpec) -> None:
     unknown = _fields(spec.template) - set(spec.section.factors)
     if unknown:
         raise UserError(f"base={spec.template} of {spec.source} names {sorted(unknown)}, which sweep.factors has not")
+    _check_drawn(spec)
     if spec.section.search == "grid" and spec.section.points is None:
         for path, distribution in spec.distributions.items():
             if distribution.grid(None) is None:
@@ -173,6 +181,27 @@ def _check(spec: SweepSpec) -> None:
         raise UserError(f"sweep.skip of {spec.source} leaves no cell")
     for cell in cells:
         spec.config(cell, spec.typical, spec.section.final.set.items(), ("runs", spec.name))
+
+
+# Each of these would be told in vain: one of the two wins.
+def _check_drawn(spec: SweepSpec) -> None:
+    by_factor = {path: name for name, levels in spec.section.factors.items() for path in _paths(spec, name, levels)}
+    for path, distribution in spec.distributions.items():
+        if path in by_factor:
+            raise UserError(
+                f"{path} is drawn, by {distribution.tag}, and set by sweep.factors.{by_factor[path]}; take one out"
+            )
+    for path in ("name", "runs_dir"):
+        if path in by_factor or path in spec.distributions:
+            raise UserError(f"{path} is that of the sweep, and cannot differ from trial to trial")
+    if spec.section.budget is not None and _EPOCHS in {*by_factor, *spec.distributions}:
+        raise UserError(f"sweep.budget={spec.section.budget:g} says how many epochs there are; leave {_EPOCHS} alone")
+
+
+def _paths(spec: SweepSpec, name: str, levels: Levels) -> Iterable[str]:
+    if isinstance(levels, Mapping):
+        return {path for changes in levels.values() for path in changes}
+    return () if name in _fields(spec.template) else (name,)
 
 
 def _fields(template: str | None) -> set[str]:

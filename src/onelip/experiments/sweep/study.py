@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,17 +111,24 @@ class Study:
         except optuna().exceptions.UpdateFinishedTrialError:
             return False
 
-    def set_params(self, trial_id: int, params: Mapping[str, Any]) -> None:
+    def set_params(self, trial_id: int, params: Mapping[str, Any]) -> dict[str, Any]:
         """Store what was proposed for a trial.
 
         Args:
             trial_id: Its identifier.
             params: Value of each distribution.
+
+        Returns:
+            What is stored: values that a worker left which died in the midst of this are not replaced.
         """
+        labels = dict(self._storage.get_trial(trial_id).params)
         for path, value in params.items():
             ours, theirs = self._distributions[path]
-            self._storage.set_trial_param(trial_id, path, theirs.to_internal_repr(ours.label(value)), theirs)
+            if path not in labels:
+                labels[path] = ours.label(value)
+                self._storage.set_trial_param(trial_id, path, theirs.to_internal_repr(labels[path]), theirs)
         self._storage.set_trial_user_attr(trial_id, "proposed", True)
+        return {path: self._distributions[path][0].value(labels[path]) for path in params}
 
     def report(self, trial_id: int, epoch: int, value: float) -> None:
         """Store the metric after an epoch.
@@ -184,7 +190,13 @@ class Study:
 
 
 def create_study(
-    url: str, name: str, planned: Sequence[Planned], distributions: Mapping[str, Distribution], goal: Goal
+    url: str,
+    name: str,
+    planned: Sequence[Planned],
+    distributions: Mapping[str, Distribution],
+    *,
+    goal: Goal,
+    token: str,
 ) -> None:
     """Make a study with all trials that are planned, or add those that it has not yet.
 
@@ -196,14 +208,21 @@ def create_study(
         planned: The trials.
         distributions: What is searched, by path.
         goal: What is good of the metric.
+        token: Which folder it is for.
+
+    Raises:
+        UserError: It is there, and for another folder.
     """
     library, storage = optuna(), open_storage(url)
     direction = library.study.StudyDirection[goal.upper()]
     try:
         study_id = storage.create_new_study([direction], name)
-        storage.set_study_user_attr(study_id, "token", uuid.uuid4().hex)
     except library.exceptions.DuplicatedStudyError:
         study_id = storage.get_study_id_from_name(name)
+    # It has none if whoever made it died at once.
+    if storage.get_study_user_attrs(study_id).get("token", token) != token:
+        raise UserError(f"{describe_storage(url)} has a sweep {name!r} of another folder; take another name=...")
+    storage.set_study_user_attr(study_id, "token", token)
     present = {
         (frozenset(t.user_attrs["labels"].items()), t.user_attrs["draw"])
         for t in storage.get_all_trials(study_id, deepcopy=False)

@@ -12,13 +12,14 @@ from onelip.experiments import training
 from onelip.experiments.commands import evaluate_run
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig
+from onelip.experiments.config_file import dump_config
 from onelip.experiments.config_sweep import Sweep
 from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors
+from onelip.experiments.files import write_text_atomically
 from onelip.experiments.preparation import prepare
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
 from onelip.experiments.sampled_tasks import sampled_task
-from onelip.experiments.start import with_start_folder
 from onelip.experiments.start_results import record_start
 from onelip.experiments.sweep.study import Goal
 
@@ -72,6 +73,9 @@ def run_trial(config: RunConfig, folder: RunFolder, *, evaluate: bool, callbacks
         kind = sampled_task(config.task)
         with as_user_errors():
             prepared = kind.prepare(config)
+        if prepared.config != config:
+            # Other runs that it names are folders from now on, since the latest of a name may be another one tomorrow.
+            write_text_atomically(folder.config_file, dump_config(prepared.config))
         kind.train(prepared, folder, callbacks)
         if evaluate:
             kind.evaluate(prepared, folder)
@@ -79,7 +83,6 @@ def run_trial(config: RunConfig, folder: RunFolder, *, evaluate: bool, callbacks
     if config.trainer.devices != 1 or config.trainer.num_nodes != 1:
         _run_in_processes(folder)
         return
-    config = with_start_folder(config)
     experiment = prepare(config, fresh=not folder.last_checkpoint.exists())
     record_start(experiment, folder)
     training.train(experiment, folder, resume=True, callbacks=callbacks)
@@ -90,9 +93,17 @@ def run_trial(config: RunConfig, folder: RunFolder, *, evaluate: bool, callbacks
 # Their own command starts the other processes, which run it, too.
 def _run_in_processes(folder: RunFolder) -> None:
     command = [sys.executable, "-m", "onelip", "train", "--resume", str(folder.path)]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603
+    # They inherit the lease, which is theirs as long as they train, even if this process dies.
+    with subprocess.Popen(command, close_fds=False) as training_process:  # noqa: S603
+        try:
+            code = training_process.wait()
+        except KeyboardInterrupt:
+            training_process.terminate()
+            raise
+    if code < 0:
+        raise CommandFailedError(f"onelip train --resume {folder.path} was killed by signal {-code}", 1)
     if code:
-        raise CommandFailedError(f"onelip train --resume {folder.path} ended with exit code {code}", code % 256)
+        raise CommandFailedError(f"onelip train --resume {folder.path} ended with exit code {code}", code)
 
 
 def score(config: RunConfig, folder: RunFolder, metric: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import math
 import os
 import signal
 import sys
@@ -10,18 +11,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig
 from onelip.experiments.console import say
-from onelip.experiments.errors import CommandFailedError, UserError, one_line
+from onelip.experiments.errors import CommandFailedError, UserError, as_user_errors, one_line
 from onelip.experiments.evaluation import read_json
 from onelip.experiments.files import write_json_atomically, write_text_atomically
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder, run_folder_at
+from onelip.experiments.start import with_start_folder
 from onelip.experiments.sweep.budget import within_budget
 from onelip.experiments.sweep.files import Stage, SweepFolder, stage_named
 from onelip.experiments.sweep.leases import Lease, Leases
@@ -85,9 +89,9 @@ class Worker:
             )
         self._leases = Leases(folder.leases(stage))
         self._run_trial = run_trial
-        place = str(folder.path.parent), folder.path.name
+        self._place = str(folder.path.parent), folder.path.name
         self._metric = metric_of(
-            self._spec.section, self._spec.config(self._spec.cells()[0], self._spec.typical, (), place)
+            self._spec.section, self._spec.config(self._spec.cells()[0], self._spec.typical, (), self._place)
         )
         self._waiting: list[StoredTrial] = []
         self._lost = False
@@ -142,7 +146,11 @@ class Worker:
             _forget_attempt(path)
             lease.withdraw()
             raise
-        record = _read_record(path) | {"state": state, "seconds": round(time.monotonic() - started, 3)}
+        if not lease.held:
+            lease.release(done=False)
+            return False
+        record = _read_record(path) or self._record(self._study.trial(trial.id))
+        record |= {"state": state, "seconds": round(time.monotonic() - started, 3)}
         record |= {} if value is None else {"value": value}
         record |= {"error": error} if error else {}
         write_json_atomically(path / "trial.json", record)
@@ -151,13 +159,24 @@ class Worker:
         say(f"trial {trial.number} {state}" + (f": {error}" if error else f", {record['metric']} {value}"))
         return True
 
+    def _record(self, trial: StoredTrial) -> dict[str, Any]:
+        metric, goal = self._metric
+        return {
+            "sweep": self._folder.path.name,
+            "stage": self._stage,
+            "trial": trial.number,
+            "factors": dict(trial.labels),
+            "draw": trial.draw,
+            "params": dict(trial.params or {}),
+            "metric": metric,
+            "goal": goal,
+        }
+
     def _attempt(self, trial: StoredTrial, path: Path) -> tuple[State, float | None, str]:
         try:
             return self._train(trial, path)
         except (StoppedError, KeyboardInterrupt):
             raise
-        except PrunedError as error:
-            return "pruned", error.value, ""
         except CommandFailedError as error:
             if error.exit_code >= _SIGNALLED:
                 raise StoppedError(error.exit_code - _SIGNALLED) from error
@@ -172,22 +191,10 @@ class Worker:
         cell = Cell(trial.labels)
         metric, goal = self._metric
         if params is None:
-            params = propose(self._study, trial, self._spec.distributions, goal, section.seed)
-            self._study.set_params(trial.id, params)
+            proposed = propose(self._study, trial, self._spec.distributions, goal, section.seed)
+            params = self._study.set_params(trial.id, proposed)
         folder, config = self._run_folder(trial, cell, params, path)
-        record = _begin_attempt(
-            folder,
-            {
-                "sweep": self._folder.path.name,
-                "stage": self._stage,
-                "trial": trial.number,
-                "factors": dict(trial.labels),
-                "draw": trial.draw,
-                "params": dict(params),
-                "metric": metric,
-                "goal": goal,
-            },
-        )
+        record = _begin_attempt(folder, self._record(replace(trial, params=params)))
         _check_deaths(record["attempts"], section.max_deaths)
         say(f"trial {trial.number}: {cell}, draw {trial.draw}, {shown_params(params) or 'nothing drawn'}")
 
@@ -198,26 +205,31 @@ class Worker:
 
         callbacks = [Reporting(metric, behind)] if section.pruning is not None and self._stage == "search" else []
         evaluate = self._stage == "final" or self._spec.evaluated
-        self._run_trial(config, folder, evaluate=evaluate, callbacks=callbacks)
-        return "complete", score(config, folder, metric), ""
+        try:
+            self._run_trial(config, folder, evaluate=evaluate, callbacks=callbacks)
+        except PrunedError as error:
+            return "pruned", _finite(metric, error.value), ""
+        return "complete", _finite(metric, score(config, folder, metric)), ""
 
     def _run_folder(
         self, trial: StoredTrial, cell: Cell, params: Mapping[str, Any], path: Path
     ) -> tuple[RunFolder, RunConfig]:
         if (path / "config.yaml").exists():
             folder = RunFolder(path)
-            return folder, folder.any_config()
-        config = self._spec.config(cell, params, trial.changes, self._place(path))
+            config = folder.any_config()
+            # With the images that it began with, where they are a part of all.
+            return folder, folder.config() if isinstance(config, ExperimentConfig) else config
+        config = self._spec.config(cell, params, trial.changes, self._place)
         section = self._spec.section
         budget = section.budget if self._stage == "search" else section.final.budget
         if budget is not None:
             changes = [*within_budget(config, budget, self._folder, cell), *trial.changes]
-            config = self._spec.config(cell, params, changes, self._place(path))
+            config = self._spec.config(cell, params, changes, self._place)
+        if isinstance(config, ExperimentConfig):
+            with as_user_errors():
+                config = with_start_folder(config)
         config = _with_threads(config)
         return run_folder_at(path, config), config
-
-    def _place(self, path: Path) -> tuple[str, str]:
-        return str(path.parent.parent), self._folder.path.name
 
     def _failed(self, path: Path, error: Exception) -> tuple[State, float | None, str]:
         path.mkdir(parents=True, exist_ok=True)
@@ -239,9 +251,15 @@ def _with_threads(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"trainer": trainer.model_copy(update={"threads": torch.get_num_threads()})})
 
 
+def _finite(metric: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise UserError(f"{metric}={value} is no finite number, and trials are compared by it")
+    return value
+
+
 def _read_record(path: Path) -> dict[str, Any]:
     file = path / "trial.json"
-    return dict(read_json(file)) if file.exists() else {"metric": ""}
+    return dict(read_json(file)) if file.exists() else {}
 
 
 # A list of how many epochs there were when each worker began.
@@ -291,6 +309,9 @@ def main(arguments: list[str]) -> int:
         Exit code.
     """
     folder, storage, stage = arguments
+    # Whatever a worker does, it stops as after Ctrl-C, and gives its trial back.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
     stop_with_the_first()
     try:
         run_worker(folder, storage, stage)
