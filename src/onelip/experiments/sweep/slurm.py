@@ -167,13 +167,8 @@ def _sentences() -> Iterator[None]:
     except RuntimeError as error:
         if "srun" in str(error):
             raise UserError(
-<<<<<<< HEAD
-                "--executor slurm: there is no Slurm on this machine; run the command on a login node of the cluster, "
-                "or try it with --resource cluster=local"
-=======
                 "--executor slurm: there is no Slurm on this machine; start the command on a login node of the "
                 "cluster, or try it with --resource cluster=local"
->>>>>>> exec9
             ) from error
         raise UserError(f"Slurm refused the jobs: {one_line(str(error))}") from error
 
