@@ -11,9 +11,11 @@ their end, and epochs that were trained again since the last checkpoint. Exit co
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,10 +35,12 @@ class Running:
     Attributes:
         folder: Its folder.
         process: The command.
+        server: That of the study, or None.
     """
 
     folder: Path
     process: subprocess.Popen[bytes]
+    server: subprocess.Popen[bytes] | None = None
 
     def workers(self) -> list[int]:
         """Find its workers.
@@ -137,9 +141,30 @@ def torn_file(sweep: Running) -> None:
             path.write_text(path.read_text()[:-7])
 
 
+def server_restarted(sweep: Running) -> None:
+    """Kill the server of the study (Redis, kill -9), and start it again after 15 s."""
+    sweep.wait_for(8)
+    before = sweep.server
+    assert before is not None, "this case has a server"
+    before.kill()
+    before.wait()
+    time.sleep(15)
+    subprocess.Popen(before.args, stdout=subprocess.DEVNULL)
+
+
 CASES: dict[str, Callable[[Running], None]] = {
     case.__name__: case
-    for case in (one_worker, both_workers, everything, the_command, ctrl_c, terminated, frozen, torn_file)
+    for case in (
+        one_worker,
+        both_workers,
+        everything,
+        the_command,
+        ctrl_c,
+        terminated,
+        frozen,
+        torn_file,
+        server_restarted,
+    )
 }
 
 
@@ -156,6 +181,25 @@ def command(arguments: argparse.Namespace, place: Path, name: str) -> list[str]:
     """
     changes = [*SHORT, *arguments.changes, f"runs_dir={place}", f"name={name}"]
     return [sys.executable, "-m", "onelip", "sweep", arguments.sweep, *changes, "--workers", "2"]
+
+
+def redis_server(place: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server that keeps what it has.
+
+    Args:
+        place: Where its files go.
+
+    Returns:
+        The server, which ends with the script, and its URL.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(place), "--appendonly", "yes"]
+    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+    atexit.register(subprocess.run, ["pkill", "-f", f"redis-server 127.0.0.1:{port}"], check=False)
+    time.sleep(1)
+    return server, f"redis://127.0.0.1:{port}/0"
 
 
 def records(folder: Path) -> dict[str, dict[str, Any]]:
@@ -193,8 +237,12 @@ def main() -> int:
     lost = False
     for name in names:
         words = command(arguments, place, name)
+        server = None
+        if name == "server_restarted":
+            server, url = redis_server(place)
+            words += ["--storage", url]
         with subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True) as process:
-            sweep = Running(place / name, process)
+            sweep = Running(place / name, process, server)
             CASES[name](sweep)
             code = process.wait()
         if code:
