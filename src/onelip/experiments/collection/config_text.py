@@ -53,10 +53,9 @@ class ConfigText:
         if keys[depth] not in entries:
             return None
         entry = entries[keys[depth]]
-        body = _body(entry)
-        if depth == len(keys) - 1 or body is None:
+        if depth == len(keys) - 1 or _stands_beside(entry):
             return self._value(entry, keys, depth)
-        return self._find(_entries(body), keys, depth + 1)
+        return self._find(_inner(entry), keys, depth + 1)
 
     def _value(self, entry: str, keys: tuple[str, ...], depth: int) -> Any:
         if (number := _NUMBER.fullmatch(entry.rstrip("\n"))) is not None:
@@ -96,16 +95,18 @@ def _entries(text: str) -> dict[str, str] | None:
     return {key: "\n".join([*lines, ""]) for key, lines in entries.items()} if entries else None
 
 
-# What stands below a key, moved to the margin; None if its value stands beside it.
-def _body(entry: str) -> str | None:
-    first, _, rest = entry.partition("\n")
-    if first.partition(":")[2].strip():
-        return None
-    lines = rest.splitlines()
+def _stands_beside(entry: str) -> bool:
+    return bool(entry[: entry.find("\n")].partition(":")[2].strip())
+
+
+# The entries of what stands below a key, moved to the margin.
+@functools.lru_cache(maxsize=4096)
+def _inner(entry: str) -> dict[str, str] | None:
+    lines = entry.splitlines()[1:]
     indent = len(lines[0]) - len(lines[0].lstrip(" ")) if lines else 0
     if any(line[:indent].strip() for line in lines):
-        return ""
-    return "\n".join(line[indent:] for line in lines)
+        return None
+    return _entries("\n".join(line[indent:] for line in lines))
 
 
 def _inside(value: Any, keys: tuple[str, ...]) -> Any:
