@@ -1,10 +1,11 @@
 """Fill every table of the papers with small trainings, through the sweeps that would fill them with whole ones.
 
-usage: python -m benchmarks.paper_tables RUNS --mnist FOLDER --cifar10 FOLDER [--workers 2] [--only PART ...] [--page FILE]
+usage: python -m benchmarks.paper_tables RUNS --mnist FOLDER --cifar10 FOLDER [--workers 2] [--only PART ...]
+                                         [--page FILE]
 
 Each part below is a shipped sweep, cut to seconds a training: a few steps, few images, one or two seeds. So the numbers
-say that the chain from a sweep to a table is whole, and nothing about methods. RUNS is made, or gone on with, as `onelip
-sweep` does. With --page all tables go into one Markdown file, with what the papers publish beside them.
+say that the chain from a sweep to a table is whole, and nothing about methods. RUNS is made, or gone on with, as by
+`onelip sweep`. With --page all tables go into one Markdown file, with what the papers publish beside them.
 """
 
 from __future__ import annotations

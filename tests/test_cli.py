@@ -11,7 +11,7 @@ import pytest
 from onelip.cli import main
 
 COMMANDS = (
-    "train", "certify", "verify", "attack", "spectrum", "clip", "report", "tables", "list", "data", "doctor", "bench",
+    "train", "certify", "verify", "attack", "spectrum", "clip", "report", "tables", "list", "data", "doctor", "bench", "sweep", "convert",
 )  # fmt: skip
 
 
