@@ -2,12 +2,14 @@
 
     python benchmarks/manifold_step.py                    the digits network, a LipNeXt and the pyramid of AOC
     python benchmarks/manifold_step.py digits --rounds 50
+    python benchmarks/manifold_step.py --device cuda
 
 Each network is built with orthogonal layers and with `nn.Linear` and `nn.Conv2d` of the same sizes, and steps are taken
 in turn, so that a busy machine slows all down alike. Batch and precision are those in which the networks are trained:
-128 and float32 for the digits, 256 and bfloat16 autocast for the others. Prints medians of the CPU time of a step
-(gradient to zero, forward, backward, optimiser, and `retract_` where weights are parametrised) on one thread and the
-ratio to the plain network. Exit code 1 if the ratio of the arm `--judge` exceeds `--limit`.
+128 and float32 for the digits, 256 and bfloat16 autocast for the others. Prints medians of the time of a step
+(gradient to zero, forward, backward, optimiser, and `retract_` where weights are parametrised) and the ratio to the
+plain network: on a CPU the time of one thread, on a GPU that of the clock on the wall until the GPU is done. Exit code
+1 if the ratio of the arm `--judge` exceeds `--limit`.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ CASES = {
 }
 
 
-def arms(case: Case) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
+def arms(case: Case, device: str) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
     """Each way to train: network and optimiser."""
     found: dict[str, tuple[nn.Module, torch.optim.Optimizer]] = {}
     for name, plain, options in (
@@ -93,35 +95,43 @@ def arms(case: Case) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
         (PARAMETRISED, False, {}),
     ):
         torch.manual_seed(0)
-        model = case.build(plain)
+        model = case.build(plain).to(device)
         found[name] = model, torch.optim.Adam(model.parameters(), 1e-3, **options)
     for precision, period in itertools.product(("float32", "bfloat16"), PERIODS):
         torch.manual_seed(0)
-        model = case.build(False)
+        model = case.build(False).to(device)
         optimizer = ManifoldAdam.for_model(model, 1e-3, period=period, precision=precision)
         found[f"manifold, {precision}, period={period}"] = model, optimizer
     return found
 
 
-def compare(case: Case, n_rounds: int) -> dict[str, float]:
+def now(device: str) -> float:
+    """Seconds that this thread, or the GPU, has worked."""
+    if device == "cpu":
+        return time.thread_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def compare(case: Case, n_rounds: int, device: str) -> dict[str, float]:
     """Milliseconds of a step for each arm."""
     loss = losses.build("offset-cross-entropy", margin=0.95, temperature=0.07)
-    images, labels = torch.rand(case.batch, *case.image), torch.arange(case.batch) % 10
-    every = arms(case)
+    images, labels = torch.rand(case.batch, *case.image, device=device), torch.arange(case.batch, device=device) % 10
+    every = arms(case, device)
     times: dict[str, list[float]] = {name: [] for name in every}
     for i in range(max(3, round(n_rounds * case.share)) + WARM_UP):
         for name, (model, optimizer) in every.items():
-            begin = time.thread_time()
+            begin = now(device)
             for _ in range(case.steps):
                 optimizer.zero_grad()
-                with torch.autocast("cpu", torch.bfloat16, enabled=case.mixed):
+                with torch.autocast(device, torch.bfloat16, enabled=case.mixed):
                     logits = model(images)
                 loss(logits.float(), labels).backward()
                 optimizer.step()
                 if name == PARAMETRISED:
                     layers.retract_(model)
             if i >= WARM_UP:
-                times[name].append(1e3 * (time.thread_time() - begin) / case.steps)
+                times[name].append(1e3 * (now(device) - begin) / case.steps)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -132,12 +142,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--limit", type=float, default=1.15)
     parser.add_argument("--judge", default="manifold, bfloat16, period=4", help="the arm that the limit is for")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     failed = False
     print("| network | method | ms/step | ratio |\n|---|---|---|---|")
     for name in options.networks:
-        times = compare(CASES[name], options.rounds)
+        times = compare(CASES[name], options.rounds, options.device)
         base = times["plain, Adam"]
         for arm, value in times.items():
             print(f"| {name} | {arm} | {value:.2f} | {value / base:.2f} |", flush=True)

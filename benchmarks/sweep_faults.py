@@ -11,9 +11,11 @@ their end, and epochs that were trained again since the last checkpoint. Exit co
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,10 +35,12 @@ class Running:
     Attributes:
         folder: Its folder.
         process: The command.
+        server: That of the study, or None.
     """
 
     folder: Path
     process: subprocess.Popen[bytes]
+    server: subprocess.Popen[bytes] | None = None
 
     def workers(self) -> list[int]:
         """Find its workers.
@@ -82,19 +86,19 @@ def kill(numbers: list[int], sig: signal.Signals = signal.SIGKILL) -> None:
 
 
 def one_worker(sweep: Running) -> None:
-    """kill -9 of one worker while both train"""  # noqa: D400, D403, D415
+    """Kill one of two workers (kill -9)."""
     sweep.wait_for(5)
     kill(sweep.workers()[:1])
 
 
 def both_workers(sweep: Running) -> None:
-    """kill -9 of both workers at once"""  # noqa: D400, D403, D415
+    """Kill both workers at once (kill -9)."""
     sweep.wait_for(5)
     kill(sweep.workers())
 
 
 def everything(sweep: Running) -> None:
-    """kill -9 of one worker, and later of the command and all workers"""  # noqa: D400, D403, D415
+    """Kill one worker, and later the command and all workers (kill -9)."""
     sweep.wait_for(4)
     kill(sweep.workers()[:1])
     sweep.wait_for(13)
@@ -102,25 +106,25 @@ def everything(sweep: Running) -> None:
 
 
 def the_command(sweep: Running) -> None:
-    """kill -9 of the command alone: its workers notice, and stop"""  # noqa: D400, D403, D415
+    """Kill the command alone (kill -9), whose workers then stop."""
     sweep.wait_for(7)
     kill([sweep.process.pid])
 
 
 def ctrl_c(sweep: Running) -> None:
-    """Ctrl-C"""  # noqa: D400, D403, D415
+    """Press Ctrl-C."""
     sweep.wait_for(7)
     kill([sweep.process.pid], signal.SIGINT)
 
 
 def terminated(sweep: Running) -> None:
-    """SIGTERM to the command, as at a time limit"""  # noqa: D400, D403, D415
+    """Send SIGTERM to the command, as at a time limit."""
     sweep.wait_for(7)
     kill([sweep.process.pid], signal.SIGTERM)
 
 
 def frozen(sweep: Running) -> None:
-    """a worker stopped (SIGSTOP) for 10 s, and continued"""  # noqa: D400, D403, D415
+    """Freeze a worker for 10 s (SIGSTOP), and let it go on."""
     sweep.wait_for(6)
     worker = sweep.workers()[:1]
     kill(worker, signal.SIGSTOP)
@@ -129,7 +133,7 @@ def frozen(sweep: Running) -> None:
 
 
 def torn_file(sweep: Running) -> None:
-    """kill -9 of everything, and the metrics of a running trial cut in the middle of a row"""  # noqa: D400, D403, D415
+    """Kill everything (kill -9), and cut the metrics of running trials in the middle of a row."""
     sweep.wait_for(9)
     kill(sweep.all())
     for path in sorted(sweep.folder.glob("search/*/metrics.csv")):
@@ -137,9 +141,30 @@ def torn_file(sweep: Running) -> None:
             path.write_text(path.read_text()[:-7])
 
 
+def server_restarted(sweep: Running) -> None:
+    """Kill the server of the study (Redis, kill -9), and start it again after 15 s."""
+    sweep.wait_for(8)
+    before = sweep.server
+    assert before is not None, "this case has a server"
+    before.kill()
+    before.wait()
+    time.sleep(15)
+    subprocess.Popen(before.args, stdout=subprocess.DEVNULL)
+
+
 CASES: dict[str, Callable[[Running], None]] = {
     case.__name__: case
-    for case in (one_worker, both_workers, everything, the_command, ctrl_c, terminated, frozen, torn_file)
+    for case in (
+        one_worker,
+        both_workers,
+        everything,
+        the_command,
+        ctrl_c,
+        terminated,
+        frozen,
+        torn_file,
+        server_restarted,
+    )
 }
 
 
@@ -156,6 +181,25 @@ def command(arguments: argparse.Namespace, place: Path, name: str) -> list[str]:
     """
     changes = [*SHORT, *arguments.changes, f"runs_dir={place}", f"name={name}"]
     return [sys.executable, "-m", "onelip", "sweep", arguments.sweep, *changes, "--workers", "2"]
+
+
+def redis_server(place: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server that keeps what it has.
+
+    Args:
+        place: Where its files go.
+
+    Returns:
+        The server, which ends with the script, and its URL.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(place), "--appendonly", "yes"]
+    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+    atexit.register(subprocess.run, ["pkill", "-f", f"redis-server 127.0.0.1:{port}"], check=False)
+    time.sleep(1)
+    return server, f"redis://127.0.0.1:{port}/0"
 
 
 def records(folder: Path) -> dict[str, dict[str, Any]]:
@@ -193,8 +237,12 @@ def main() -> int:
     lost = False
     for name in names:
         words = command(arguments, place, name)
+        server = None
+        if name == "server_restarted":
+            server, url = redis_server(place)
+            words += ["--storage", url]
         with subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True) as process:
-            sweep = Running(place / name, process)
+            sweep = Running(place / name, process, server)
             CASES[name](sweep)
             code = process.wait()
         if code:
@@ -208,10 +256,10 @@ def main() -> int:
         again = [record["attempts"] for record in got.values() if len(record["attempts"]) > 1]
         bad = differ or complete != len(want) or len(got) != len(want)
         lost = lost or bool(bad)
-        words = f"{len(again)} (after {', '.join(str(a[-1]) for a in again)} epochs)" if again else "0"
+        deaths = f"{len(again)} (after {', '.join(str(a[-1]) for a in again)} epochs)" if again else "0"
         print(
-            f"| {CASES[name].__doc__} | {code} | {complete} of {len(want)} | {differ} | {words} | "
-            f"{'SOMETHING' if bad else 'nothing'} |",
+            f"| {(CASES[name].__doc__ or name).rstrip('.')} | {code} | {complete} of {len(want)} | {differ} | "
+            f"{deaths} | {'SOMETHING' if bad else 'nothing'} |",
             flush=True,
         )
     return int(lost)

@@ -10,7 +10,9 @@ import pytest
 
 from onelip.cli import main
 
-COMMANDS = ("train", "certify", "verify", "attack", "spectrum", "clip", "report", "list", "data", "doctor", "bench")
+COMMANDS = (
+    "train", "certify", "verify", "attack", "spectrum", "clip", "report", "tables", "list", "data", "doctor", "bench", "sweep", "convert",
+)  # fmt: skip
 
 
 @pytest.fixture

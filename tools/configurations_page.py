@@ -55,10 +55,10 @@ generated from the files: `python -m tools.configurations_page --write`.
 ABOUT = {
     "layers_compared": """Sizes XS to L of one network with each method of layers, in the time of 24 hours for each:
 `layers-compared-SIZE-METHOD` on CIFAR-10, `layers-compared-cifar100-SIZE-METHOD` and
-`layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, from
-`tools/layers_compared.csv`; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
+`layers-compared-tiny-imagenet-SIZE-METHOD`. Rates, decays, epochs and results are those of the paper, which
+[tables.md](tables.md) shows; `aoc` is ours, with the settings of `bcop`. LOT is not published in size L.""",
     "lconvnet": """Two networks with each method of convolutions, and a dense one: `lconvnet-DATA-NETWORK-METHOD`.
-Published are means over five seeds from the paper's repository, in `tools/lconvnet.csv`; what ten epochs of some give
+Published are means over five seeds from the paper's repository, see [tables.md](tables.md); what ten epochs give
 is in [robustness.md](robustness.md).""",
     "lnets": """What LNets trains on MNIST, as its repository has it in files, without results: dense networks of 1,024
 features with each constraint, and LeNet on few images.""",

@@ -1,15 +1,14 @@
-"""Write the configurations of "1-Lipschitz Layers Compared": data sets x sizes x methods, from layers_compared.csv.
+"""Write the configurations of "1-Lipschitz Layers Compared": data sets x sizes x methods, from its published numbers.
 
 usage: python -m tools.layers_compared_configs            lists them
        python -m tools.layers_compared_configs --write    writes them
 
-The table has what the paper publishes for each (its tables 8 to 11): the learning rate and weight decay of its search,
-the epochs that two hours have room for, and accuracies after 24 hours.
+The package has what the paper publishes for each (its tables 8 to 11), in experiments/tables/published: the learning
+rate and weight decay of its search, the epochs that two hours have room for, and accuracies after 24 hours.
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from pathlib import Path
 
 from tools.written_configs import write_configs
 
-TABLE = Path(__file__).with_name("layers_compared.csv")
+from onelip.experiments.tables.published import records
+
+TABLE = "layers_compared"
 FOLDER = Path(__file__).parents[1] / "src" / "onelip" / "configs" / "layers_compared"
 
 FAMILY = "layers-compared"
@@ -36,6 +37,15 @@ METHODS = {
 
 LINEAR = {"bcop": "bjorck", "soc": "bjorck"}
 """Methods of the head, where they are not that of the convolutions."""
+
+_COLUMNS = {
+    ("lr", ""): "lr",
+    ("weight_decay", ""): "weight_decay",
+    ("epochs", "2h"): "epochs_in_2_hours",
+    ("accuracy", "24h"): "accuracy",
+    ("certified", "24h"): "certified",
+}
+"""Of a `Result`, by measure and budget of the published numbers."""
 
 UNPUBLISHED = "aoc"
 """A method that the paper does not compare; it takes the settings of `NEAREST`."""
@@ -113,8 +123,13 @@ def results() -> list[Result]:
     Returns:
         Its rows.
     """
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return [Result(**row) for row in csv.DictReader(file)]
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in records(TABLE):
+        column = _COLUMNS.get((row["measure"], row["budget"]))
+        # Of ECO there are epochs alone, and it has no layer here.
+        if column is not None and row["method"] in METHODS:
+            found.setdefault((row["data"], row["method"], row["size"]), {})[column] = row["value"]
+    return [Result(*key, **numbers) for key, numbers in found.items()]
 
 
 def configurations() -> Iterator[tuple[str, str]]:

@@ -1,14 +1,14 @@
-"""Write the configurations of the BCOP paper's classifiers: data sets x networks x methods, from lconvnet.csv.
+"""Write the configurations of the BCOP paper's classifiers: data sets x networks x methods, from published numbers.
 
 usage: python -m tools.lconvnet_configs            lists them
        python -m tools.lconvnet_configs --write    writes them
 
-The table has the means over five seeds of the results that the paper's repository publishes.
+The package has the means over five seeds of the results that the paper's repository publishes, in
+experiments/tables/published.
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +16,12 @@ from pathlib import Path
 
 from tools.written_configs import write_configs
 
-TABLE = Path(__file__).with_name("lconvnet.csv")
+from onelip.experiments.tables.published import records
+
+TABLE = "lconvnet"
 FOLDER = Path(__file__).parents[1] / "src" / "onelip" / "configs" / "lconvnet"
+
+_MEASURES = ("accuracy", "certified", "pgd", "fgsm")
 
 FAMILY = "lconvnet"
 PAPER = "arXiv:1911.00937"
@@ -185,8 +189,11 @@ def results() -> list[Result]:
     Returns:
         Its rows.
     """
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return [Result(**row) for row in csv.DictReader(file)]
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in records(TABLE):
+        if row["method"] in METHODS and row["measure"] in _MEASURES:
+            found.setdefault((row["data"], row["network"], row["method"]), {})[row["measure"]] = row["value"]
+    return [Result(*key, **numbers) for key, numbers in found.items()]
 
 
 def configurations() -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from onelip.experiments.sweep.trial_run import metric_of
 CELLS = {
     "digits-methods": 8,
     "fastclip": 2 * 2 * (6 * 3 - 1) * 5,
+    "fastclip-digits": 51,
     "layers-compared": 31,
     "layers-compared-cifar100": 31,
     "layers-compared-tiny-imagenet": 31,

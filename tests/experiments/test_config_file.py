@@ -175,7 +175,7 @@ def test_changes_are_read_as_path_and_value():
     assert parse_override("a=") == ("a", None)
     assert parse_override("a=!choice [1, 2]") == ("a", Choice((1, 2)))
     for wrong in ("a", "=1", "a..b=1"):
-        with pytest.raises(UserError, match="is not a change of the configuration; write it as key.subkey=value"):
+        with pytest.raises(UserError, match=r"is not a change of the configuration; write it as key\.subkey=value"):
             parse_override(wrong)
 
 

@@ -140,7 +140,10 @@ def test_other_tags_and_bad_lists_are_one_sentence(text, sentence, tmp_path):
 
 def test_a_base_with_factors_in_it_is_left_to_be_merged(tmp_path):
     (tmp_path / "deep").mkdir()
-    files = {"child": "base: deep/middle.yaml\nseed: 1\n", "deep/middle": "base: ./x-{size}.yaml\nseed: 2\nlayer: aoc\n"}
+    files = {
+        "child": "base: deep/middle.yaml\nseed: 1\n",
+        "deep/middle": "base: ./x-{size}.yaml\nseed: 2\nlayer: aoc\n",
+    }
     tree, template = read_sweep_tree(written(tmp_path, **files))
     assert tree == {"seed": 1, "layer": "aoc"}
     assert template == str(tmp_path / "deep" / "x-{size}.yaml")

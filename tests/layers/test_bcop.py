@@ -117,6 +117,17 @@ def test_transforms_and_compilation_keep_the_kernel(rank: str) -> None:
     torch.testing.assert_close(compiled(x[0]), layer(x[0]), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 4), (1, 3)])
+def test_width_first_is_the_kernel_mirrored_at_the_diagonal(kernel: tuple[int, int]) -> None:
+    layer = BCOPConv2d(4, 4, kernel, dtype=torch.float64)
+    other = BCOPConv2d(4, 4, kernel[::-1], dtype=torch.float64, width_first=True)
+    other.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(other.weight, layer.weight.mT, atol=1e-12, rtol=0)
+    other.weight = layer.weight.mT.detach()
+    torch.testing.assert_close(other.weight, layer.weight.mT, atol=1e-8, rtol=0)
+    assert "width_first=True" in repr(other)
+
+
 def test_strides_are_refused() -> None:
     with pytest.raises(ValueError, match="stride=2 in BCOPConv2d must be 1, as block convolution"):
         BCOPConv2d(4, 4, 3, 2)

@@ -83,3 +83,35 @@ def test_refusals(options: dict[str, object], match: str) -> None:
     arguments = {"in_channels": 4, "out_channels": 4, "kernel_size": 3, "padding": "same", **options}
     with pytest.raises(ValueError, match=match):
         SOCConv2d(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_free_angle_is_learned_and_bounded() -> None:
+    layer = SOCConv2d(4, 4, 3, padding=1, n_terms=13, largest_angle=2.5, dtype=torch.float64)
+    assert float(layer.angle.detach()) == pytest.approx(0.7)
+    fixed = SOCConv2d(4, 4, 3, padding=1, n_terms=13, dtype=torch.float64)
+    fixed.load_state_dict({"raw_weight": layer.raw_weight, "bias": layer.bias})
+    torch.testing.assert_close(layer.weight, fixed.weight)
+    layer(torch.randn(2, 4, 5, 5, dtype=torch.float64)).square().mean().backward()
+    assert float(layer.angle.grad.abs()) > 0
+    wide = layer.weight.detach() * 3
+    layer.weight = wide
+    torch.testing.assert_close(layer.weight, wide)
+    with torch.no_grad():
+        layer.angle.fill_(99.0)
+    x = torch.randn(1, 4, 5, 5, dtype=torch.float64)
+    # Orthogonal but for the bias, also at the largest angle.
+    assert float((layer(x) - layer(0 * x)).detach().norm() / x.norm()) == pytest.approx(1, abs=3e-5)
+    assert layer.lipschitz_bound().value <= 1 + 1e-6
+
+
+def test_a_wide_angle_needs_terms_to_stay_orthogonal() -> None:
+    assert SOCConv2d(4, 4, 3, padding=1, n_terms=13, largest_angle=2.5).orthogonal
+    layer = SOCConv2d(4, 4, 3, padding=1, largest_angle=2.5, dtype=torch.float64)
+    assert not layer.orthogonal
+    with torch.no_grad():
+        layer.angle.fill_(2.5)
+    x = torch.randn(1, 4, 5, 5, dtype=torch.float64)
+    assert float((layer(x) - layer(0 * x)).detach().norm() / x.norm()) < 0.999
+    assert layer.lipschitz_bound().value <= 1 + 1e-6
+    with pytest.raises(ValueError, match=r"largest_angle=0\.5 in SOCConv2d must be from 0\.7 to pi"):
+        SOCConv2d(4, 4, 3, padding=1, largest_angle=0.5)

@@ -102,9 +102,17 @@ def test_each_option_changes_the_network(options):
         ((20, 32, 32), {}, "at least the 20 channels"),
         ((3, 32, 32), {"kernel_size": 4}, "kernel_size=4 for model 'convnet-xs' must be odd"),
         ((3, 32, 32), {"depth": 0}, "depth=0"),
+        ((3, 32, 32), {"padding_mode": "reflect"}, "padding_mode='reflect'"),
         ((3, 32, 32), {"n_classes": 513}, "n_classes=513 exceeds the 512 outputs"),
     ],
 )
 def test_what_does_not_fit_is_refused(input_shape, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         models.build("convnet-xs", **({"input_shape": input_shape, "n_classes": 10, "layer": "plain"} | options))
+
+
+def test_padding_with_zeros_reaches_every_convolution():
+    options = {"input_shape": (1, 4, 4), "n_classes": 2, "layer": "cpl", "width": 2, "blocks": 2, "depth": 1}
+    model = models.build("convnet-xs", **options, padding_mode="zeros")
+    assert [m.padding_mode for m in model.modules() if hasattr(m, "padding_mode")][1:] == ["zeros", "zeros"]
+    assert models.build("convnet-xs", **options).block1.conv1.padding_mode == "circular"

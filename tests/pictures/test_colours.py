@@ -1,9 +1,11 @@
 """How numbers become pixels."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
-from onelip.pictures.colours import difference_picture, diverging_map, pixel_array, signed_picture
+from onelip.pictures.colours import difference_picture, diverging_map, line_style, pixel_array, signed_picture
 
 
 def test_one_channel_is_orange_white_and_blue_on_one_scale():
@@ -52,3 +54,10 @@ def test_equal_images_differ_by_grey():
     picture, gain = difference_picture(same, same)
     assert gain == 1.0
     assert bool((picture == 0.5).all())
+
+
+def test_thirty_lines_are_told_apart_by_more_than_colour():
+    styles = [line_style(k) for k in range(30)]
+    assert len({(colour, str(dash)) for colour, dash, _ in styles}) == 30
+    for (_, dash, marker), (_, next_dash, next_marker) in pairwise(styles[:6]):
+        assert (str(dash), marker) != (str(next_dash), next_marker)

@@ -287,9 +287,9 @@ _COPYING = (
     nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d,
     nn.ReflectionPad3d, nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
     nn.CircularPad2d, nn.CircularPad3d, nn.Unfold, layers.Abs, layers.BetaAbs, layers.MaxMin,
-    layers.MaxMinReLU, layers.GroupSort, layers.FullSort, layers.Maxout, layers.NActivation, layers.ReLU,
-    layers.SoftHuber, layers.LPReLU, layers.TwoSidedReLU, layers.ChannelPad, layers.ChannelKeep, layers.ChannelShift2d,
-    layers.ChannelShuffle,
+    layers.MaxMinReLU, layers.AdjacentMaxMin, layers.GroupSort, layers.FullSort, layers.Maxout, layers.NActivation,
+    layers.ReLU, layers.SoftHuber, layers.LPReLU, layers.TwoSidedReLU, layers.ChannelPad, layers.ChannelKeep,
+    layers.ChannelShift2d, layers.ChannelShuffle,
     layers.InvertibleDownsampling2d, layers.InvertibleUpsampling2d, layers.PositionalCode2d, layers.BatchCentering,
 )  # fmt: skip
 """Classes with constant 1: entries are copied, sorted, folded, shifted or compared."""

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from onelip.cli.budget import budget
+from onelip.cli.convert import convert
+from onelip.cli.measure import measure
 from onelip.cli.sweep import sweep
+from onelip.cli.tables import tables
 from onelip.experiments.errors import CommandFailedError, UserError, describe_os_error
 
 USER_MISTAKE = 2
@@ -248,15 +252,34 @@ def clip(
 
 @app.command()
 def report(
-    run_folder: Run,
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUNS...", help="Folder of a run; or several, or folders that hold runs, such as runs."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the page over several runs goes, else overview.html."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Heading of the page over several runs.")] = None,
+    measurements: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What onelip bench measure wrote: scores of methods are drawn as a radar."),
+    ] = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="Draw its pictures of robustness as .png and .svg, too, in RUN/pictures.")
+        bool, typer.Option("--pictures", help="Draw the figures as .png and .svg, too, into pictures beside the page.")
     ] = False,
 ) -> None:
-    """Write report.html from what a run has recorded."""
+    """Write report.html from what a run has recorded, or one page over many runs.
+
+    Of one run it has everything that was measured; --pictures draws what it shows of robustness. Of several it is
+    a table that is sorted and filtered in the browser, with curves on top of each other; failed runs are rows with
+    their error.
+
+    Examples: onelip report runs/digits/20260102-120000; onelip report runs; onelip report runs/a runs/b --out ab.html
+    """
     from onelip.experiments import inspection
 
-    inspection.report(run_folder, pictures=pictures)
+    inspection.report_all(runs, out=out, title=title, measurements=measurements, pictures=pictures)
 
 
 @app.command(name="list")
@@ -339,6 +362,12 @@ def bench_layers(
         format_name=format_name,
         out=out,
     )
+
+
+app.command(name="tables")(tables)
+bench.command(name="budget")(budget)
+bench.command(name="measure")(measure)
+app.command(name="convert")(convert)
 
 
 def main() -> None:

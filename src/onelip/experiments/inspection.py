@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.console import say
 from onelip.experiments.doctor import format_checks, run_checks
 from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.overview.command import overview
 from onelip.experiments.report import write_report
 from onelip.experiments.report.figure import FOLDER
-from onelip.experiments.run_folder import open_run_folder
+from onelip.experiments.run_folder import RunFolder, open_run_folder
 from onelip.experiments.sampled_tasks import sampled_task
+
+
+def report_all(
+    runs: Sequence[str],
+    *,
+    out: str | None = None,
+    title: str | None = None,
+    measurements: str | None = None,
+    pictures: bool = False,
+) -> None:
+    """Write the page of a run, or one page over many.
+
+    Args:
+        runs: The folder of a run; or several, or folders that hold some.
+        out: Where the page over many runs is written.
+        title: Its heading.
+        measurements: A file of `onelip bench measure`, whose scores it draws as a radar plot.
+        pictures: Draw PNG and SVG files, too.
+
+    Raises:
+        UserError: If there is no run, the run has no results yet, or an option does not go with one run.
+    """
+    if len(runs) > 1 or not RunFolder(Path(runs[0])).config_file.is_file():
+        overview(runs, out=out, title=title, measurements=measurements, pictures=pictures)
+        return
+    for name, value in (("--out", out), ("--title", title), ("--measurements", measurements)):
+        if value is not None:
+            raise UserError(f"{name} is for one page over several runs, and {runs[0]} is a single run; leave it out")
+    report(runs[0], pictures=pictures)
 
 
 def report(run: str, *, pictures: bool = False) -> None:

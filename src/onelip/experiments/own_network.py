@@ -62,7 +62,7 @@ def load_own_weights(network: nn.Module, path: Path) -> None:
     Raises:
         UserError: If the file is missing or broken, or its weights are not the network's.
     """
-    weights = _read_weights(path)
+    weights = read_weights(path)
     own = network.state_dict()
     problems = [
         *_listed("lacks", own.keys() - weights.keys()),
@@ -132,7 +132,18 @@ def _called(found: Any, place: str) -> Any:
     return found()
 
 
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """Read a file of weights, of which nothing is run.
+
+    Args:
+        path: A `.safetensors` file, or one that torch.save wrote.
+
+    Returns:
+        Tensors by name; those under the key `state_dict`, if there is one.
+
+    Raises:
+        UserError: If the file is missing or broken, or holds something else.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:

@@ -54,6 +54,7 @@ from onelip.layers.liresnet import LiResNetConv2d, LiResNetLinear
 from onelip.layers.lot import LOTConv2d, LOTLinear
 from onelip.layers.lprelu import LPReLU
 from onelip.layers.maxmin import MaxMin, MaxMinReLU
+from onelip.layers.maxmin_adjacent import AdjacentMaxMin
 from onelip.layers.maxout import Maxout
 from onelip.layers.mirror_average import MirrorAverage
 from onelip.layers.n_activation import NActivation
@@ -133,6 +134,7 @@ __all__ = [
     "AdaptiveSOCConvTranspose2d",
     "AdaptiveScaledAvgPool2d",
     "AdditiveResidual",
+    "AdjacentMaxMin",
     "BCOPConv2d",
     "BROConv2d",
     "BROLinear",

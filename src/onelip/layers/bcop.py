@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from onelip.layers.block_kernel import BlockKernel, Rank, block_plan
 from onelip.layers.explicit import ExplicitConv2d
 from onelip.layers.projection import Projection
 from onelip.layers.registry import register
+from onelip.linalg.block_convolution import HEIGHT, WIDTH, factor_axes
 
 
 @register(
@@ -50,6 +52,8 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         square: Store matrices of max(in, out) rows and columns, of which H and the V are the first ones, as published?
             The kernels are the same, with 2 (k - 1) + 1 square matrices of parameters.
         frozen: Keep the random orthogonal kernel of the start, as in the ablation of the paper? The bias still learns.
+        width_first: Is the factor next to H a horizontal one, as in the authors' code? Mirrored at the diagonal, the
+            kernels are the same.
 
     Raises:
         ValueError: If an argument is not allowed.
@@ -77,6 +81,7 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
         rank: Rank = "half",
         square: bool = False,
         frozen: bool = False,
+        width_first: bool = False,
     ) -> None:
         super().__init__(
             in_channels,
@@ -97,15 +102,19 @@ class BCOPConv2d(BlockKernel, ExplicitConv2d):
                 f"stride={stride!r} in {owner} must be 1, as block convolution composes kernels of stride 1; "
                 f"AOCConv2d puts one of the stride behind it"
             )
-        for name, value in (("square", square), ("frozen", frozen)):
+        for name, value in (("square", square), ("frozen", frozen), ("width_first", width_first)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name}={value!r} in {owner} must be True or False")
         plan = block_plan(self.arguments, ranks=rank)
+        if width_first:
+            mirrored = factor_axes(plan.axes.count(WIDTH), plan.axes.count(HEIGHT))
+            plan = replace(plan, axes=tuple(HEIGHT if axis == WIDTH else WIDTH for axis in mirrored))
         self._compose(plan, rank, orthogonaliser, device, dtype, square=square)
-        self.square, self.frozen = square, frozen
+        self.square, self.frozen, self.width_first = square, frozen, width_first
         for raw in self.raw:
             raw.requires_grad_(not frozen)
 
     @override
     def options(self) -> dict[str, Any]:
-        return {**super().options(), "square": self.square, "frozen": self.frozen}
+        own = {"square": self.square, "frozen": self.frozen, "width_first": self.width_first}
+        return {**super().options(), **own}

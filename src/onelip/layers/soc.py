@@ -24,19 +24,23 @@ _LARGEST_ANGLE = 0.7
 
 _N_ITER = 3
 
+_REMAINDER = 2e-5
+"""Largest first term that is left out, for which the layer still counts as orthogonal."""
 
-def exponential_coefficients(n_terms: int) -> tuple[float, ...]:
+
+def exponential_coefficients(n_terms: int, largest_angle: float = _LARGEST_ANGLE) -> tuple[float, ...]:
     """Coefficients 1/j! of the truncated exponential, divided by the most that truncation can exceed norm 1.
 
     Args:
         n_terms: The highest power.
+        largest_angle: Largest norm of what it is applied to.
 
     Returns:
         c_0 to c_n, with |sum c_j (i t)^j| <= 1 for |t| up to the largest angle and a little more.
     """
     plain = [1 / math.factorial(j) for j in range(n_terms + 1)]
     # The kernel's norm is computed in float32 in training: up to 1e-5 too small, say.
-    excess = skew_series_norm(plain, _LARGEST_ANGLE * (1 + 1e-5))
+    excess = skew_series_norm(plain, largest_angle * (1 + 1e-5))
     return tuple(down(c / max(1.0, excess)) if excess > 1 else c for c in plain)
 
 
@@ -44,13 +48,21 @@ class _SOC(SeriesConv):
     """The skew kernel and the series that both forms share."""
 
     orthogonal = True
+    raw_names = ("raw_weight", "angle")
+    angle: nn.Parameter | None
 
-    def _prepare(self, n_terms: int, device: Any, dtype: Any) -> None:
+    def _prepare(self, n_terms: int, device: Any, dtype: Any, largest_angle: float = _LARGEST_ANGLE) -> None:
         owner = type(self).__name__
         self.n_terms = positive_int(owner, "n_terms", n_terms)
+        if not _LARGEST_ANGLE <= largest_angle <= math.pi:
+            raise ValueError(f"largest_angle={largest_angle!r} in {owner} must be from {_LARGEST_ANGLE} to pi")
+        self.largest_angle = float(largest_angle)
         if n_terms < 6:
             raise ValueError(f"n_terms={n_terms} in {owner} must be at least 6, or the layer is not orthogonal")
-        self._coefficients = exponential_coefficients(n_terms)
+        self.orthogonal = self.largest_angle ** (n_terms + 1) / math.factorial(n_terms + 1) <= _REMAINDER
+        self._coefficients = exponential_coefficients(n_terms, self.largest_angle)
+        start = torch.tensor(_LARGEST_ANGLE, device=device, dtype=dtype)
+        self.angle = nn.Parameter(start) if largest_angle > _LARGEST_ANGLE else None
         self.raw_weight = nn.Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
         nn.init.normal_(self.raw_weight, std=self.arguments.in_channels**-0.5)
 
@@ -65,16 +77,20 @@ class _SOC(SeriesConv):
         kernel = raw[0] / torch.where(peak > 0, peak, 1)
         skew = (kernel - transpose(kernel, self.groups)) / 2
         norm = gram_norm(skew, groups=self.groups, n_iter=_N_ITER)
-        factor = _LARGEST_ANGLE / torch.where(norm > 0, norm, 1)
+        angle = raw[1].abs().clamp(max=self.largest_angle) if len(raw) > 1 else _LARGEST_ANGLE
+        factor = angle / torch.where(norm > 0, norm, 1)
         return skew * factor.repeat_interleave(skew.shape[0] // self.groups)[:, None, None, None]
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        return (weight,)
+        if self.angle is None:
+            return (weight,)
+        skew = (weight - transpose(weight, self.groups)) / 2
+        return weight, gram_norm(skew, groups=self.groups, n_iter=_N_ITER).amax().clamp(max=self.largest_angle)
 
     @override
     def options(self) -> dict[str, Any]:
-        return {"n_terms": self.n_terms}
+        return {"n_terms": self.n_terms, "largest_angle": self.largest_angle}
 
 
 @register(
@@ -110,6 +126,8 @@ class SOCConv2d(_SOC, SeriesConv2d):
         device: Device of the parameters.
         dtype: Precision of the parameters.
         n_terms: Highest power of the series, at least 6; each costs one convolution.
+        largest_angle: Above 0.7, the norm 0.7 of A is only where a learned one, `angle`, begins, which may grow up to
+            this; to stay orthogonal that takes more terms, such as 13 for 2.5. Published weights have such angles.
 
     Raises:
         ValueError: If an argument is not allowed.
@@ -130,6 +148,7 @@ class SOCConv2d(_SOC, SeriesConv2d):
         dtype: torch.dtype | None = None,
         *,
         n_terms: int = 6,
+        largest_angle: float = _LARGEST_ANGLE,
     ) -> None:
         super().__init__(
             in_channels,
@@ -144,7 +163,7 @@ class SOCConv2d(_SOC, SeriesConv2d):
             device,
             dtype,
         )
-        self._prepare(n_terms, device, dtype)
+        self._prepare(n_terms, device, dtype, largest_angle)
 
 
 @register(

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from torch import nn
 
 from onelip.layers import ChannelKeep, ChannelPad
-from onelip.models.method import Method
-from onelip.models.registry import check_sizes, register_model
+from onelip.models.method import Method, PaddingMode
+from onelip.models.registry import check_choice, check_sizes, register_model
 
 _WIDTHS = {"convnet": (5, (16, 32, 64, 128)), "tiny-convnet": (6, (8, 16, 32, 64))}
 _SIZES = ("xs", "s", "m", "l")
@@ -24,6 +24,7 @@ def convnet(
     blocks: int,
     depth: int,
     kernel_size: int,
+    padding_mode: PaddingMode = "circular",
 ) -> nn.Sequential:
     """Convolutions that never change the number of channels, between halvings of the image.
 
@@ -41,6 +42,8 @@ def convnet(
         blocks: Number of blocks.
         depth: Convolutions in a block.
         kernel_size: Side of the kernels, odd.
+        padding_mode: How to pad, where the method allows it: "circular" or "zeros", as the authors' CPL, LOT, SLL and
+            SOC do.
 
     Returns:
         The network.
@@ -52,13 +55,14 @@ def convnet(
         Prach, Brau, Buttazzo and Lampert 2023, arXiv:2311.16833, appendix on architectures.
     """
     check_sizes(name, width=width, blocks=blocks, depth=depth, kernel_size=kernel_size)
+    check_choice(name, "padding_mode", padding_mode, ("circular", "zeros"))
     _check(input_shape, n_classes, name, width, blocks, kernel_size)
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if width > input_shape[0]:
         parts["pad"] = ChannelPad(width)
     parts["first"], parts["first_act"] = method.conv2d(width, width, 1), method.act(width)
     for i in range(1, blocks + 1):
-        parts[f"block{i}"] = _block(method, width, depth, 1 if i == blocks else kernel_size)
+        parts[f"block{i}"] = _block(method, width, depth, 1 if i == blocks else kernel_size, padding_mode)
         width *= 2
     parts |= OrderedDict(pool=nn.AdaptiveMaxPool2d(1), flatten=nn.Flatten(), head=method.dense(width, width))
     if n_classes < width:
@@ -66,10 +70,11 @@ def convnet(
     return nn.Sequential(parts)
 
 
-def _block(method: Method, width: int, depth: int, kernel_size: int) -> nn.Sequential:
+def _block(method: Method, width: int, depth: int, kernel_size: int, padding_mode: PaddingMode) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for i in range(1, depth + 1):
-        parts[f"conv{i}"], parts[f"act{i}"] = method.conv2d(width, width, kernel_size), method.act(width)
+        parts[f"conv{i}"] = method.conv2d(width, width, kernel_size, padding_mode=padding_mode)
+        parts[f"act{i}"] = method.act(width)
     parts |= OrderedDict(keep=ChannelKeep(width // 2), down=nn.PixelUnshuffle(2))
     return nn.Sequential(parts)
 
@@ -113,6 +118,7 @@ def _register(name: str, n_blocks: int, default_width: int) -> None:
         blocks: int = n_blocks,
         depth: int = 5,
         kernel_size: int = 3,
+        padding_mode: PaddingMode = "circular",
     ) -> nn.Sequential:
         return convnet(
             input_shape=input_shape,
@@ -123,6 +129,7 @@ def _register(name: str, n_blocks: int, default_width: int) -> None:
             blocks=blocks,
             depth=depth,
             kernel_size=kernel_size,
+            padding_mode=padding_mode,
         )
 
 

@@ -10,6 +10,9 @@ from onelip.pictures.gradient_norms import GradientNorms, gradient_norms
 from onelip.pictures.gradients import ClassGradients, class_gradients
 from onelip.pictures.landscape import CriticCurve, CriticSurface, critic_curve, critic_surface
 from onelip.pictures.margins import MarginHistogram, PixelMargins, pixel_margins
+from onelip.pictures.overlay_curves import OverlayCurves, mean_and_band
+from onelip.pictures.pareto import ParetoPlot, pareto_front
+from onelip.pictures.radar import RadarPlot
 from onelip.pictures.sample_grid import read_picture, sample_grid, save_animation, save_picture
 
 __all__ = [
@@ -23,8 +26,11 @@ __all__ = [
     "Drawable",
     "GradientNorms",
     "MarginHistogram",
+    "OverlayCurves",
+    "ParetoPlot",
     "PartActivity",
     "PixelMargins",
+    "RadarPlot",
     "RobustAccuracy",
     "UnderAttack",
     "class_gradients",
@@ -34,6 +40,8 @@ __all__ = [
     "depth_profile",
     "gradient_norms",
     "grid_points",
+    "mean_and_band",
+    "pareto_front",
     "pixel_margins",
     "read_picture",
     "sample_grid",

@@ -93,3 +93,18 @@ def diverging_map() -> Any:
 
     ends = [tuple(channel / 255 for channel in colour) for colour in (_NEGATIVE, _ZERO, _POSITIVE)]
     return LinearSegmentedColormap.from_list("signed", ends)
+
+
+def line_style(k: int) -> tuple[str, Any, str]:
+    """Choose how one of many lines is drawn.
+
+    Args:
+        k: Which line, from 0.
+
+    Returns:
+        Colour, dash and marker, in which the first 30 lines differ from each other.
+    """
+    colours = (PROVED, *(colour for colour, _, _ in ATTACKS))
+    dashes, markers = [dash for _, dash, _ in ATTACKS], ("o", "s", "^", "D", "v", "P", "X")
+    # Neighbours differ in colour and dash.
+    return colours[k % len(colours)], dashes[(k + k // len(colours)) % len(dashes)], markers[k % len(markers)]

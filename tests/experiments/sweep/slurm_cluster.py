@@ -68,7 +68,7 @@ def slurm_cluster() -> Iterator[None]:
         try:
             yield
         finally:
-            subprocess.run(["scancel", "--full", f"--partition={'main'}"], check=False, capture_output=True)
+            subprocess.run(["scancel", "--full", "--partition=main"], check=False, capture_output=True)
             _until_idle(folder)
 
 

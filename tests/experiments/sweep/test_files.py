@@ -21,7 +21,9 @@ scalars = st.one_of(
     st.integers(-(2**53), 2**53),
     st.floats(allow_nan=False, allow_infinity=False),
     words,
-    st.sampled_from(["1e-3", "1_000", "yes", "null", "~", "0o17", "0x1f", "!choice", "2026-01-02", "- a", "1:30", "=", ""]),
+    st.sampled_from(
+        ["1e-3", "1_000", "yes", "null", "~", "0o17", "0x1f", "!choice", "2026-01-02", "- a", "1:30", "=", ""]
+    ),
 )
 plain = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
 bounds = st.tuples(st.floats(1e-9, 1e9), st.floats(1e-9, 1e9)).filter(lambda pair: pair[0] < pair[1])
@@ -34,7 +36,9 @@ distributions = st.one_of(
     bounds.map(lambda pair: LogUniform(*pair)),
 )
 keys = words.filter(lambda key: key not in ("base", "sweep"))
-trees = st.dictionaries(keys, plain | distributions | st.dictionaries(words, plain | distributions, max_size=2), max_size=4)
+trees = st.dictionaries(
+    keys, plain | distributions | st.dictionaries(words, plain | distributions, max_size=2), max_size=4
+)
 
 
 @settings(max_examples=40)

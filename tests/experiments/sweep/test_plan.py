@@ -46,7 +46,9 @@ def test_a_draw_depends_on_seed_cell_path_and_number_alone(tmp_path):
     spec = read(tmp_path, SEEDS)
     cell = spec.cells()[0]
     drawn = draw_params(spec, cell, 0)
-    assert drawn == pytest.approx({"optimizer.lr": 0.02820909963271303, "optimizer.weight_decay": 0.0005360089834098118})
+    assert drawn == pytest.approx(
+        {"optimizer.lr": 0.02820909963271303, "optimizer.weight_decay": 0.0005360089834098118}
+    )
     fewer = read(tmp_path, SEEDS.replace(", weight_decay: !uniform [0, 1e-3]", "").replace("b: {layer: aol}", "c: {}"))
     assert draw_params(fewer, fewer.cells()[0], 0) == {"optimizer.lr": drawn["optimizer.lr"]}
     assert draw_params(spec, cell, 1) != drawn

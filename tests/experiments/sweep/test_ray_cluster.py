@@ -46,8 +46,8 @@ def test_a_machine_is_lost(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("address", "resources", "sentence"),
     [
-        ("local", {}, r"^ray_address=local must be auto, HOST:PORT or ray://HOST:PORT$"),
-        ("host", {}, r"^ray_address=host must be auto"),
+        ("local", {}, r"^--ray-address local must be auto, HOST:PORT or ray://HOST:PORT$"),
+        ("host", {}, r"^--ray-address host must be auto"),
         ("127.0.0.1:PORT", {}, r"^no Ray cluster at 127.0.0.1:\d+: .*[Cc]onnection refused$"),
         ("ray://127.0.0.1:PORT", {}, r"^no Ray cluster at ray://127.0.0.1:\d+: .*[Cc]onnection refused$"),
         ("auto", {"gpu": "1"}, r"^resource of Ray 'gpu' is unknown; did you mean 'gpus'\?$"),

@@ -19,7 +19,9 @@ def experiment(tmp_path):
 def test_validations_are_reported_with_the_number_of_epochs(experiment):
     folder, told = create_run_folder(experiment.config), []
     train(experiment, folder, callbacks=[Reporting("val_accuracy", lambda *said: told.append((*said, rows(folder))))])
-    recorded = [(r["epoch"] + 1, r["val_accuracy"], r["epoch"] + 1) for r in read_metrics(folder) if "val_accuracy" in r]
+    recorded = [
+        (r["epoch"] + 1, r["val_accuracy"], r["epoch"] + 1) for r in read_metrics(folder) if "val_accuracy" in r
+    ]
     assert [number for number, *_ in recorded] == [2, 4]
     assert told == recorded
 

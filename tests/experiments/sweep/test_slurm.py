@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.experiments.sweep.claiming import Claiming, Failing, workers_of
 from tests.experiments.sweep.slurm_cluster import slurm_cluster
 
 from onelip.experiments.errors import CommandFailedError, UserError
+from onelip.experiments.sweep import slurm
 from onelip.experiments.sweep.slurm import OPTIONS, slurm_script, start_slurm
 from onelip.experiments.sweep.work import Work
 
@@ -23,6 +25,7 @@ WORK = Work("/shared/runs/methods", "postgresql://me:secret@host/db")
 
 @pytest.fixture(autouse=True)
 def _jobs_import_tests(monkeypatch):
+    monkeypatch.setattr(slurm, "_POLL_SECONDS", 0.2)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
 
 
@@ -99,7 +102,7 @@ def test_mistakes(options, sentence):
 
 def test_no_slurm_and_no_submitit(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"^executor=slurm: there is no Slurm on this machine"):
+    with pytest.raises(UserError, match=r"^--executor slurm: there is no Slurm on this machine"):
         start_slurm(Work(str(tmp_path), "journal:a"), 2, {}, wait=False)
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(UserError, match=r"pip install 'onelip\[slurm\]'"):
@@ -134,6 +137,7 @@ def test_processes_of_this_machine(tmp_path):
 
 @pytest.mark.slow
 def test_a_real_cluster(tmp_path):
+    watched = []
     with slurm_cluster():
         with pytest.raises(UserError, match=r"^Slurm refused the jobs: .*[Ii]nvalid partition"):
             start_slurm(WORK, 2, {"partition": "gpu"}, wait=False)
@@ -147,7 +151,53 @@ def test_a_real_cluster(tmp_path):
         while subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout:
             subprocess.run(["scontrol", "update", f"job={jobs[0]}", "StartTime=now"], capture_output=True, check=False)
             time.sleep(0.2)
+        with pytest.raises(
+            CommandFailedError, match=r"^1 of 1 workers failed; job \d+: ValueError: no such layer; see"
+        ):
+            start_slurm(Failing(str(tmp_path), "journal:a"), 1, {}, wait=True, watch=lambda: watched.append(1))
     assert len(list(tmp_path.glob("*.done"))) == 8
     output = (tmp_path / "slurm" / f"{jobs[0]}_0_log.out").read_text()
     assert output.count("Starting with JobEnvironment") == 2
     assert "Exiting after successful completion" in output
+    assert watched
+
+
+@pytest.mark.parametrize("cluster", ["local", "slurm"])
+def test_an_interrupted_wait(cluster, monkeypatch, capsys):
+    cancelled = []
+    jobs = [
+        SimpleNamespace(job_id=f"7_{index}", cancel=lambda: cancelled.append(1), done=lambda: False) for index in (0, 1)
+    ]
+    monkeypatch.setattr(slurm, "_submit", lambda *arguments: jobs)
+    monkeypatch.setattr(slurm, "_queued", lambda jobs: True)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start_slurm(WORK, 2, {"cluster": cluster}, wait=True, watch=interrupt)
+    assert len(cancelled) == (2 if cluster == "local" else 0)
+    assert ("scancel 7\n" in capsys.readouterr().out) == (cluster == "slurm")
+
+
+def test_a_worker_that_left_nothing(tmp_path, monkeypatch):
+    paths = SimpleNamespace(result_pickle=tmp_path / "none.pkl", stderr=tmp_path / "log.err")
+    monkeypatch.setattr(slurm, "_FILE_SECONDS", 0)
+    with pytest.raises(
+        CommandFailedError, match=r"^1 of 1 workers failed; job 7: it was cancelled or killed; see .*log.err$"
+    ):
+        slurm._wait([SimpleNamespace(job_id="7", paths=paths)], lambda jobs: False, lambda: None)
+
+
+def test_the_queue_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = [SimpleNamespace(job_id="7_0")]
+    for does, queued in [
+        ("echo 7_0 RUNNING", True),
+        ("true", False),
+        ("echo Invalid job id >&2; exit 1", False),
+        ("exit 1", True),
+    ]:
+        (tmp_path / "squeue").write_text(f'#!/bin/sh\ntest "$2" = --jobs=7 || exit 9\n{does}\n')
+        (tmp_path / "squeue").chmod(0o700)
+        assert slurm._queued(asked) == queued

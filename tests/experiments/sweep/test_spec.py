@@ -129,7 +129,7 @@ LR = "optimizer: {lr: !loguniform [1e-3, 1]}\n"
         ("sweep: {factors: {seed: [1]}, skip: [{seed: 1}]}\n", r"sweep\.skip of .*tried\.yaml leaves no cell"),
         (
             LR + "sweep: {search: grid}\n",
-            r"optimizer\.lr has infinitely many values, by !loguniform; for sweep\.search=grid give !choice, or sweep.poi",
+            r"optimizer\.lr has infinitely many values, by !loguniform; for sweep\.search=grid give !choice",
         ),
         (
             LR + "sweep: {factors: {optimizer.lr: [1, 2]}}\n",

@@ -208,7 +208,37 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
 
 def test_a_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(storages, "_on_network", lambda folder: False)
     assert default_storage(Path("runs")) == f"sqlite:///{tmp_path}/runs/study.db"
     assert default_storage(Path("runs"), several_machines=True) == f"journal:{tmp_path}/runs/study.journal"
-    for several in (False, True):
-        open_storage(default_storage(tmp_path, several_machines=several))
+    monkeypatch.setattr(storages, "_on_network", lambda folder: True)
+    assert default_storage(Path("runs")) == f"journal:{tmp_path}/runs/study.journal"
+
+
+@pytest.mark.parametrize(("first", "name"), [(True, "study.journal"), (False, "study.db")])
+def test_a_default_stays(first, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(storages, "_on_network", lambda folder: False)
+    url = default_storage(tmp_path, several_machines=first)
+    open_storage(url)
+    assert (tmp_path / name).exists()
+    assert default_storage(tmp_path, several_machines=False) == url
+    assert default_storage(tmp_path, several_machines=True) == url
+
+
+def test_network_file_systems_are_known(tmp_path, monkeypatch):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "rootfs / ext4 rw 0 0\nserver:/data /data nfs4 rw 0 0\nsdb /data/scratch xfs rw 0 0\n"
+        f"me@host: /mnt/my\\040files fuse.sshfs rw 0 0\nauto {tmp_path}/late autofs rw 0 0\n"
+        f"server:/late {tmp_path}/late lustre rw 0 0\n"
+    )
+    for folder, network in [
+        ("/data/me/runs", True), ("/data/scratch/runs", False), ("/var/runs", False), ("/datas", False),
+        ("/mnt/my files/runs", True), (f"{tmp_path}/late/runs", True), (f"{tmp_path}/runs", False),
+    ]:  # fmt: skip
+        assert storages._on_network(Path(folder), mounts) == network, folder
+    assert not storages._on_network(Path("/data/me"), tmp_path / "none")
+    monkeypatch.setattr(storages, "_on_network", lambda folder: True)
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db")
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"

@@ -44,7 +44,9 @@ def test_changes_are_read_back(tmp_path):
     made = Made(tmp_path, EVERY)
     for trial in made.trials:
         made.study.finish(trial.id, "complete", 0.5)
-    final = Made(tmp_path, EVERY.replace("trials: 3", "trials: 3, final: {seeds: [4], set: {model.widths: [9]}}"), stage="final")
+    final = Made(
+        tmp_path, EVERY.replace("trials: 3", "trials: 3, final: {seeds: [4], set: {model.widths: [9]}}"), stage="final"
+    )
     assert [list(t.changes) for t in final.trials] == [[("model.widths", [9]), ("seed", 4)]] * 2
 
 
@@ -127,7 +129,9 @@ def test_failed_trials_are_planned_again_and_only_those(tmp_path, text):
     proposed = {
         "layer": "aol", "model.widths": [8], "optimizer.lr": 0.01, "optimizer.weight_decay": 0.0, "seed": 3,
     }  # fmt: skip
-    for trial, state, value in zip(trials, ("failed", "complete", "failed", "pruned"), (None, 0.5, None, 0.1), strict=False):
+    for trial, state, value in zip(
+        trials, ("failed", "complete", "failed", "pruned"), (None, 0.5, None, 0.1), strict=False
+    ):
         study.start(trial.id)
         if trial.params is None:
             study.set_params(trial.id, proposed)
@@ -135,7 +139,9 @@ def test_failed_trials_are_planned_again_and_only_those(tmp_path, text):
     for expected in (2, 0):
         assert add_again(made.url, "tried", made.spec.distributions) == expected
     again = made.trials[len(trials) :]
-    assert [(t.labels, t.draw, t.params) for t in again] == [(t.labels, t.draw, t.params) for t in trials if t.number in (0, 2)]
+    assert [(t.labels, t.draw, t.params) for t in again] == [
+        (t.labels, t.draw, t.params) for t in trials if t.number in (0, 2)
+    ]
     assert {(t.state, t.error) for t in again} == {("waiting", "")}
     study.finish(again[0].id, "failed", None, "again")
     assert add_again(made.url, "tried", made.spec.distributions) == 1

@@ -73,7 +73,8 @@ class EpochTime:
         """
         epochs = int(seconds / self.seconds)
         if epochs < 1:
-            raise ValueError(f"one epoch takes {self.seconds:.3g} seconds, longer than the budget of {seconds:.3g}")
+            own, given = (f"{value:.3g}" if value < 999.5 else f"{value:,.0f}" for value in (self.seconds, seconds))
+            raise ValueError(f"one epoch takes {own} seconds, longer than the budget of {given}")
         return epochs
 
 
@@ -175,7 +176,7 @@ def _as_before() -> Iterator[None]:
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
             yield
     finally:
         torch.set_num_threads(threads)

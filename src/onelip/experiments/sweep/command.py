@@ -46,7 +46,7 @@ def sweep(name: str, overrides: Sequence[str], options: Options) -> None:
     if options.status:
         _show(spec, folder, stage, storage_of(folder, options.storage))
         return
-    url = make_sweep(spec, folder, options.storage, stage)
+    url = make_sweep(spec, folder, options.storage, stage, several_machines=options.several_machines)
     study = Study(url, folder.study_name(stage), spec.distributions)
     if options.retry_failed:
         say(f"{add_again(url, study.name, spec.distributions)} trials that failed are tried once more")

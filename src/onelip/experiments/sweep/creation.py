@@ -23,7 +23,9 @@ from onelip.experiments.sweep.study import Goal, StoredTrial, Study, create_stud
 from onelip.experiments.sweep.trial_run import metric_of
 
 
-def make_sweep(spec: SweepSpec, folder: SweepFolder, storage: str | None, stage: Stage) -> str:
+def make_sweep(
+    spec: SweepSpec, folder: SweepFolder, storage: str | None, stage: Stage, *, several_machines: bool = False
+) -> str:
     """Make a sweep's folder and the study of a stage, or go on with those that are there.
 
     Args:
@@ -31,6 +33,7 @@ def make_sweep(spec: SweepSpec, folder: SweepFolder, storage: str | None, stage:
         folder: Its files.
         storage: URL of the study; None for the one it has, or a file in the folder.
         stage: Which stage.
+        several_machines: Will workers on several machines use it?
 
     Returns:
         URL of the study.
@@ -40,7 +43,7 @@ def make_sweep(spec: SweepSpec, folder: SweepFolder, storage: str | None, stage:
             with.
     """
     with as_user_errors(), _alone(folder):
-        url = storage_of(folder, storage)
+        url = storage_of(folder, storage, several_machines=several_machines)
         _check_metric(spec)
         _agree(spec, folder, url)
         planned = plan_final(spec, _searched(spec, folder, url)) if stage == "final" else plan_search(spec)
@@ -159,12 +162,13 @@ def _searched(spec: SweepSpec, folder: SweepFolder, url: str) -> list[StoredTria
     return trials
 
 
-def storage_of(folder: SweepFolder, storage: str | None) -> str:
+def storage_of(folder: SweepFolder, storage: str | None, *, several_machines: bool = False) -> str:
     """Say where the study of a sweep is.
 
     Args:
         folder: The sweep's files.
         storage: URL that the user gives; None for the one it has, or a file in the folder.
+        several_machines: Will workers on several machines use it?
 
     Returns:
         The URL.
@@ -172,7 +176,7 @@ def storage_of(folder: SweepFolder, storage: str | None) -> str:
     Raises:
         UserError: It has another one already.
     """
-    usual = default_storage(folder.path)
+    usual = default_storage(folder.path, several_machines=several_machines)
     given = None if storage is None else absolute_storage(storage)
     if not folder.state_file.exists():
         return given or usual

@@ -41,16 +41,30 @@ class Options:
     status: bool = False
     retry_failed: bool = False
 
+    @property
+    def several_machines(self) -> bool:
+        """May workers run on more machines than this one?"""
+        return self.executor != "local" and self.resources.get("cluster") != "local"
+
 
 def _local(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     start_local(work, options.workers or default_workers(), watch)
     return True
 
 
+def _say_if_unfit(work: Work, options: Options) -> None:
+    if options.several_machines and work.storage.startswith("sqlite:"):
+        say(
+            "the study is in SQLite, which may lose what several machines write at once; sweeps begun with "
+            "--executor slurm or ray, or with --storage, have another one"
+        )
+
+
 def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     from onelip.experiments.sweep.slurm import start_slurm
 
-    jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait)
+    _say_if_unfit(work, options)
+    jobs = start_slurm(work, options.workers or 1, options.resources, wait=options.wait, watch=watch)
     if not options.wait:
         say(f"submitted: {', '.join(jobs)}")
     watch()
@@ -60,6 +74,7 @@ def _slurm(work: Work, options: Options, watch: Callable[[], None]) -> bool:
 def _ray(work: Work, options: Options, watch: Callable[[], None]) -> bool:
     from onelip.experiments.sweep.ray_cluster import start_ray
 
+    _say_if_unfit(work, options)
     start_ray(work, options.workers, str(options.address), options.resources, watch)
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -77,8 +78,8 @@ def start_ray(
         _wait(ray, [task.remote(work.absolute()) for _ in range(count)], asked, watch)
 
 
+# In a worker. Errors become words, as not every exception survives the journey.
 def _run(work: Work) -> tuple[int, str]:
-    """In a worker: its error as words, as not every exception survives the journey."""
     try:
         return work(), ""
     except UserError as error:
@@ -120,9 +121,8 @@ class _Machines:
         alive = {str(node["NodeID"]): str(node["NodeManagerHostname"]) for node in nodes if node["Alive"]}
         lost = self._alive - set(alive)
         if lost:
-            say(
-                f"the Ray cluster has lost {len(lost)} of its {len(self._alive)} machines; their workers start again on others"
-            )
+            machines = f"{len(lost)} of its {len(self._alive)} machines"
+            say(f"the Ray cluster has lost {machines}; their workers start again on others")
         self._alive = set(alive)
         room = _room(nodes, self._asked) > 0
         if self._room and not room:
@@ -136,12 +136,12 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise UserError("executor=ray needs Ray; install it with: pip install 'onelip[ray]'") from error
+        raise UserError("--executor ray needs Ray; install it with: pip install 'onelip[ray]'") from error
     _check_answer(address)
     paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}} if paths else {}
     try:
-        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="ERROR")
+        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserError(f"no Ray cluster at {address}: {_first_sentence(error)}") from error
     try:
@@ -150,13 +150,13 @@ def _connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
+# Ray itself would try for a minute.
 def _check_answer(address: str) -> None:
-    """Ray itself would try for a minute."""
     if address == "auto":
         return
     match = re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})", address)
     if match is None:
-        raise UserError(f"ray_address={address} must be auto, HOST:PORT or ray://HOST:PORT")
+        raise UserError(f"--ray-address {address} must be auto, HOST:PORT or ray://HOST:PORT")
     try:
         socket.create_connection((match["host"].strip("[]"), int(match["port"])), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
@@ -181,8 +181,8 @@ def _asked(resources: Mapping[str, str]) -> dict[str, float]:
     return asked
 
 
+# How many workers the machines would have room for at once if nothing else ran there.
 def _room(nodes: list[dict[str, Any]], asked: Mapping[str, float]) -> int:
-    """How many workers the machines have room for at once, were nothing else running."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     return sum(
         int(min(has.get(name, 0.0) / amount + 1e-9 for name, amount in asked.items() if amount > 0)) for has in alive

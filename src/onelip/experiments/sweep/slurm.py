@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
+import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError, one_line
 from onelip.experiments.sweep.work import Work
 from onelip.linalg.errors import unknown_name
@@ -20,13 +22,24 @@ _DEFAULT_MINUTES = 24 * 60
 _SIGNAL_SECONDS = 120
 """How long before the end of its time a job is told, as in docs/distributed.md."""
 
+_POLL_SECONDS = 3.0
+_FILE_SECONDS = 10.0
+"""For a file that another machine has written to be seen."""
+
 _TIME = re.compile(
     r"(?:(?P<d>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)|(?P<min>\d+))"
 )
 _MEMORY = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<unit>[MGT]?)B?", re.IGNORECASE)
 
 
-def start_slurm(work: Work, n_workers: int, options: Mapping[str, str], *, wait: bool) -> list[str]:
+def start_slurm(
+    work: Work,
+    n_workers: int,
+    options: Mapping[str, str],
+    *,
+    wait: bool,
+    watch: Callable[[], None] = lambda: None,
+) -> list[str]:
     """Submit workers as a job array; a job whose time is over, or that is preempted, is queued again by itself.
 
     Logs and submitit's files are in `slurm/` of the sweep's folder, which all machines must see.
@@ -36,6 +49,7 @@ def start_slurm(work: Work, n_workers: int, options: Mapping[str, str], *, wait:
         n_workers: How many.
         options: Of the jobs, see `OPTIONS`; `cluster=local` runs them as processes of this machine, to try it out.
         wait: Wait until all have ended?
+        watch: Called every few seconds of that time.
 
     Returns:
         The jobs' numbers.
@@ -43,14 +57,22 @@ def start_slurm(work: Work, n_workers: int, options: Mapping[str, str], *, wait:
     Raises:
         UserError: If an option is wrong, submitit or Slurm is missing, or Slurm refuses the jobs.
         CommandFailedError: If workers that were waited for have failed.
+        KeyboardInterrupt: Ctrl-C while waiting; jobs of Slurm go on, processes of this machine end.
     """
     work = work.absolute()
-    folder = Path(work.folder) / "slurm"
     with _sentences():
-        jobs = _submit(work, n_workers, options, folder)
-        if wait:
-            _wait(jobs)
-        return [job.job_id for job in jobs]
+        jobs = _submit(work, n_workers, options, Path(work.folder) / "slurm")
+    if wait:
+        local = options.get("cluster") == "local"
+        try:
+            _wait(jobs, _at_work if local else _queued, watch)
+        except KeyboardInterrupt:
+            if not local:
+                say(f"the jobs go on without this command; end them with: scancel {_array(jobs)}")
+            for job in jobs if local else ():
+                job.cancel()
+            raise
+    return [job.job_id for job in jobs]
 
 
 def slurm_script(work: Work, n_workers: int, options: Mapping[str, str]) -> str:
@@ -81,42 +103,72 @@ def _submit(work: Work, n_workers: int, options: Mapping[str, str], folder: Path
     try:
         import submitit
     except ImportError as error:
-        raise UserError("executor=slurm needs submitit; install it with: pip install 'onelip[slurm]'") from error
+        raise UserError("--executor slurm needs submitit; install it with: pip install 'onelip[slurm]'") from error
     cluster, parameters, max_requeues = _parameters(options)
     limits = {f"{cluster}_max_num_timeout": max_requeues}
     executor = submitit.AutoExecutor(folder=folder, cluster=cluster, **limits)
     executor.update_parameters(name=f"onelip-{Path(work.folder).name}", **parameters)
     with executor.batch():
         jobs = [executor.submit(work) for _ in range(n_workers)]
-    return jobs
+    # Filled in at the end of the batch.
+    return list(jobs)
 
 
-def _wait(jobs: list[Any]) -> None:
-    failed = [(job, error) for job, error in ((job, job.exception()) for job in jobs) if error is not None]
-    if failed:
-        job, error = failed[0]
-        lines = [line for line in str(error).splitlines() if line.strip(" -")]
-        last = next(
-            (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)), lines[0]
-        )
+def _wait(jobs: list[Any], at_work: Callable[[list[Any]], bool], watch: Callable[[], None]) -> None:
+    while at_work(jobs):
+        watch()
+        time.sleep(_POLL_SECONDS)
+    watch()
+    errors = [(job, error) for job, error in ((job, _error_of(job)) for job in jobs) if error is not None]
+    if errors:
+        job, error = errors[0]
         raise CommandFailedError(
-            f"{len(failed)} of {len(jobs)} workers failed; job {job.job_id}: {one_line(last)}; see {job.paths.stderr}",
-            1,
+            f"{len(errors)} of {len(jobs)} workers failed; job {job.job_id}: {error}; see {job.paths.stderr}", 1
         )
 
 
+def _at_work(jobs: list[Any]) -> bool:
+    return not all(job.done() for job in jobs)
+
+
+# The queue is on every cluster; submitit asks sacct, which needs a database.
+def _queued(jobs: list[Any]) -> bool:
+    command = ["squeue", "--noheader", f"--jobs={_array(jobs)}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if found.returncode:
+        # Slurm forgets a job some minutes after its end; any other trouble passes.
+        return "Invalid job id" not in found.stderr
+    return bool(found.stdout.strip())
+
+
+def _array(jobs: list[Any]) -> str:
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def _error_of(job: Any) -> str | None:
+    until = time.monotonic() + _FILE_SECONDS
+    while not job.paths.result_pickle.exists():
+        if time.monotonic() > until:
+            return "it was cancelled or killed"
+        time.sleep(0.5)
+    error = job.exception()
+    if error is None:
+        return None
+    lines = [line for line in str(error).splitlines() if line.strip(" -")]
+    named = (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line))
+    return one_line(next(named, lines[0]))
+
+
+# Submitit and Slurm say it in many lines.
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    """Say in one sentence what submitit and Slurm say in many."""
     try:
         yield
-    except CommandFailedError:
-        raise
     except RuntimeError as error:
         if "srun" in str(error):
             raise UserError(
-                "executor=slurm: there is no Slurm on this machine; start the command on a login node of the cluster, "
-                "or try it with cluster=local"
+                "--executor slurm: there is no Slurm on this machine; start the command on a login node of the "
+                "cluster, or try it with --resource cluster=local"
             ) from error
         raise UserError(f"Slurm refused the jobs: {one_line(str(error))}") from error
 
@@ -136,8 +188,8 @@ def _slurm_that_only_says_yes(folder: Path) -> Iterator[None]:
         os.environ["PATH"] = before
 
 
+# A cluster's name, submitit's parameters, and how often a job may be queued again.
 def _parameters(options: Mapping[str, str]) -> tuple[str, dict[str, Any], int]:
-    """Turn options into a cluster's name, submitit's parameters, and how often a job may be queued again."""
     cluster = options.get("cluster", "slurm")
     if cluster not in ("slurm", "local"):
         raise UserError(f"cluster={cluster} is unknown; it must be slurm or local")

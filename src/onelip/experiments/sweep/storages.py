@@ -25,6 +25,12 @@ _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 """How long a server may take to answer."""
 
+_NETWORK = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "pvfs2", "panfs", "afs"),
+    *("wekafs", "9p", "virtiofs"),
+)
+"""Types of file systems that several machines may share; those in user space (sshfs and others) are `fuse.NAME`."""
+
 _ADVISORY_LOCK = 0x6F6E656C6970
 """Number, the same for all, of the lock under which tables are created in PostgreSQL."""
 
@@ -34,13 +40,16 @@ def default_storage(folder: Path, *, several_machines: bool = False) -> str:
 
     Args:
         folder: The sweep's.
-        several_machines: Will workers on several machines write to it? SQLite is not for network file systems.
+        several_machines: Will workers on several machines write to it? SQLite is not for that.
 
     Returns:
-        The URL of an SQLite file in it, or of a journal.
+        The URL of what is in the folder already; else of an SQLite file in it, or of a journal if several machines
+        write to it or the folder is on a network file system.
     """
     place = folder.absolute()
-    return f"journal:{place / 'study.journal'}" if several_machines else f"sqlite:///{place / 'study.db'}"
+    database, journal = place / "study.db", place / "study.journal"
+    shared = several_machines or _on_network(place)
+    return f"journal:{journal}" if journal.exists() or (shared and not database.exists()) else f"sqlite:///{database}"
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -158,6 +167,9 @@ def _open_sqlite(url: str) -> BaseStorage:
 
 def _write_ahead(path: Path) -> None:
     """Let processes write one after the other without waiting for the disk: 13 ms a trial instead of 31 to 210."""
+    if _on_network(path.parent):
+        # Its index is in memory that machines do not share.
+        return
     with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -170,9 +182,27 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
+# May other machines write there at the same time?
+def _on_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
+    if not mounts.exists():
+        return False
+    folder = folder.resolve()
+    # Device, mount point, type, ...; the last of the deepest mount points that hold the folder is the one seen.
+    listed = [line.split(" ") for line in mounts.read_text("utf-8", "surrogateescape").splitlines()]
+    points = [(Path(fields[1].replace("\\040", " ")), fields[2]) for fields in listed]
+    holding = [(len(point.parts), kind) for point, kind in points if folder.is_relative_to(point)]
+    deepest = max((depth for depth, _ in holding), default=0)
+    kinds = [kind for depth, kind in holding if depth == deepest]
+    return bool(kinds) and (kinds[-1] in _NETWORK or kinds[-1].startswith("fuse."))
+
+
 @contextlib.contextmanager
 def _file_lock(path: Path) -> Iterator[None]:
-    """Keep other processes of this machine out, until the block or the process ends."""
+    """Keep other processes of this machine out, until the block or the process ends.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     import fcntl
 
     try:

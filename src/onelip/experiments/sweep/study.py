@@ -9,6 +9,7 @@ from typing import Any, Literal
 from onelip.experiments.config_distributions import Choice, Distribution, LogUniform, RandInt
 from onelip.experiments.errors import UserError
 from onelip.experiments.sweep.optuna_library import optuna
+from onelip.experiments.sweep.patience import PatientStorage
 from onelip.experiments.sweep.plan import Planned
 from onelip.experiments.sweep.storages import describe_storage, open_storage
 
@@ -56,7 +57,7 @@ class Study:
     """
 
     def __init__(self, url: str, name: str, distributions: Mapping[str, Distribution]) -> None:
-        self._storage = open_storage(url)
+        self._storage = PatientStorage(open_storage(url))
         self._distributions = {path: (d, as_optuna(d)) for path, d in distributions.items()}
         self._url = url
         self.name = name

@@ -137,7 +137,8 @@ class Worker:
         started = time.monotonic()
         try:
             state, value, error = self._attempt(trial, path)
-        except (StoppedError, KeyboardInterrupt):
+        except (StoppedError, KeyboardInterrupt, SystemExit):
+            # The last is what submitit ends a job with whose time is over.
             if self._lost:
                 # It is another worker's now, with all its files.
                 lease.release(done=False)

@@ -1,0 +1,112 @@
+"""Fill every table of the papers with small trainings, through the sweeps that would fill them with whole ones.
+
+usage: python -m benchmarks.paper_tables RUNS --mnist FOLDER --cifar10 FOLDER [--workers 2] [--only PART ...]
+                                         [--page FILE]
+
+Each part below is a shipped sweep, cut to seconds a training: a few steps, few images, one or two seeds. So the numbers
+say that the chain from a sweep to a table is whole, and nothing about methods. RUNS is made, or gone on with, as by
+`onelip sweep`. With --page all tables go into one Markdown file, with what the papers publish beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from onelip.experiments.tables.templates import TEMPLATES
+
+FEW = ["trainer.max_epochs=1", "trainer.max_steps=30", "trainer.validate_every=1", "data.validation=0.02"]
+LESS = ["trainer.max_epochs=1", "trainer.max_steps=6", "trainer.validate_every=1", "data.validation=0.005"]
+CHECKED = ["certify.max_samples=200", "attack.samples=20"]
+LCONVNET = [*FEW, *CHECKED, "attack.steps=10"]
+LARGE = [*LESS, *CHECKED, "attack.steps=5", "sweep.factors.size=[large]", "sweep.factors.seed=[0]"]
+SMALL = ["sweep.factors.size=[small]", "sweep.factors.seed=[0, 1]"]
+CUT_SEARCH = ["sweep.factors.size=[xs]", "sweep.trials=1", "sweep.budget=null", "data.batch_size=32"]
+
+PARTS: dict[str, list[list[str]]] = {
+    "lconvnet-mnist-small": [["sweep", "lconvnet", "sweep.factors.data=[mnist]", *SMALL, *LCONVNET]],
+    "lconvnet-cifar10-small": [["sweep", "lconvnet", "sweep.factors.data=[cifar10]", *SMALL, *LCONVNET]],
+    "lconvnet-mnist-large": [["sweep", "lconvnet", "sweep.factors.data=[mnist]", *LARGE]],
+    "lconvnet-cifar10-large": [["sweep", "lconvnet", "sweep.factors.data=[cifar10]", *LARGE]],
+    "lconvnet-mnist-dense": [
+        ["sweep", "lconvnet-dense", "sweep.factors.data=[mnist]", "sweep.factors.seed=[0, 1]", *LCONVNET]
+    ],
+    "lconvnet-cifar10-dense": [
+        ["sweep", "lconvnet-dense", "sweep.factors.data=[cifar10]", "sweep.factors.seed=[0, 1]", *LCONVNET]
+    ],
+    "lnets-wasserstein": [["sweep", "lnets-wasserstein", "trainer.max_steps=120", "trainer.validate_every=60"]],
+    "lnets-mnist": [["sweep", "lnets-mnist", "sweep.factors.seed=[0]", *LCONVNET]],
+    "layers-compared-cifar10": [
+        [
+            "sweep",
+            "layers-compared",
+            *CUT_SEARCH,
+            *LESS,
+            "data.subset={per_class: 60, validation_per_class: 10}",
+            "data.validation=null",
+        ],
+        ["sweep", "layers-compared", "--stage", "final"],
+    ],
+    "orthogonium-cifar10": [["sweep", "orthogonium", "sweep.factors.seed=[0]", *LESS, *CHECKED, "attack.steps=5"]],
+    "fastclip-digits": [
+        ["sweep", "fastclip-digits", "sweep.factors.seed=[0]", "trainer.max_epochs=3", "trainer.max_steps=30"]
+    ],
+}
+"""Names of sweeps, which begin with what they are of, and the commands that make them."""
+
+
+def commands(part: str, arguments: argparse.Namespace) -> list[list[str]]:
+    """Write the commands of a part.
+
+    Args:
+        part: A key of `PARTS`.
+        arguments: Of the script.
+
+    Returns:
+        Arguments of `onelip`.
+    """
+    runs: Path = arguments.runs
+    data = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
+    places = [f"data.dir={data[name]}" for name in data if name in part]
+    written = []
+    for command, name, *rest in PARTS[part]:
+        if rest[:2] == ["--stage", "final"]:
+            written.append([command, str(runs / part), *rest, "--workers", str(arguments.workers)])
+        else:
+            changes = [*rest, *places, f"runs_dir={runs}", f"name={part}"]
+            written.append([command, name, *changes, "--workers", str(arguments.workers)])
+    return written
+
+
+def main() -> int:
+    """Run the parts, and write the page.
+
+    Returns:
+        Exit code: that of the first command that failed, after all have run.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--mnist", type=Path)
+    parser.add_argument("--cifar10", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--page", type=Path)
+    arguments = parser.parse_args()
+    codes = []
+    for part in arguments.only:
+        for words in commands(part, arguments):
+            codes.append(subprocess.run([sys.executable, "-m", "onelip", *words], check=False).returncode)
+    if arguments.page is not None:
+        sections = []
+        for name in TEMPLATES:
+            words = [sys.executable, "-m", "onelip", "tables", str(arguments.runs), "--template", name]
+            table = subprocess.run(words, capture_output=True, text=True, check=False)
+            sections.append(f"## {name}\n\n{table.stdout or table.stderr}")
+        arguments.page.write_text("\n".join(sections), encoding="utf-8")
+    return next((code for code in codes if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
