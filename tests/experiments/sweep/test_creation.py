@@ -17,10 +17,10 @@ from onelip.experiments.sweep.study import StoredTrial, Study
 SEEDS = RANDOM.replace("{method: {a: {layer: aoc}, b: {layer: aol}}}", "{method: {a: {layer: aoc}}, seed: [0, 1]}")
 
 
-def made_again(spec, storage=None, stage="search"):
-    """As the command does it; the trials of the stage."""
+def made_again(spec, storage=None, stage="search", *, quick=True):
+    """As the command does it, in a journal if it is to be quick; the trials of the stage."""
     folder = SweepFolder(spec.folder)
-    url = make_sweep(spec, folder, storage, stage)
+    url = make_sweep(spec, folder, storage, stage, several_machines=quick)
     return Study(url, folder.study_name(stage), spec.distributions).trials()
 
 
@@ -32,14 +32,14 @@ def end_all(made, value=lambda trial: 0.5, state="complete"):
 
 def test_a_sweep_is_made_and_gone_on_with(tmp_path):
     spec = read(tmp_path)
-    first = made_again(spec)
+    first = made_again(spec, quick=False)
     folder = SweepFolder(spec.folder)
     assert sorted(p.name for p in folder.path.iterdir() if p.suffix in (".yaml", ".json", ".db")) == [
         "study.db", "sweep.json", "sweep.yaml",
     ]  # fmt: skip
     state = folder.state_file.read_text()
     assert json.loads(state)["storage"] is None
-    assert [t.id for t in made_again(read(tmp_path))] == [t.id for t in first]
+    assert [t.id for t in made_again(read(tmp_path), quick=False)] == [t.id for t in first]
     assert [t.id for t in made_again(read_sweep(str(folder.spec_file)))] == [t.id for t in first]
     assert folder.state_file.read_text() == state
 
@@ -50,7 +50,7 @@ def test_keys_in_another_order_are_the_same_sweep(tmp_path):
 
 
 def test_a_folder_that_is_moved_takes_its_study_with_it(tmp_path):
-    first = made_again(read(tmp_path))
+    first = made_again(read(tmp_path), quick=False)
     shutil.move(tmp_path / "runs", tmp_path / "moved")
     folder = SweepFolder(tmp_path / "moved" / "tried")
     spec = read_sweep(str(folder.spec_file))
@@ -120,6 +120,17 @@ def test_a_sweep_stays_in_its_storage(tmp_path):
     assert not (folder.path / "study.db").exists()
     with pytest.raises(UserError, match=r"has its study in journal:.*a\.journal; leave --storage out"):
         made_again(spec, f"journal:{tmp_path / 'b.journal'}")
+
+
+def test_a_sweep_that_goes_on_elsewhere_keeps_its_storage(tmp_path):
+    folder, spec = SweepFolder(tmp_path / "runs" / "tried"), read(tmp_path)
+    sqlite = make_sweep(spec, folder, None, "search")
+    assert sqlite.startswith("sqlite:")
+    assert make_sweep(spec, folder, None, "search", several_machines=True) == sqlite
+    shutil.rmtree(folder.path)
+    journal = make_sweep(spec, folder, None, "search", several_machines=True)
+    assert journal == default_storage(folder.path, several_machines=True)
+    assert make_sweep(spec, folder, None, "search") == journal
 
 
 def test_a_study_of_another_folder_is_refused(tmp_path):
