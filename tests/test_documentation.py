@@ -24,7 +24,9 @@ for i, block in enumerate(json.load(sys.stdin)):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]], ids=lambda page: page.name)
 def test_blocks_run(page, tmp_path):
-    command = [sys.executable, "-W", "error", "-c", RUNNER]
+    # The second is of Lightning, where Slurm is installed.
+    warnings = ["-W", "error", "-W", "ignore:The `srun` command is available"]
+    command = [sys.executable, *warnings, "-c", RUNNER]
     done = subprocess.run(
         command, cwd=tmp_path, input=json.dumps(BLOCKS[page]), capture_output=True, text=True, timeout=300, check=False
     )
