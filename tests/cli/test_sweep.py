@@ -8,7 +8,9 @@ from onelip.cli import main
 from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.sweep.executors import Options
 
-WHOLE = "--stage final --workers 3 --executor slurm --storage journal:x --resource partition=gpu --resource gres=a=b --wait"
+WHOLE = (
+    "--stage final --workers 3 --executor slurm --storage journal:x --resource partition=gpu --resource gres=a=b --wait"
+)
 
 
 @pytest.fixture
@@ -55,7 +57,11 @@ def test_options_arrive(onelip):
     [
         (UserError("no such sweep"), 2, "onelip: no such sweep\n"),
         (CommandFailedError("no trial has ended well", 1), 1, "onelip: no trial has ended well\n"),
-        (CommandFailedError("stopped; go on with: onelip sweep runs/x", 130), 130, "onelip: stopped; go on with: onelip sweep runs/x\n"),
+        (
+            CommandFailedError("stopped; go on with: onelip sweep runs/x", 130),
+            130,
+            "onelip: stopped; go on with: onelip sweep runs/x\n",
+        ),
     ],
     ids=["mistake", "no result", "ctrl-c"],
 )

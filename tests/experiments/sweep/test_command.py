@@ -92,7 +92,9 @@ def test_the_final_stage_follows(run, tmp_path, training):
     assert "train the best" not in printed
     assert f"tables: onelip tables {tmp_path / 'runs' / 'tried' / 'final'}" in printed
     assert training.evaluated == [False] * 4 + [True] * 2
-    best = {t.labels["method"]: max(u.value for u in trials(tmp_path) if u.labels == t.labels) for t in trials(tmp_path)}
+    best = {
+        t.labels["method"]: max(u.value for u in trials(tmp_path) if u.labels == t.labels) for t in trials(tmp_path)
+    }
     assert {t.labels["method"]: t.value for t in trials(tmp_path, "final")} == best
 
 
@@ -226,7 +228,9 @@ def at_work(folder):
     for lease in folder.glob("leases/search/*"):
         run = RunFolder(folder / "search" / lease.stem)
         with contextlib.suppress(FileNotFoundError, ValueError):
-            if "state" not in json.loads((run.path / "trial.json").read_text()) and len(read_metrics(run)) in range(1, 8):
+            if "state" not in json.loads((run.path / "trial.json").read_text()) and len(read_metrics(run)) in range(
+                1, 8
+            ):
                 found.append(json.loads(lease.read_text())["pid"])
     return found
 

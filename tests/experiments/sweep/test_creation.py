@@ -82,7 +82,9 @@ def test_a_sweep_may_grow(tmp_path):
 def test_other_settings_are_another_sweep(tmp_path, changes):
     made_again(read(tmp_path))
     before = SweepFolder(read(tmp_path).folder).spec_file.read_text()
-    with pytest.raises(UserError, match=r"tried holds a sweep with other settings; go on with: onelip sweep .*runs/tried"):
+    with pytest.raises(
+        UserError, match=r"tried holds a sweep with other settings; go on with: onelip sweep .*runs/tried"
+    ):
         made_again(read(tmp_path, RANDOM, *changes))
     assert SweepFolder(read(tmp_path).folder).spec_file.read_text() == before
     assert len(made_again(read(tmp_path))) == 4
@@ -144,7 +146,9 @@ def test_a_study_of_another_folder_is_refused(tmp_path):
 
 def test_cells_without_a_metric_in_common_need_one(tmp_path):
     text = "base: digits\nname: tried\nsweep: {factors: {m: {a: {}, b: {certify: null}}}}\n"
-    with pytest.raises(UserError, match=r"different metrics, val_certified_accuracy \(m=a\), val_accuracy \(m=b\); choose"):
+    with pytest.raises(
+        UserError, match=r"different metrics, val_certified_accuracy \(m=a\), val_accuracy \(m=b\); choose"
+    ):
         made_again(read(tmp_path, text))
     made_again(read(tmp_path, text, "sweep.metric=val_accuracy", "sweep.goal=maximize"))
 

@@ -47,7 +47,10 @@ def test_cells_draws_and_the_whole_time_are_shown(shown):
 def test_a_cell_that_cannot_be_measured_is_left_out_of_the_time(shown):
     lines = shown(RANDOM.replace("aol", "bcop"), "trainer.max_epochs=20", workers=1)
     assert lines[2].split() == ["b", "2", "-", "not", "measured:", "no", "data"]
-    assert lines[5] == "about 20 min with 1 worker as fast as this machine alone, without 1 cells that could not be measured"
+    assert (
+        lines[5]
+        == "about 20 min with 1 worker as fast as this machine alone, without 1 cells that could not be measured"
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,8 +81,10 @@ def test_a_sweep_for_slurm_shows_its_script(shown):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.123, "0.12 s"), (59, "59 s"), (119, "119 s"), (121, "2 min"), (5400, "90 min"), (9000, "2.5 h"), (72000, "20 h"),
-     (200000, "2.3 d"), (4e6, "46 d")],
+    [
+        (0.123, "0.12 s"), (59, "59 s"), (119, "119 s"), (121, "2 min"), (5400, "90 min"), (9000, "2.5 h"),
+        (72000, "20 h"), (200000, "2.3 d"), (4e6, "46 d"),
+    ],
 )  # fmt: skip
 def test_times_are_short(seconds, text):
     assert duration_text(seconds) == text

@@ -72,7 +72,9 @@ def test_a_killed_worker_is_replaced(work, tmp_path, capsys):
 
 
 def test_workers_that_keep_dying_end_the_sweep_with_their_last_words(work, tmp_path):
-    with pytest.raises(CommandFailedError, match=r"worker 0 ended with exit code 1; its last words are in .*worker-0\.log"):
+    with pytest.raises(
+        CommandFailedError, match=r"worker 0 ended with exit code 1; its last words are in .*worker-0\.log"
+    ):
         start_local(work(1), 1)
     assert len(started(tmp_path)) == 4
 
@@ -84,7 +86,9 @@ def test_a_mistake_of_the_user_is_not_tried_again(work, tmp_path):
     assert len(started(tmp_path)) == 1
 
 
-@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, CommandFailedError)])
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, CommandFailedError)]
+)
 def test_a_signal_stops_the_workers(work, tmp_path, number, raised):
     def stop():
         if len(numbers(tmp_path, "waits")) == 2:

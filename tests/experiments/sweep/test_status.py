@@ -62,4 +62,7 @@ def test_final_trainings_are_shown_by_their_mean(tmp_path, capsys):
 
 
 def test_parameters_are_short():
-    assert shown_params({"optimizer.lr": 0.0123456, "layer": "aoc", "seed": 3}) == "optimizer.lr=0.01235, layer=aoc, seed=3"
+    assert (
+        shown_params({"optimizer.lr": 0.0123456, "layer": "aoc", "seed": 3})
+        == "optimizer.lr=0.01235, layer=aoc, seed=3"
+    )
