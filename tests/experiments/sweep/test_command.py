@@ -198,7 +198,7 @@ name: tried
 optimizer: {lr: !loguniform [1e-3, 3e-2]}
 model: {widths: [8]}
 data: {batch_size: 256, validation: 0.2}
-trainer: {threads: 1, max_epochs: 10}
+trainer: {threads: 1, max_epochs: 6}
 sweep: {trials: 2, factors: {method: {a: {layer: aol}, b: {layer: cpl}}}}
 """
 
@@ -270,12 +270,12 @@ def test_whatever_is_killed_the_sweep_ends_as_if_nothing_had_been(tmp_path, monk
     folder = tmp_path / "disturbed" / "runs" / "tried"
     assert "was killed by signal 9; another one takes its place" in capsys.readouterr().out
     left = outcome(folder).values()
-    assert any(state == "running" and len(rows) in range(1, 10) for state, _, _, rows in left)
+    assert any(state == "running" and len(rows) in range(1, 6) for state, _, _, rows in left)
 
     monkeypatch.setitem(EXECUTORS, "local", lambda work, options, watch: work() >= 0)
     command.sweep(str(folder), [], Options())
     command.sweep(written(tmp_path, WHOLE), [], Options())
     undisturbed = outcome(tmp_path / "runs" / "tried")
     assert outcome(folder) == undisturbed
-    assert [(state, len(rows)) for state, _, _, rows in undisturbed.values()] == [("complete", 10)] * 4
+    assert [(state, len(rows)) for state, _, _, rows in undisturbed.values()] == [("complete", 6)] * 4
     assert sorted(p.name for p in (folder / "search").iterdir()) == ["0000", "0001", "0002", "0003"]
