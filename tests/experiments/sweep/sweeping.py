@@ -44,7 +44,8 @@ class Made:
         self.spec = read(place, text, *changes)
         self.folder = SweepFolder(self.spec.folder)
         self.stage = stage
-        self.url = make_sweep(self.spec, self.folder, url, stage)
+        # Quicker than SQLite.
+        self.url = make_sweep(self.spec, self.folder, url or f"journal:{place / 'study.journal'}", stage)
 
     @property
     def study(self) -> Study:

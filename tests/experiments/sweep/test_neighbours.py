@@ -25,11 +25,6 @@ sweep: {trials: 8, factors: {size: {s: {}, l: {data.batch_size: 64}}}}
 """
 
 
-def made_in(place, text):
-    # Quicker than SQLite.
-    return Made(place, text, url=f"journal:{place / 'study.journal'}")
-
-
 def proposed(made, trial, goal="maximize"):
     return propose(made.study, trial, made.spec.distributions, goal, made.spec.section.seed)
 
@@ -51,7 +46,7 @@ def good(params):
 
 
 def test_proposals_are_in_range_and_repeat(tmp_path):
-    made = made_in(tmp_path, TPE % 7)
+    made = Made(tmp_path, TPE % 7)
     for trial in made.trials[:12]:
         params = proposed(made, trial)
         assert params == proposed(made, trial)
@@ -62,14 +57,14 @@ def test_proposals_are_in_range_and_repeat(tmp_path):
 
 
 def test_another_seed_proposes_something_else(tmp_path):
-    made = made_in(tmp_path, TPE % 2)
+    made = Made(tmp_path, TPE % 2)
     trial = made.trials[0]
     first, second = (propose(made.study, trial, made.spec.distributions, "maximize", seed) for seed in (0, 1))
     assert first != second
 
 
 def test_trials_of_other_cells_play_no_part(tmp_path):
-    made = made_in(tmp_path, TPE % 13)
+    made = Made(tmp_path, TPE % 13)
     small, large = of_cell(made, "s"), of_cell(made, "l")
     for k, trial in enumerate(small[:12]):
         finish(made, trial, {"optimizer.lr": 10.0 ** (-k / 4), "layer": "aol"}, -float(k))
@@ -80,7 +75,7 @@ def test_trials_of_other_cells_play_no_part(tmp_path):
 
 
 def test_trials_of_the_cell_play_a_part_and_the_goal_says_which(tmp_path):
-    made = made_in(tmp_path, TPE % 25)
+    made = Made(tmp_path, TPE % 25)
     trials = of_cell(made, "s")
     for k, trial in enumerate(trials[:20]):
         finish(made, trial, {"optimizer.lr": 10.0 ** (-k / 5), "layer": "aol" if k < 10 else "bcop"}, -float(k))
@@ -89,7 +84,7 @@ def test_trials_of_the_cell_play_a_part_and_the_goal_says_which(tmp_path):
 
 
 def test_it_finds_better_than_chance_does(tmp_path):
-    made = made_in(tmp_path, TPE % 24)
+    made = Made(tmp_path, TPE % 24)
     trials = of_cell(made, "s")
     for trial in trials:
         params = proposed(made, trial)
@@ -102,7 +97,7 @@ def test_it_finds_better_than_chance_does(tmp_path):
 
 @pytest.fixture
 def pruned(tmp_path):
-    return made_in(tmp_path, PRUNED)
+    return Made(tmp_path, PRUNED)
 
 
 def train(made, trial, curve, pruning, goal="maximize"):
@@ -181,7 +176,7 @@ def test_the_view_of_a_cell_does_not_touch_other_trials(pruned):
 
 def test_a_choice_of_lists_is_proposed_as_lists(tmp_path):
     text = TPE.replace("layer: !choice [aoc, aol, bcop]", "model: {widths: !choice [[8], [16, 16]]}") % 2
-    made = made_in(tmp_path, text)
+    made = Made(tmp_path, text)
     assert made.spec.distributions == {
         "model.widths": Choice(([8], [16, 16])), "optimizer.lr": LogUniform(1e-4, 1.0),
     }  # fmt: skip

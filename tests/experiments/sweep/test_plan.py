@@ -57,7 +57,8 @@ def test_a_draw_depends_on_seed_cell_path_and_number_alone(tmp_path):
 
 def test_a_grid_is_the_full_product(tmp_path):
     text = (
-        "base: digits\nname: tried\nlayer: !choice [aoc, aol]\nseed: !randint [3, 5]\noptimizer: {lr: !uniform [0.1, 0.3]}\n"
+        "base: digits\nname: tried\nlayer: !choice [aoc, aol]\nseed: !randint [3, 5]\n"
+        "optimizer: {lr: !uniform [0.1, 0.3]}\n"
         "sweep: {search: grid, points: 2, factors: {trainer.max_epochs: [1, 2]}}\n"
     )
     plan = plan_search(read(tmp_path, text))

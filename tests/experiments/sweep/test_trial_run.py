@@ -38,7 +38,11 @@ def test_each_task_has_its_usual_metric(name, changes, metric):
     ("section", "changes", "sentence"),
     [
         (Sweep(metric="val_loss"), [], r"sweep\.metric=val_loss needs sweep\.goal, maximize or minimize"),
-        (Sweep(), ["data.validation=0"], r"data\.validation=0 holds no images out, so there is no val_certified_accuracy"),
+        (
+            Sweep(),
+            ["data.validation=0"],
+            r"data\.validation=0 holds no images out, so there is no val_certified_accuracy",
+        ),
     ],
 )
 def test_a_metric_that_cannot_be_compared_is_refused(section, changes, sentence):
@@ -89,7 +93,9 @@ def test_the_score_is_that_of_the_weights_that_are_kept(rows, changes, metric, v
 
 
 def test_a_metric_that_was_not_measured_is_one_sentence(rows):
-    with pytest.raises(UserError, match=r"sweep\.metric=val_acc is no column of .*metrics\.csv, which has epoch, train_loss"):
+    with pytest.raises(
+        UserError, match=r"sweep\.metric=val_acc is no column of .*metrics\.csv, which has epoch, train_loss"
+    ):
         score(*rows(), "val_acc")
 
 
@@ -110,7 +116,8 @@ def test_a_trial_goes_on_after_its_last_checkpoint_and_is_evaluated_if_asked(tmp
 
 def test_a_task_that_draws_its_samples_runs_with_callbacks(tmp_path, monkeypatch):
     class Kind:
-        calls = []
+        def __init__(self):
+            self.calls = []
 
         def prepare(self, config):
             return type("Prepared", (), {"config": config.model_copy(update={"seed": 5})})
@@ -134,7 +141,11 @@ def test_a_task_that_draws_its_samples_runs_with_callbacks(tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("code", "ends_with", "exit_code"),
-    [("pass", None, 0), ("import sys; sys.exit(143)", "ended with exit code 143", 143), ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9", 1)],
+    [
+        ("pass", None, 0),
+        ("import sys; sys.exit(143)", "ended with exit code 143", 143),
+        ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9", 1),
+    ],
 )
 def test_several_processes_are_those_of_the_command(tmp_path, monkeypatch, code, ends_with, exit_code):
     commands, real = [], subprocess.Popen

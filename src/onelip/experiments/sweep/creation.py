@@ -180,7 +180,8 @@ def storage_of(folder: SweepFolder, storage: str | None, *, several_machines: bo
     given = None if storage is None else absolute_storage(storage)
     if not folder.state_file.exists():
         return given or usual
-    before = str(read_json(folder.state_file)["storage"] or usual)
+    # Whoever goes on with it.
+    before = str(read_json(folder.state_file)["storage"] or default_storage(folder.path))
     if given not in (None, before):
         raise UserError(f"{folder.path} has its study in {describe_storage(before)}; leave --storage out")
     return before

@@ -74,7 +74,7 @@ class _Pool:
             code = worker.poll()
             if code is None:
                 continue
-            del self._workers[index]
+            _close(self._workers.pop(index))
             if code == 0:
                 continue
             log = self._logs / f"worker-{index}.log"
@@ -98,6 +98,7 @@ class _Pool:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
+            _close(worker)
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
         module = "onelip.experiments.sweep.worker"
@@ -112,6 +113,11 @@ class _Pool:
                 env=worker_environment(os.environ, index, self._n_workers),
                 start_new_session=True,
             )
+
+
+def _close(worker: subprocess.Popen[bytes]) -> None:
+    if worker.stdin is not None:
+        worker.stdin.close()
 
 
 def worker_environment(environment: Mapping[str, str], index: int, n_workers: int) -> dict[str, str]:

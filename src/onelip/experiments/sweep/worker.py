@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import math
 import os
 import signal
@@ -241,7 +240,8 @@ class Worker:
 
     def _lose(self) -> None:
         self._lost = True
-        _thread.interrupt_main()
+        # A signal also wakes it from waiting for another process.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 # Recorded, so that whoever resumes the trial has the same.
@@ -312,7 +312,7 @@ def main(arguments: list[str]) -> int:
     folder, storage, stage = arguments
     # Whatever a worker does, it stops as after Ctrl-C, and gives its trial back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     stop_with_the_first()
     try:
         run_worker(folder, storage, stage)
