@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from onelip.experiments.config_section import Section, from_name
+from onelip.linalg import unknown_name
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
 
@@ -128,9 +129,9 @@ class Sweep(Section):
             if isinstance(levels, list) and len(set(levels)) < len(levels):
                 raise ValueError(f"sweep.factors.{name}={levels} has a level twice")
         for rule in self.skip:
-            for name, level in rule.items():
-                if name not in self.factors or level not in self.factors[name]:
-                    raise ValueError(f"sweep.skip has {name}: {level}, which is no level of a factor")
+            for name in rule:
+                if name not in self.factors:
+                    raise ValueError(unknown_name("factor in sweep.skip", name, self.factors))
         return self
 
 

@@ -33,6 +33,16 @@ def test_cells_are_all_combinations_without_those_that_are_skipped(tmp_path):
     assert str(spec.cells()[0]) == "method=a, trainer.max_epochs=1, seed=0"
 
 
+def test_rules_that_no_combination_matches_are_found(tmp_path):
+    text = (
+        "base: digits\nname: tried\nsweep:\n  factors: {seed: [0, 1], trainer.max_epochs: [1, 2]}\n"
+        "  skip: [{seed: 1, trainer.max_epochs: 2}, {seed: 2}, {seed: 0, trainer.max_epochs: 3}]\n"
+    )
+    spec = read(tmp_path, text)
+    assert len(spec.cells()) == 3
+    assert spec.idle_rules() == [{"seed": 2}, {"seed": 0, "trainer.max_epochs": 3}]
+
+
 def test_without_factors_there_is_one_cell(tmp_path):
     spec = read(tmp_path, "base: digits\nname: tried\nsweep: {}\n")
     assert [(dict(cell.labels), str(cell)) for cell in spec.cells()] == [({}, "the one cell")]

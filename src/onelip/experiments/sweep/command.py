@@ -40,6 +40,8 @@ def sweep(name: str, overrides: Sequence[str], options: Options) -> None:
     stage = stage_named(options.stage)
     check_options(options)
     spec, folder = _found(name, overrides)
+    for rule in spec.idle_rules():
+        say(f"sweep.skip: no combination is {Cell(rule)}")
     if options.dry_run:
         show_plan(spec, folder, stage, options)
         return

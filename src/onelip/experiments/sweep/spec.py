@@ -102,6 +102,19 @@ class SweepSpec:
         cells = [Cell(dict(zip(factors, levels, strict=True))) for levels in products]
         return [cell for cell in cells if not any(_matches(cell, rule) for rule in self.section.skip)]
 
+    def idle_rules(self) -> list[dict[str, Level]]:
+        """Find what `sweep.skip` has in vain, such as a level that is misspelt, or that a change has taken away.
+
+        Returns:
+            The rules that no combination matches.
+        """
+        factors = self.section.factors
+        return [
+            dict(rule)
+            for rule in self.section.skip
+            if any(level not in list(factors[name]) for name, level in rule.items())
+        ]
+
     def config(
         self, cell: Cell, params: Mapping[str, Any], changes: Iterable[tuple[str, Any]], place: Sequence[str]
     ) -> RunConfig:
