@@ -3,6 +3,7 @@
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from onelip.experiments import create_run_folder
@@ -55,3 +56,24 @@ def test_rows_are_written_and_an_interrupted_training_ends_with_the_same_numbers
     assert len(rows[0]) == 3
     assert rows[0][-1] < rows[0][0]
     assert all(row["seconds"] < 60 for row in read_metrics(cut[1]))
+
+
+class RowsSeen(pl.Callback):
+    """How many rows there are whenever a part ends."""
+
+    def __init__(self, folder):
+        self.folder, self.rows = folder, []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.rows.append(len(read_metrics(self.folder)) if self.folder.metrics_file.exists() else 0)
+
+
+class RowsSeenAfter(RowsSeen, Checkpoint):
+    pass
+
+
+def test_callbacks_come_before_a_part_is_recorded_and_checkpoints_after_it(tmp_path):
+    config, folder = start(tmp_path)
+    before, after = RowsSeen(folder), RowsSeenAfter(folder)
+    train_on_samples(Mean(), config, folder, columns=("distance",), callbacks=[after, before])
+    assert (before.rows, after.rows) == ([0, 1, 2], [1, 2, 3])
