@@ -2,8 +2,8 @@
 
 usage: python -m benchmarks.converted_settings [FOLDER] [--batch 4] [--only METHOD ...]
 
-For each, a `settings.yml` is written in the shape that the paper's repository has, `onelip convert` makes a sweep of it,
-the sweep draws its first trial, and that is trained for a step, with made-up images of CIFAR-10's shape and small
+For each, a `settings.yml` is written in the shape that the paper's repository has, `onelip convert` makes a sweep of
+it, the sweep draws its first trial, and that is trained for a step, with made-up images of CIFAR-10's shape and small
 batches: batches, loss, backward, step, a validation and the proof of its constant, by what `onelip bench budget`
 measures epochs with. The sizes are the full ones. Prints a line for each; exit code 1 if one fails.
 """
@@ -54,8 +54,8 @@ def start(folder: Path, method: str, size: str, batch: int) -> str:
     n_trials = len(plan_search(spec))
     rate = config.optimizer.lr
     return (
-        f"{n_trials} trials; the first, lr {rate:.2g}: a step of {batch} images in {measured.seconds_per_step:.2f} s, all "
-        f"in {time.perf_counter() - begin:.0f} s"
+        f"{n_trials} trials; the first, lr {rate:.2g}: a step of {batch} images in "
+        f"{measured.seconds_per_step:.2f} s, all in {time.perf_counter() - begin:.0f} s"
     )
 
 

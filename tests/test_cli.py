@@ -11,7 +11,8 @@ import pytest
 from onelip.cli import main
 
 COMMANDS = (
-    "train", "certify", "verify", "attack", "spectrum", "clip", "report", "tables", "list", "data", "doctor", "bench", "sweep", "convert",
+    "train", "certify", "verify", "attack", "spectrum", "clip", "report", "tables", "list", "data", "doctor", "bench",
+    "sweep", "convert",
 )  # fmt: skip
 
 

@@ -56,7 +56,10 @@ def test_a_section_is_read():
         ({"factors": {"seed": []}}, r"sweep\.factors\.seed has no level"),
         ({"factors": {"seed": {}}}, r"sweep\.factors\.seed has no level"),
         ({"factors": {"seed": [1, 2, 1]}}, r"sweep\.factors\.seed=\[1, 2, 1\] has a level twice"),
-        ({"factors": {"seed": [1]}, "skip": [{"sed": 1}]}, r"factor in sweep\.skip 'sed' is unknown; did you mean 'seed'"),
+        (
+            {"factors": {"seed": [1]}, "skip": [{"sed": 1}]},
+            r"factor in sweep\.skip 'sed' is unknown; did you mean",
+        ),
         ({"budget": "soon"}, r"sweep\.budget='soon' .*must be a time such as 2h"),
         ({"budget": 0}, r"sweep\.budget=0 .*greater than 0"),
         ({"goal": "maximise"}, r"sweep\.goal='maximise' .*'maximize' or 'minimize'"),
