@@ -21,6 +21,7 @@ from onelip.experiments.evaluation import (
     even_index,
     evenly,
     load_certified,
+    plain_network,
     radius_key,
 )
 from onelip.experiments.preparation import prepare
@@ -95,3 +96,14 @@ def test_the_average_over_mirror_images_is_certified_and_read_back(tmp_path):
         slopes.append(certified[-1].certificate.pair_constants)
     assert [c.certificate.head for c in certified] == ["linear", "linear"]
     np.testing.assert_allclose(*slopes, rtol=1e-6)
+
+
+def test_a_plain_network_leaves_the_parametrised_one_as_it_is():
+    network = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)), nn.ReLU())
+    x = torch.rand(5, 4)
+    expected = network.eval()(x)
+    for _ in range(2):
+        plain = plain_network(network)
+        assert not hasattr(plain[0], "parametrizations")
+        torch.testing.assert_close(plain(x), expected)
+        torch.testing.assert_close(network(x), expected)

@@ -313,10 +313,20 @@ def plain_network(model: nn.Module) -> nn.Module:
     """
     plain = to_plain(model)
     for module in plain.modules():
-        parametrizations = getattr(module, "parametrizations", {})
-        for name in list(parametrizations):
+        parametrizations = list(getattr(module, "parametrizations", {}))
+        if parametrizations:
+            _own_class(module)
+        for name in parametrizations:
             remove_parametrizations(module, name)
     return plain
+
+
+# Torch keeps the parametrised names on a class of each module, which a copy shares: removed from the copy, they would be
+# gone from the network that it was made of, too.
+def _own_class(module: nn.Module) -> None:
+    shared = type(module)
+    members = {name: member for name, member in vars(shared).items() if name not in ("__dict__", "__weakref__")}
+    module.__class__ = type(shared.__name__, shared.__bases__, members)
 
 
 def _network_and_samples(experiment: Experiment, folder: RunFolder) -> tuple[nn.Module, ImageData, int]:
