@@ -50,6 +50,20 @@ PARTS: dict[str, list[list[str]]] = {
         ["sweep", "layers-compared", "--stage", "final"],
     ],
     "orthogonium-cifar10": [["sweep", "orthogonium", "sweep.factors.seed=[0]", *LESS, *CHECKED, "attack.steps=5"]],
+    "lconvnet-wasserstein-cifar10": [
+        ["train", "gan-cifar10", "trainer.max_steps=10", "trainer.validate_every=10", "data.batch_size=16"],
+        [
+            "sweep",
+            "lconvnet-wasserstein",
+            "sweep.factors.data=[cifar10]",
+            "sweep.factors.seed=[0]",
+            "batch_size=16",
+            "trainer.max_steps=10",
+            "trainer.validate_every=10",
+            "evaluation.n_samples=200",
+            "q.dir=CIFAR10",
+        ],
+    ],
     "fastclip-digits": [
         ["sweep", "fastclip-digits", "sweep.factors.seed=[0]", "trainer.max_epochs=3", "trainer.max_steps=30"]
     ],
@@ -72,11 +86,16 @@ def commands(part: str, arguments: argparse.Namespace) -> list[list[str]]:
     places = [f"data.dir={data[name]}" for name in data if name in part]
     written = []
     for command, name, *rest in PARTS[part]:
+        workers = ["--workers", str(arguments.workers)] if command == "sweep" else []
         if rest[:2] == ["--stage", "final"]:
-            written.append([command, str(runs / part), *rest, "--workers", str(arguments.workers)])
+            written.append([command, str(runs / part), *rest, *workers])
+        elif command == "train":
+            written.append([command, name, *rest, *places, f"runs_dir={runs}"])
         else:
-            changes = [*rest, *places, f"runs_dir={runs}", f"name={part}"]
-            written.append([command, name, *changes, "--workers", str(arguments.workers)])
+            # A distance has its images in the section of a distribution.
+            given = [word.replace("CIFAR10", str(arguments.cifar10)) for word in rest]
+            own = [] if any("CIFAR10" in word for word in rest) else places
+            written.append([command, name, *given, *own, f"runs_dir={runs}", f"name={part}", *workers])
     return written
 
 

@@ -321,8 +321,8 @@ def plain_network(model: nn.Module) -> nn.Module:
     return plain
 
 
-# Torch keeps the parametrised names on a class of each module, which a copy shares: removed from the copy, they would be
-# gone from the network that it was made of, too.
+# Torch keeps the parametrised names on a class of each module, which a copy shares: removed from the copy, they would
+# be gone from the network that it was made of, too.
 def _own_class(module: nn.Module) -> None:
     shared = type(module)
     members = {name: member for name, member in vars(shared).items() if name not in ("__dict__", "__weakref__")}
