@@ -163,7 +163,7 @@ def test_records_say_what_a_list_needs():
     parts = models.available()
     assert list(parts) == sorted(parts)
     assert parts["mlp"].options == ("widths", "head", "dropout_input", "dropout_hidden")
-    assert parts["convnet-s"].options == ("width", "blocks", "depth", "kernel_size")
+    assert parts["convnet-s"].options == ("width", "blocks", "depth", "kernel_size", "padding_mode")
     assert all(part.summary for part in parts.values())
 
 

@@ -141,7 +141,7 @@ def test_a_real_cluster(tmp_path):
     with slurm_cluster():
         with pytest.raises(UserError, match=r"^Slurm refused the jobs: .*[Ii]nvalid partition"):
             start_slurm(WORK, 2, {"partition": "gpu"}, wait=False)
-        work = Claiming(str(tmp_path), "journal:a", numbers=8)
+        work = Claiming(str(tmp_path), "journal:a", numbers=24)
         jobs = start_slurm(work, 2, {"time": "30", "cpus": "1"}, wait=False)
         assert [job.partition("_")[2] for job in jobs] == ["0", "1"]
         while len(workers_of(tmp_path)) < 2:
@@ -155,7 +155,7 @@ def test_a_real_cluster(tmp_path):
             CommandFailedError, match=r"^1 of 1 workers failed; job \d+: ValueError: no such layer; see"
         ):
             start_slurm(Failing(str(tmp_path), "journal:a"), 1, {}, wait=True, watch=lambda: watched.append(1))
-    assert len(list(tmp_path.glob("*.done"))) == 8
+    assert len(list(tmp_path.glob("*.done"))) == 24
     output = (tmp_path / "slurm" / f"{jobs[0]}_0_log.out").read_text()
     assert output.count("Starting with JobEnvironment") == 2
     assert "Exiting after successful completion" in output
