@@ -13,8 +13,8 @@ from pathlib import Path
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes that lock the same file waiting.
 
-    The lock is a file `.NAME.lock` beside it, which stays: the file itself is replaced when it is written, and a lock
-    file that is removed may be locked by two. A process that is killed gives its lock back.
+    The lock is the file `lock_of(path)` beside it, which stays: the file itself is replaced when it is written, and a
+    lock file that is removed may be locked by two. A process that is killed gives its lock back.
 
     Args:
         path: The file, which may not exist yet.
@@ -22,9 +22,21 @@ def locked(path: Path) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(lock_of(path), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def lock_of(path: Path) -> Path:
+    """Name the file that `locked` locks.
+
+    Args:
+        path: The file that it is about.
+
+    Returns:
+        `.NAME.lock` beside it.
+    """
+    return path.with_name(f".{path.name}.lock")

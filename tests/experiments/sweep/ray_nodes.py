@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from tests.experiments.sweep.servers import free_port
 
 # A machine that does not answer for 1.5 s is lost; after the 25 s that are usual, tests would time out.
@@ -43,8 +42,6 @@ class RayNodes:
 def ray_nodes() -> Iterator[RayNodes]:
     """Run head and second machine with one processor each until the end of the block."""
     ray = Path(sys.executable).with_name("ray")
-    if not ray.exists():
-        pytest.skip("Ray is not installed")
     port, client_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="ray") as name, contextlib.ExitStack() as stack:
         # Objects are kept in a folder, as /dev/shm may be small.

@@ -110,7 +110,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (spec.folder / "20260101-120000").mkdir()
     with pytest.raises(UserError, match=r"runs/tried holds something else than a sweep; give the sweep another name"):
         made_again(spec)
-    assert sorted(p.name for p in spec.folder.iterdir()) == [".lock", "20260101-120000"]
+    assert sorted(p.name for p in spec.folder.iterdir()) == [".sweep.yaml.lock", "20260101-120000"]
 
 
 def test_a_sweep_stays_in_its_storage(tmp_path):

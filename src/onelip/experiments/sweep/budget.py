@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from onelip.experiments.bench.epoch_time import EpochTime, measure_epoch
 from onelip.experiments.config_common import RunConfig, SampledConfig
 from onelip.experiments.errors import UserError
 from onelip.experiments.evaluation import read_json
+from onelip.experiments.file_lock import locked
 from onelip.experiments.files import write_json_atomically
 from onelip.experiments.sweep.files import SweepFolder
 from onelip.experiments.sweep.spec import Cell
@@ -37,7 +35,8 @@ def within_budget(config: RunConfig, budget: float, folder: SweepFolder, cell: C
         UserError: Not even one fits.
     """
     file = budget_file(folder, cell)
-    with _alone(file.with_suffix(".lock")):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with locked(file):
         if not file.exists():
             write_json_atomically(file, {"cell": str(cell), **asdict(measure_epoch(config))})
     measured = dict(read_json(file))
@@ -63,11 +62,3 @@ def budget_file(folder: SweepFolder, cell: Cell) -> Path:
         The file.
     """
     return folder.budgets / f"{hashlib.sha256(cell.key.encode()).hexdigest()[:16]}.json"
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

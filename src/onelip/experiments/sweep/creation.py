@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import statistics
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from onelip.experiments.config_sweep import DEFAULT_TRIALS
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.evaluation import read_json
+from onelip.experiments.file_lock import lock_of, locked
 from onelip.experiments.files import write_json_atomically, write_text_atomically
 from onelip.experiments.sweep.files import Stage, SweepFolder, base_anywhere, dump_sweep
 from onelip.experiments.sweep.plan import Planned, plan_search
@@ -42,7 +40,9 @@ def make_sweep(
         UserError: The folder is of something else, or of a sweep with other settings; or there is nothing to go on
             with.
     """
-    with as_user_errors(), _alone(folder):
+    with as_user_errors():
+        folder.path.mkdir(parents=True, exist_ok=True)
+    with as_user_errors(), locked(folder.spec_file):
         url = storage_of(folder, storage, several_machines=several_machines)
         _check_metric(spec)
         _agree(spec, folder, url)
@@ -200,14 +200,6 @@ def _agree(spec: SweepSpec, folder: SweepFolder, url: str) -> None:
                 f"{folder.path} holds a sweep with other settings; go on with: onelip sweep {folder.path}, or give "
                 f"this one another name=..."
             )
-    elif any(entry.name != ".lock" for entry in folder.path.iterdir()):
+    elif any(entry != lock_of(folder.spec_file) for entry in folder.path.iterdir()):
         raise UserError(f"{folder.path} holds something else than a sweep; give the sweep another name=...")
     write_text_atomically(folder.spec_file, dump_sweep(spec))
-
-
-@contextmanager
-def _alone(folder: SweepFolder) -> Iterator[None]:
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with Path(folder.path / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
