@@ -1,5 +1,9 @@
 """The run of a GAN behind an estimate."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
 import pytest
 
 from onelip.experiments import UserError, create_run_folder
@@ -42,6 +46,21 @@ def test_the_gan_is_trained_once_and_found_again(tmp_path, trained):
     assert first.run == again.run
     assert len(trained) == 1
     assert trained[0].data.dir == "somewhere"
+
+
+def test_those_who_need_the_same_gan_at_once_train_it_once(tmp_path, trained, monkeypatch):
+    train = gan_run.train
+
+    def slow(experiment, folder):
+        train(experiment, folder)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(gan_run, "train", slow)
+    # Threads hold the lock of a file as processes do; a training in a thread would not answer to signals.
+    monkeypatch.setattr(gan_run, "resumable", lambda folder, plan: nullcontext())
+    with ThreadPoolExecutor(3) as pool:
+        found = {s.run for s in pool.map(lambda _: with_run(GanSamples(name="gan"), DIGITS, str(tmp_path)), range(3))}
+    assert len(found) == len(trained) == 1
 
 
 def test_a_run_with_other_settings_is_another_distribution(tmp_path, trained):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from onelip.experiments.config_file import load_any_config
 from onelip.experiments.config_gan import GanConfig
 from onelip.experiments.config_wasserstein import DataImages, DistributionSection, GanSamples
 from onelip.experiments.console import say
 from onelip.experiments.errors import UserError
+from onelip.experiments.file_lock import locked
 from onelip.experiments.gan.preparation import prepare
 from onelip.experiments.gan.run import evaluate, train
 from onelip.experiments.gan.saved import GENERATOR_FILE
@@ -39,7 +42,7 @@ def with_run(section: DistributionSection, other: DistributionSection, runs_dir:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": other.dir})})
     folder = _latest(config)
     if folder is None or not _finished(folder):
-        folder = _trained(config, folder)
+        folder = _trained_once(config)
     say(f"samples of the GAN of run: {folder.path}")
     return section.model_copy(update={"run": str(folder.path)})
 
@@ -64,9 +67,18 @@ def _anywhere(config: GanConfig) -> GanConfig:
     return config.model_copy(update={"runs_dir": "", "trainer": trainer, "data": data})
 
 
+# Several processes need the same one at once, as the workers of a sweep do.
+def _trained_once(config: GanConfig) -> RunFolder:
+    say(f"there is no finished run of {config.name} with these settings yet; it is trained first, by one process")
+    runs = Path(config.runs_dir) / config.name
+    runs.parent.mkdir(parents=True, exist_ok=True)
+    with locked(runs):
+        folder = _latest(config)
+        return folder if folder is not None and _finished(folder) else _trained(config, folder)
+
+
 # In a run of its own, or the interrupted one, which goes on after its last checkpoint.
 def _trained(config: GanConfig, interrupted: RunFolder | None) -> RunFolder:
-    say(f"there is no finished run of {config.name} with these settings yet; it is trained first")
     kept = config if interrupted is None else interrupted.any_config()
     experiment = prepare(kept if isinstance(kept, GanConfig) else config)
     folder = interrupted or create_run_folder(experiment.config)
