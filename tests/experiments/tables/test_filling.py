@@ -29,7 +29,7 @@ def _one_row(*slots):
 
 
 def _fill(runs, *slots):
-    return fill(_one_row(*slots), Selected(runs, [], []))
+    return fill(_one_row(*slots), Selected(runs))
 
 
 def test_means_and_deviations_over_seeds():
@@ -98,10 +98,17 @@ def test_failed_runs_are_named_with_their_error():
     ]  # fmt: skip
 
 
+def test_runs_of_other_tables_are_not_said_to_be_left_out():
+    again = [*_runs("aol", [0.1]), *_runs("aol", [0.2]), *_runs("rko", [0.3]), *_runs("rko", [0.4])]
+    grid = fill(_one_row(_slot("aol")), select(again))
+    assert "Left out: 1 run with the configuration and the seed of a newer one." in grid.notes
+
+
 def test_mixed_runs_are_said_to_be():
     runs = [*_runs("aol", [0.5]), make_row("digits", "layer=aol", "trainer.max_epochs=3", values={"accuracy": 0.1})]
     grid = _fill(runs, _slot("aol"))
     assert "Runs of one cell differ in max_epochs, too, not in the seed alone." in grid.notes
+    assert not any("differ" in note for note in _fill(runs, _slot("aol", mixed=True)).notes)
     assert not any("differ" in note for note in _fill(_runs("aol", [0.1, 0.2]), _slot("aol")).notes)
 
 

@@ -26,7 +26,7 @@ def _grid(*runs):
     spec = Spec(
         "A title", ("data",), [("one",), ("two",)], [("x", "AOL"), ("x", "AOC")], slots, ["A note."], "on a machine"
     )
-    return fill(spec, Selected(runs, [], []))
+    return fill(spec, Selected(runs))
 
 
 RUNS = [

@@ -60,7 +60,7 @@ def _grid(title="it"):
         (0, 2): "c^3_k",
     }  # fmt: skip
     columns = [("A & B", "x"), ("A & B", "y"), ("C", "x")]
-    return fill(Spec(title, ("row",), [("50 %",)], columns, slots, ["Note_1."], "p_q"), Selected([], [], []))
+    return fill(Spec(title, ("row",), [("50 %",)], columns, slots, ["Note_1."], "p_q"), Selected([]))
 
 
 def test_a_table():

@@ -10,13 +10,17 @@ def _folders(selected):
     return [str(row.folder) for row in selected.runs]
 
 
+def _notes(selected):
+    return selected.notes(lambda row: True)
+
+
 def test_runs_that_did_not_end_do_not_count():
     rows = [make_row("digits", folder="a"), make_row("digits", "seed=1", folder="b", status="failed", error="it broke")]
     rows.append(make_row("digits", "seed=2", folder="c", status="unfinished"))
     selected = select(rows)
     assert _folders(selected) == ["a"]
     assert [str(row.folder) for row in selected.others] == ["b", "c"]
-    assert selected.notes == []
+    assert _notes(selected) == []
 
 
 def _draw(folder, objective, seed=0, **others):
@@ -28,7 +32,7 @@ def test_of_a_search_the_best_draw_of_each_cell_counts():
     rows = [_draw("s/0", 0.1), _draw("s/1", 0.5), _draw("s/2", 0.3), _draw("s/3", 0.2, seed=1), _draw("t/0", 0.0)]
     selected = select(rows)
     assert _folders(selected) == ["s/1", "s/3", "t/0"]
-    assert selected.notes == ["Of a search, the best draw of each cell counts; 2 runs of other draws left out."]
+    assert _notes(selected) == ["Of a search, the best draw of each cell counts; 2 runs of other draws left out."]
     smallest = select([_draw("s/0", 0.1, goal="minimize"), _draw("s/1", 0.5, goal="minimize")])
     assert _folders(smallest) == ["s/0"]
 
@@ -37,7 +41,8 @@ def test_a_final_stage_stands_for_its_search():
     rows = [_draw("s/0", 0.9), _draw("f/0", 0.5, stage="final"), make_row("digits", "layer=aol", folder="other")]
     selected = select(rows)
     assert _folders(selected) == ["f/0", "other"]
-    assert selected.notes == ["Left out: 1 run of a search whose final stage is there."]
+    assert _notes(selected) == ["Left out: 1 run of a search whose final stage is there."]
+    assert selected.notes(lambda row: row.stage != "search") == []
 
 
 def test_a_run_that_was_made_again_counts_once(tmp_path):
@@ -46,4 +51,4 @@ def test_a_run_that_was_made_again_counts_once(tmp_path):
     selected = select(collect([tmp_path]))
     # Another batch size is another run, though no factor tells them apart.
     assert [row.folder.name for row in selected.runs] == ["2", "3", "4"]
-    assert selected.notes == ["Left out: 1 run with the configuration and the seed of a newer one."]
+    assert _notes(selected) == ["Left out: 1 run with the configuration and the seed of a newer one."]

@@ -29,6 +29,7 @@ _CLASSIFIER = {
     "lr": ("optimizer", "lr"),
     "weight_decay": ("optimizer", "weight_decay"),
     "max_epochs": ("trainer", "max_epochs"),
+    "max_steps": ("trainer", "max_steps"),
     "projection": ("projection", "kind"),
     "adversarial": ("adversarial", "kind"),
     "jacobian": ("jacobian", "kind"),

@@ -75,7 +75,8 @@ def fill(spec: Spec, selected: Selected) -> Grid:
     rows, columns = range(len(spec.rows)), range(len(spec.columns))
     cells = [[filler.cell(spec.slots.get((r, c))) for c in columns] for r in rows]
     marked = _with_best(cells)
-    notes = [*_counts(marked), *spec.notes, *filler.notes(), *_missing(spec, marked), *selected.notes]
+    left_out = selected.notes(lambda row: _is_of(row, spec))
+    notes = [*_counts(marked), *spec.notes, *filler.notes(), *_missing(spec, marked), *left_out]
     return Grid(spec, marked, [*notes, *_failures(spec, selected)])
 
 
@@ -92,7 +93,8 @@ class _Filler:
             values = list(slot.given or ())
         else:
             measured = [(run, _value(run, slot)) for run in self._selected.runs if slot.matches(run)]
-            self._note_differences([run for run, value in measured if value is not None])
+            if not slot.mixed:
+                self._note_differences([run for run, value in measured if value is not None])
             values = [value for _, value in measured if value is not None]
         return Cell(slot, summarise([v * slot.unit.scale for v in values]) if values else None)
 
@@ -175,12 +177,15 @@ def _name(cell: Cell, row: Labels, column: Labels) -> tuple[str, str]:
     return " ".join(label for label in (*row, *column) if label), ""
 
 
+def _is_of(row: RunRow, spec: Spec) -> bool:
+    return any(isinstance(slot, Slot) and slot.given is None and slot.matches(row) for slot in spec.slots.values())
+
+
 def _failures(spec: Spec, selected: Selected) -> list[str]:
-    slots = [slot for slot in spec.slots.values() if isinstance(slot, Slot) and slot.given is None]
     return [
         f"{row.status.capitalize()}: {row.folder}{': ' if row.error else ''}{row.error}"
         for row in selected.others
-        if not row.configured or any(slot.matches(row) for slot in slots)
+        if not row.configured or _is_of(row, spec)
     ]
 
 

@@ -47,6 +47,7 @@ class Slot:
         published: What the paper states.
         given: Numbers that do not come of single runs; then runs do not count.
         absent: Nothing of this library can fill it; the cell stays empty and is not missing.
+        mixed: Its runs differ in more than the seed, and are meant to.
     """
 
     value: str | Callable[[RunRow], float | None] = ""
@@ -59,6 +60,7 @@ class Slot:
     given: Sequence[float] | None = None
     absent: bool = False
     detail: str = ""
+    mixed: bool = False
 
 
 @dataclass(frozen=True)

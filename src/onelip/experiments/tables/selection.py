@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from onelip.experiments.collection import RunRow
 from onelip.experiments.collection.finding import CONFIG
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Finished runs that do not count.
+
+    Attributes:
+        runs: Which.
+        reason: A sentence with {} for how many.
+    """
+
+    runs: Sequence[RunRow]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -16,12 +29,24 @@ class Selected:
     Attributes:
         runs: Those that count.
         others: Those that did not end, or failed.
-        notes: What was left out, in sentences.
+        left_out: Those that give way to others.
     """
 
     runs: Sequence[RunRow]
-    others: Sequence[RunRow]
-    notes: Sequence[str]
+    others: Sequence[RunRow] = ()
+    left_out: Sequence[LeftOut] = ()
+
+    def notes(self, concerned: Callable[[RunRow], bool]) -> list[str]:
+        """Say what was left out.
+
+        Args:
+            concerned: Which runs a table is about.
+
+        Returns:
+            A sentence for each reason.
+        """
+        found = [(sum(map(concerned, one.runs)), one.reason) for one in self.left_out]
+        return [reason.format(f"{n} run{'s' if n > 1 else ''}") for n, reason in found if n]
 
 
 def select(rows: Iterable[RunRow]) -> Selected:
@@ -34,19 +59,13 @@ def select(rows: Iterable[RunRow]) -> Selected:
         The chosen ones, and why others were not.
     """
     every = list(rows)
-    finished, notes = [row for row in every if row.status == "finished"], list[str]()
-    kept = _final_first(finished)
-    if len(kept) < len(finished):
-        notes.append(f"Left out: {_runs(len(finished) - len(kept))} of a search whose final stage is there.")
-    drawn = _best_draws(kept)
-    if len(drawn) < len(kept):
-        notes.append(
-            f"Of a search, the best draw of each cell counts; {_runs(len(kept) - len(drawn))} of other draws left out."
-        )
-    once = _newest(drawn)
-    if len(once) < len(drawn):
-        notes.append(f"Left out: {_runs(len(drawn) - len(once))} with the configuration and the seed of a newer one.")
-    return Selected(once, [row for row in every if row.status != "finished"], notes)
+    kept, left_out = [row for row in every if row.status == "finished"], []
+    for choose, reason in _RULES:
+        chosen = choose(kept)
+        ids = {id(row) for row in chosen}
+        left_out.append(LeftOut([row for row in kept if id(row) not in ids], reason))
+        kept = chosen
+    return Selected(kept, [row for row in every if row.status != "finished"], left_out)
 
 
 def _final_first(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -90,5 +109,8 @@ def _text(row: RunRow) -> str:
     return file.read_text("utf-8") if file.exists() else str(row.folder)
 
 
-def _runs(n: int) -> str:
-    return f"{n} run{'s' if n > 1 else ''}"
+_RULES: tuple[tuple[Callable[[Sequence[RunRow]], list[RunRow]], str], ...] = (
+    (_final_first, "Left out: {} of a search whose final stage is there."),
+    (_best_draws, "Of a search, the best draw of each cell counts; {} of other draws left out."),
+    (_newest, "Left out: {} with the configuration and the seed of a newer one."),
+)

@@ -52,7 +52,7 @@ def test_the_best_method_of_each_network():
     ]
     grid = fill(TEMPLATES["layers-compared-accuracy"].build(Inputs(rows))[0], select(rows))
     assert [cell.best for cell in [row[0] for row in grid.cells]] == [False] * 6 + [True, True]
-    assert "These runs were trained for 3 to 3 epochs." in grid.notes
+    assert "These runs were trained for 3 epochs." in grid.notes
 
 
 @pytest.mark.parametrize(

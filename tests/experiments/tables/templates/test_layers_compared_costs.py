@@ -31,6 +31,9 @@ def test_numbers_of_a_measurement():
 def test_epochs_in_two_hours():
     runs = [make_row("layers-compared-xs-aol", values={"seconds_per_epoch": 100.0})]
     runs.append(make_row("layers-compared-s-aol", values={"seconds_per_epoch": 7.3}))
+    # These have parts of an epoch only.
+    for change in ("trainer.max_steps=6", "data.subset={per_class: 60}"):
+        runs.append(make_row("layers-compared-s-bcop", change, values={"seconds_per_epoch": 0.1}))
     costs = [
         _cost("convnet-xs", "aol", train_seconds=0.25),
         _cost("tiny-convnet-m", "soc", batch=100, train_seconds=0.3),

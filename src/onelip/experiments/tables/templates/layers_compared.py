@@ -136,7 +136,9 @@ def _trained(runs: Sequence[RunRow], columns: Sequence[tuple[str, str]]) -> list
     epochs = sorted(run.values["epochs"] for run in here if "epochs" in run.values)
     if not epochs:
         return []
-    return [f"These runs were trained for {epochs[0]:,.0f} to {epochs[-1]:,.0f} epochs."]
+    few, many = epochs[0], epochs[-1]
+    span = f"{few:,.0f}" if few == many else f"{few:,.0f} to {many:,.0f}"
+    return [f"These runs were trained for {span} epoch{'s' if many > 1 else ''}."]
 
 
 def _budget_table(data: str, inputs: Inputs) -> Sequence[Spec]:

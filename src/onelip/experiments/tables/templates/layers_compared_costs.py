@@ -33,7 +33,7 @@ _MEASURED = {
 }
 _HOW_COUNTED = (
     "From the seconds of an epoch in the file of budgets, or those of a training step in that of measurements, times "
-    "the batches of an epoch; else from the median seconds of an epoch of runs, with validation."
+    "the batches of an epoch; else from the median seconds of an epoch of runs on all images, with validation."
 )
 _SYMBOLS = (
     "b: images in a batch, s: side of an image, c: channels, k: side of a kernel, t: inner iterations; "
@@ -83,6 +83,9 @@ def _budgets(inputs: Inputs) -> Sequence[Spec]:
 
 
 def _epochs_of_run(run: RunRow) -> float | None:
+    if "per_class" in run.configured or "max_steps" in run.configured:
+        # What such a run calls an epoch is a part of one.
+        return None
     seconds = run.values.get("seconds_per_epoch", 0.0)
     return float(math.floor(_TWO_HOURS / seconds)) if seconds > 0 else None
 

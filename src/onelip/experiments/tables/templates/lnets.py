@@ -45,7 +45,8 @@ def _distances(inputs: Inputs) -> Sequence[Spec]:
     critics = [*_CRITICS, *_other_critics(inputs.runs)]
     slots: dict[tuple[int, int], Slot | str] = {}
     for r, (config, (_, data)) in enumerate(_DISTANCES.items()):
-        slots[r, len(critics)] = Slot("exact", _shells(data), Unit("l2", 1.0, 4), "", "", config, detail="exact")
+        exact = Slot("exact", _shells(data), Unit("l2", 1.0, 4), "", "", config, detail="exact", mixed=True)
+        slots[r, len(critics)] = exact
         for c, (layer, activation) in enumerate(critics):
             matches = _shells(data, layer=layer, activation=activation)
             needs = f"{config} layer={layer} activation={activation}"
