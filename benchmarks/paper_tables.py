@@ -13,8 +13,11 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from onelip.experiments.collection import RunRow, collect
+from onelip.experiments.tables.grid import having
 from onelip.experiments.tables.templates import TEMPLATES
 
 FEW = ["trainer.max_epochs=1", "trainer.max_steps=30", "trainer.validate_every=1", "data.validation=0.02"]
@@ -23,7 +26,9 @@ CHECKED = ["certify.max_samples=200", "attack.samples=20"]
 LCONVNET = [*FEW, *CHECKED, "attack.steps=10"]
 LARGE = [*LESS, *CHECKED, "attack.steps=5", "sweep.factors.size=[large]", "sweep.factors.seed=[0]"]
 SMALL = ["sweep.factors.size=[small]", "sweep.factors.seed=[0, 1]"]
+RELAXED = [*LESS, "certify.max_samples=20", "attack.samples=20", "attack.steps=5"]
 CUT_SEARCH = ["sweep.factors.size=[xs]", "sweep.trials=1", "sweep.budget=null", "data.batch_size=32"]
+CUT_FINAL = ["sweep.final={seeds: [0, 1], budget: null, set: {}}", *CHECKED, "attack.steps=5"]
 
 PARTS: dict[str, list[list[str]]] = {
     "lconvnet-mnist-small": [["sweep", "lconvnet", "sweep.factors.data=[mnist]", *SMALL, *LCONVNET]],
@@ -36,13 +41,24 @@ PARTS: dict[str, list[list[str]]] = {
     "lconvnet-cifar10-dense": [
         ["sweep", "lconvnet-dense", "sweep.factors.data=[cifar10]", "sweep.factors.seed=[0, 1]", *LCONVNET]
     ],
+    "lconvnet-mnist-relu": [
+        ["train", f"lconvnet-mnist-{name}", *RELAXED] for name in ("kw-small", "kw-large", "l2nnn")
+    ],
+    "lconvnet-cifar10-relu": [
+        ["train", f"lconvnet-cifar10-{name}", *RELAXED] for name in ("kw-small", "kw-large", "l2nnn")
+    ],
     "lnets-wasserstein": [["sweep", "lnets-wasserstein", "trainer.max_steps=120", "trainer.validate_every=60"]],
     "lnets-mnist": [["sweep", "lnets-mnist", "sweep.factors.seed=[0]", *LCONVNET]],
+    "lnets-mnist-small": [
+        ["train", f"lnets-small-mnist-lenet-{name}", *FEW, *CHECKED, "attack.steps=5", "data.validation=null"]
+        for name in ("standard", "bjorck")
+    ],
     "layers-compared-cifar10": [
         [
             "sweep",
             "layers-compared",
             *CUT_SEARCH,
+            *CUT_FINAL,
             *LESS,
             "data.subset={per_class: 60, validation_per_class: 10}",
             "data.validation=null",
@@ -51,10 +67,11 @@ PARTS: dict[str, list[list[str]]] = {
     ],
     "orthogonium-cifar10": [["sweep", "orthogonium", "sweep.factors.seed=[0]", *LESS, *CHECKED, "attack.steps=5"]],
     "lconvnet-wasserstein-cifar10": [
-        ["train", "gan-cifar10", "trainer.max_steps=10", "trainer.validate_every=10", "data.batch_size=16"],
         [
             "sweep",
             "lconvnet-wasserstein",
+            # Of the GAN, which the first of the trainings makes.
+            "p.overrides=[trainer.max_steps=10, trainer.validate_every=10, data.batch_size=16, data.dir=CIFAR10]",
             "sweep.factors.data=[cifar10]",
             "sweep.factors.seed=[0]",
             "batch_size=16",
@@ -69,6 +86,24 @@ PARTS: dict[str, list[list[str]]] = {
     ],
 }
 """Names of sweeps, which begin with what they are of, and the commands that make them."""
+
+FGSM = ["--attack", "fgsm", "--samples", "20"]
+NEAREST = ["--norm", "l2", "--samples", "5"]
+BOUNDARY = ["--attack", "boundary", *NEAREST, "--steps", "50", "--eps", "36/255"]
+POINTWISE = ["--attack", "pointwise", *NEAREST, "--eps", "36/255"]
+CW = ["--attack", "cw", *NEAREST, "--steps", "20", "--binary-search-steps", "1"]
+ATTACKS: list[tuple[Callable[[RunRow], bool], list[list[str]]]] = [
+    (having(data="mnist", model=("fc-3", "l2nnn"), layer=("bjorck", "rk-l2ne")), [FGSM]),
+    (having(data="mnist", model="lconvnet-large", layer="bcop"), [FGSM]),
+    (having(data="cifar10", model=("fc-3", "l2nnn"), layer=("bjorck", "rk-l2ne")), [FGSM]),
+    (
+        having(data="cifar10", model=("lconvnet-small", "lconvnet-large"), layer="bcop"),
+        [FGSM, BOUNDARY, POINTWISE],
+    ),
+    (having(data="cifar10", model=("kw-small", "kw-large")), [FGSM, BOUNDARY, POINTWISE]),
+    (having(data="digits", model="resnet18", layer="plain"), [CW]),
+]
+"""Attacks that some tables show beside those of the configurations, and on which runs."""
 
 
 def commands(part: str, arguments: argparse.Namespace) -> list[list[str]]:
@@ -86,16 +121,37 @@ def commands(part: str, arguments: argparse.Namespace) -> list[list[str]]:
     places = [f"data.dir={data[name]}" for name in data if name in part]
     written = []
     for command, name, *rest in PARTS[part]:
-        workers = ["--workers", str(arguments.workers)] if command == "sweep" else []
-        if rest[:2] == ["--stage", "final"]:
+        workers = ["--workers", str(arguments.workers)]
+        if command == "train":
+            if not any((runs / name).glob("*/results.json")):
+                written.append([command, name, *rest, *places, f"runs_dir={runs}"])
+        elif rest[:2] == ["--stage", "final"]:
             written.append([command, str(runs / part), *rest, *workers])
-        elif command == "train":
-            written.append([command, name, *rest, *places, f"runs_dir={runs}"])
         else:
             # A distance has its images in the section of a distribution.
             given = [word.replace("CIFAR10", str(arguments.cifar10)) for word in rest]
             own = [] if any("CIFAR10" in word for word in rest) else places
             written.append([command, name, *given, *own, f"runs_dir={runs}", f"name={part}", *workers])
+    return written
+
+
+def attacks(runs: Path) -> list[list[str]]:
+    """Write the attacks that are missing.
+
+    Args:
+        runs: Where the runs are.
+
+    Returns:
+        Arguments of `onelip`.
+    """
+    written = []
+    for row in collect([str(runs)]):
+        for wanted, several in ATTACKS:
+            if row.status != "finished" or not wanted(row):
+                continue
+            for words in several:
+                if not any(row.folder.glob(f"attack-{words[1]}-*.json")):
+                    written.append(["attack", str(row.folder), *words])
     return written
 
 
@@ -117,6 +173,8 @@ def main() -> int:
     for part in arguments.only:
         for words in commands(part, arguments):
             codes.append(subprocess.run([sys.executable, "-m", "onelip", *words], check=False).returncode)
+    for words in attacks(arguments.runs):
+        codes.append(subprocess.run([sys.executable, "-m", "onelip", *words], check=False).returncode)
     if arguments.page is not None:
         sections = []
         for name in TEMPLATES:
