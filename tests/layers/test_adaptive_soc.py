@@ -25,6 +25,15 @@ def test_kernel_has_the_published_size_and_the_output_torchs() -> None:
         assert ours(x).shape == theirs(x).shape
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_weight_that_is_there_is_not_fitted_again(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = AdaptiveSOCConv2d(16, 16, 3, padding=1, dtype=dtype)
+    kept = layer.raw_weight.detach().clone()
+    monkeypatch.setattr(layer, "_descended", None)
+    layer.weight = layer.weight.detach().clone()
+    assert torch.equal(layer.raw_weight, kept)
+
+
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
 def test_layer_is_the_polynomial_of_its_generator(mode: str) -> None:
     layer = AdaptiveSOCConv2d(2, 2, 3, padding=1, padding_mode=mode, dtype=torch.float64)

@@ -199,12 +199,20 @@ class _AdaptiveSOC(ExplicitWeight):
 
     @override
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        own = tuple(raw.detach().double() for raw in self.raw)
+        rounding = 8 * torch.finfo(self.raw_weight.dtype).eps
+        if self._gap(weight, own) <= rounding * float(weight.norm()):
+            # It is there already, up to how this precision builds it.
+            return own
         # The best of two descents; neither ends farther from the weight than it began.
         best = self._descended(weight, self._guess(weight))
-        if float((self.constrain(*best) - weight).norm()) > _FIT_TOLERANCE * float(weight.norm()):
-            other = self._descended(weight, tuple(raw.detach().double() for raw in self.raw))
-            best = min(best, other, key=lambda raw: float((self.constrain(*raw) - weight).norm()))
+        if self._gap(weight, best) > _FIT_TOLERANCE * float(weight.norm()):
+            best = min(best, self._descended(weight, own), key=lambda raw: self._gap(weight, raw))
         return best
+
+    def _gap(self, weight: Tensor, raw: tuple[Tensor, ...]) -> float:
+        with torch.no_grad():
+            return float((self.constrain(*raw) - weight).norm())
 
     def _guess(self, weight: Tensor) -> tuple[Tensor, ...]:
         plan = self._plan
@@ -236,7 +244,7 @@ class _AdaptiveSOC(ExplicitWeight):
 
             optimizer.step(loss)
         found = tuple(f.detach() for f in free)
-        return min((found, raw), key=lambda r: float((self.constrain(*r) - weight).norm()))
+        return min((found, raw), key=lambda r: self._gap(weight, r))
 
     @override
     def options(self) -> dict[str, Any]:
