@@ -6,6 +6,7 @@ import torch
 
 from onelip import layers
 from onelip.experiments.bench import cell as bench_cell
+from onelip.experiments.bench import timing
 from onelip.experiments.bench.cell import Cell, measure_evaluation, measure_training
 from onelip.experiments.bench.own_process import in_own_process
 
@@ -58,6 +59,37 @@ def test_the_first_evaluation_after_a_change_builds_weights_anew():
         bench_cell._first_evaluation(model, torch.ones(2), torch.device("cpu"), 10.0)
     assert len(built) == bench_cell._CACHINGS
     assert model.weight.tolist() == [1.0, 1.0]
+
+
+def test_seconds_are_those_of_what_they_are_named_after(monkeypatch):
+    clock = [0.0]
+
+    class Slow(torch.nn.Linear):
+        built = None
+
+        def forward(self, x):
+            if self.training or self.built != self.weight._version:
+                self.built = self.weight._version
+                clock[0] += 5.0
+            clock[0] += 1.0
+            return super().forward(x.flatten(1))
+
+    class Plain(torch.nn.Identity):
+        def forward(self, x):
+            clock[0] += 0.5
+            return x
+
+    for module in (bench_cell, timing):
+        monkeypatch.setattr(module, "synchronised", lambda device: clock[0])
+    monkeypatch.setattr(Cell, "network", lambda cell: Slow(3 * 32 * 32, 10))
+    monkeypatch.setattr(bench_cell, "to_plain", lambda model: Plain())
+    cell = dataclasses.replace(XS, steps=5, seconds=1e3)
+    evaluation, training = measure_evaluation(cell), measure_training(cell)
+    seconds = {name: value for name, value in {**evaluation, **training}.items() if name.endswith("seconds")}
+    assert seconds == {
+        "eval_seconds": 1.0, "eval_iqr_seconds": 0.0, "caching_seconds": 5.0, "plain_eval_seconds": 0.5,
+        "train_seconds": 6.0, "train_iqr_seconds": 0.0,
+    }  # fmt: skip
 
 
 def test_memory_holds_weights_gradients_and_momentum_and_grows_with_the_batch():
