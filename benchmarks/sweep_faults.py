@@ -230,6 +230,8 @@ def main() -> int:
     place = arguments.keep or Path(tempfile.mkdtemp(prefix="onelip-faults-"))
     place.mkdir(parents=True, exist_ok=True)
     log = (place / "log.txt").open("ab")
+    # In the background of a script Ctrl-C is ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     subprocess.run(command(arguments, place, "undisturbed"), check=True, stdout=log, stderr=log)
     want = records(place / "undisturbed")
     print("| what was done | ended with | trials complete | differ | begun again after a death | lost |")

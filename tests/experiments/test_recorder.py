@@ -10,7 +10,7 @@ from tests.tasks.toy import ToyBatches, toy_trainer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from onelip.experiments import RunFolder
+from onelip.experiments import RunFolder, UserError
 from onelip.experiments.recorder import COLUMNS, Recorder, keep_epochs, read_metrics
 from onelip.layers import BjorckLinear
 from onelip.tasks import (
@@ -222,10 +222,35 @@ def test_rows_after_the_checkpoint_and_half_rows_are_cut(tmp_path):
     folder = new_folder(tmp_path)
     folder.metrics_file.write_text("epoch,seconds\n0,1.5\n1,2.5\n2,0.")
     assert read_metrics(folder) == [{"epoch": 0.0, "seconds": 1.5}, {"epoch": 1.0, "seconds": 2.5}]
-    keep_epochs(folder, 1)
+    assert keep_epochs(folder, 3) == "epoch,seconds\n0,1.5\n1,2.5\n"
+    assert keep_epochs(folder, 1) == "epoch,seconds\n0,1.5\n"
     assert folder.metrics_file.read_text() == "epoch,seconds\n0,1.5\n"
-    keep_epochs(folder, 0)
+    assert keep_epochs(folder, 0) == ""
     assert not folder.metrics_file.exists()
+    assert keep_epochs(folder, 1) == ""
+
+
+def test_a_row_with_other_columns_is_named(tmp_path):
+    folder = new_folder(tmp_path)
+    folder.metrics_file.write_text("epoch,seconds\n0,1.5\n1,2.52,3.5\n")
+    with pytest.raises(UserError, match=r"metrics\.csv: line 3 has 3 values, and there are 2 columns"):
+        read_metrics(folder)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_rows_are_those_of_the_checkpoint_whatever_has_become_of_the_file(damage, tmp_path):
+    whole, stopped = new_folder(tmp_path / "whole"), new_folder(tmp_path / "stopped")
+    fit(whole, Variant())
+    with pytest.raises(SystemError, match="killed"):
+        fit(stopped, Variant(), Stop(2))
+    before = stopped.metrics_file.read_text()
+    if damage == "cut":
+        stopped.metrics_file.write_text(before[:-7])
+    else:
+        stopped.metrics_file.unlink()
+    fit(stopped, Variant(), resume=True)
+    assert stopped.metrics_file.read_text().startswith(before)
+    assert without_seconds(stopped) == without_seconds(whole)
 
 
 def test_no_partial_file_is_left(tmp_path):

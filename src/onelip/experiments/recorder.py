@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
+from onelip.experiments.errors import UserError
 from onelip.experiments.files import atomic_path, remove_partial_files, write_text_atomically
 from onelip.experiments.run_folder import RunFolder
 from onelip.tasks import Classification, TrainingClock
@@ -36,11 +37,11 @@ class Recorder(Checkpoint):
 
     After each epoch one row goes into `metrics.csv`, then `last.ckpt` is replaced; it holds the state of torch's random
     generators too. In a row, `seconds` are those of the epoch with its validation and `minutes` those spent on training
-    since the beginning; columns that were not measured stay empty. Rows that a killed run wrote after its last
-    checkpoint are cut. `best.ckpt` holds the evaluation weights of the epoch with the highest certified accuracy on the
-    validation split; ties are broken by accuracy, then in favour of the later epoch, whose learning rate has fallen
-    further. Without certified accuracies, whose column then stays empty, it is the one with the highest accuracy.
-    Of several processes the first one writes.
+    since the beginning; columns that were not measured stay empty. The checkpoint has the rows until then as well: a
+    run that goes on begins with those, whatever has become of the file. `best.ckpt` holds the evaluation weights of the
+    epoch with the highest certified accuracy on the validation split; ties are broken by accuracy, then in favour of
+    the later epoch, whose learning rate has fallen further. Without certified accuracies, whose column then stays
+    empty, it is the one with the highest accuracy. Of several processes the first one writes.
 
     Other tasks are recorded likewise if they have the mapping `metrics`, with their own columns and weights="last".
 
@@ -64,18 +65,22 @@ class Recorder(Checkpoint):
         self._clock = clock
         self._best: tuple[float, ...] | None = None
         self._random: dict[str, Any] | None = None
+        self._rows: str | None = None
         self._epoch_start = 0.0
 
     @override
     def state_dict(self) -> dict[str, Any]:
         # Of the device in use: every process has the same, and may have another device when it goes on.
         devices = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
-        return {"best": self._best, "random": {"cpu": torch.get_rng_state(), "cuda": devices}}
+        random = {"cpu": torch.get_rng_state(), "cuda": devices}
+        return {"best": self._best, "random": random, "metrics": self._rows}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best = None if state_dict["best"] is None else tuple(state_dict["best"])
         self._random = state_dict["random"]
+        # Of an earlier version there is none.
+        self._rows = state_dict.get("metrics")
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,7 +88,7 @@ class Recorder(Checkpoint):
         self._epoch_start = time.perf_counter()
         if trainer.is_global_zero:
             remove_partial_files(self._folder.path)
-            keep_epochs(self._folder, trainer.current_epoch)
+            self._rows = keep_epochs(self._folder, trainer.current_epoch, self._rows)
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"].cpu())
             if self._random["cuda"] and torch.cuda.is_available():
@@ -125,10 +130,13 @@ class Recorder(Checkpoint):
         columns = file.read_text("utf-8").partition("\n")[0].split(",") if file.exists() else self._columns
         values = [row.get(column, "") for column in columns]
         lines = [values] if file.exists() else [columns, values]
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(lines)
         with file.open("a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(lines)
+            stream.write(text.getvalue())
             stream.flush()
             os.fsync(stream.fileno())
+        self._rows = (self._rows or "") + text.getvalue()
 
 
 def read_metrics(folder: RunFolder) -> list[dict[str, float]]:
@@ -139,29 +147,44 @@ def read_metrics(folder: RunFolder) -> list[dict[str, float]]:
 
     Returns:
         One mapping of column to value for each epoch, without the columns that are empty.
+
+    Raises:
+        UserError: A row has more or fewer values than there are columns.
     """
     if not folder.metrics_file.exists():
         return []
     text = folder.metrics_file.read_text("utf-8")
     whole = text[: text.rfind("\n") + 1]
-    rows = csv.DictReader(io.StringIO(whole))
-    return [{key: float(value) for key, value in row.items() if value != ""} for row in rows]
+    rows = [*csv.reader(io.StringIO(whole))]
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise UserError(
+                f"{folder.metrics_file}: line {number} has {len(row)} values, and there are {len(rows[0])} columns"
+            )
+    return [{key: float(value) for key, value in zip(rows[0], row, strict=True) if value != ""} for row in rows[1:]]
 
 
-def keep_epochs(folder: RunFolder, n_epochs: int) -> None:
-    """Cut `metrics.csv` to its first epochs.
+def keep_epochs(folder: RunFolder, n_epochs: int, rows: str | None = None) -> str:
+    """Make `metrics.csv` that of its first epochs.
 
     Args:
         folder: The run's folder.
         n_epochs: How many rows to keep.
+        rows: The file as it was then; None keeps those of its first rows that are whole.
+
+    Returns:
+        The file's text, empty if there is none.
     """
-    if not folder.metrics_file.exists():
-        return
+    file = folder.metrics_file
     if n_epochs == 0:
-        folder.metrics_file.unlink()
-        return
-    lines = folder.metrics_file.read_text("utf-8").splitlines(keepends=True)
-    write_text_atomically(folder.metrics_file, "".join(lines[: n_epochs + 1]))
+        file.unlink(missing_ok=True)
+        return ""
+    if rows is None:
+        lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
+        rows = "".join(line for line in lines[: n_epochs + 1] if line.endswith("\n"))
+    if rows:
+        write_text_atomically(file, rows)
+    return rows
 
 
 def _metrics(pl_module: pl.LightningModule) -> Mapping[str, float]:

@@ -98,11 +98,12 @@ def test_shares_are_those_of_a_real_certificate(tmp_path):
 
 
 def test_runs_with_broken_files_are_counted(tmp_path):
-    rows = [fill(row(k, folder=tmp_path)) for k in range(3)]
+    rows = [fill(row(k, folder=tmp_path)) for k in range(4)]
     (rows[1].folder / "certificate.json").write_text("{")
     (rows[2].folder / "metrics.csv").write_text("epoch,val_accuracy\n0,much\n")
-    collected = collect_curves(rows, [0, 1, 2], 10)
-    assert collected.broken == 2
+    (rows[3].folder / "metrics.csv").write_text("epoch,val_accuracy\n0,0.51,0.6\n")
+    collected = collect_curves(rows, [0, 1, 2, 3], 10)
+    assert collected.broken == 3
     # What was read before the broken file stays.
     assert [k for k, _ in collected.runs] == [0, 1]
     assert "certified:l2" not in curves_of(collected, 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from onelip.experiments.errors import UserError
 from onelip.experiments.overview.columns import Unit, readable_name
 from onelip.experiments.recorder import read_metrics
 from onelip.experiments.run_folder import RunFolder
@@ -94,7 +95,7 @@ def collect_curves(rows: Sequence[RunRow], order: Sequence[int], most: int) -> R
         try:
             found[k] = learning_points(RunFolder(rows[k].folder))
             certified = certified_radii(rows[k])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, UserError):
             # Which is the row's error already, or for `onelip verify` to say.
             broken += 1
             continue
