@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from onelip.pictures.canvas import drawable, mosaic, new_figure, plain_axes, save, side_by_side
+from onelip.pictures.canvas import drawable, legend_above, mosaic, new_figure, plain_axes, save, side_by_side
 
 
 def test_the_same_figure_gives_the_same_bytes_and_replaces_a_file(tmp_path):
@@ -19,6 +19,22 @@ def test_the_same_figure_gives_the_same_bytes_and_replaces_a_file(tmp_path):
             contents.append(path.read_bytes())
         assert contents[0] == contents[1]
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.svg"}
+
+
+@pytest.mark.parametrize(("letters", "columns"), [(3, 4), (30, 2), (60, 1)])
+def test_a_legend_has_the_columns_that_fit_and_the_figure_grows(letters, columns):
+    figure = new_figure(6, 3)
+    axes = plain_axes(figure)
+    for k in range(8):
+        axes.plot([0, 1], [0, k], label=f"{k}" * letters)
+    legend_above(axes)
+    figure.draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert axes.get_legend()._ncols == columns
+    assert 0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+    assert legend.y1 <= figure.bbox.y1 + 1
+    # The axes keep their height, about.
+    assert 1.5 <= axes.get_position().height * figure.get_figheight() <= 2.5
 
 
 def test_an_unknown_format_is_refused(tmp_path):

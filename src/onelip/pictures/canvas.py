@@ -18,6 +18,9 @@ Image = npt.NDArray[np.uint8]
 GRID = "#e3e6ea"
 """Colour of the lines of a grid."""
 
+_LINE, _BESIDE_AXES = 0.18, 0.8
+"""Inches of a legend's line, and of what stands left of axes."""
+
 
 def new_figure(width: float, height: float) -> Any:
     """Make an empty figure, without the global state of pyplot.
@@ -95,16 +98,25 @@ def side_by_side(
 
 
 def legend_above(axes: Any, columns: int = 4) -> None:
-    """Put the legend above the axes, where it covers nothing.
+    """Put the legend above the axes, where it covers nothing; long entries take more lines, and the figure grows.
 
     Args:
         axes: Matplotlib axes with labelled artists.
         columns: Most entries in a line.
     """
-    axes.legend(
-        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2,
-        handlelength=2.2, columnspacing=1.4,
-    )  # fmt: skip
+    # Of a part of a figure, `figure` is the whole one.
+    part, figure, used = axes.figure, axes.figure.figure, columns
+    room, n_entries = part.bbox.width - _BESIDE_AXES * figure.dpi, len(axes.get_legend_handles_labels()[1])
+    while True:
+        legend = axes.legend(
+            frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=used, borderaxespad=0.2,
+            handlelength=2.2, columnspacing=1.4,
+        )  # fmt: skip
+        if used == 1 or legend.get_window_extent(figure.canvas.get_renderer()).width <= room:
+            break
+        used -= 1
+    more = -(-n_entries // used) - -(-n_entries // columns)
+    figure.set_figheight(figure.get_figheight() + _LINE * more)
 
 
 def save(figure: Any, path: str | Path) -> None:

@@ -21,6 +21,11 @@ def test_finished_runs_that_differ_in_the_seed_alone_are_a_group():
     assert list(grouped([row(0, width=2), row(0, width=3)])[0]) == ["width 2", "width 3"]
 
 
+def test_factors_that_say_the_same_are_named_once():
+    rows = [row(k, layer=layer, method=layer, size=size) for layer in ("aoc", "aol") for k, size in enumerate("ab")]
+    assert list(grouped(rows)[0]) == ["aoc · a", "aoc · b", "aol · a", "aol · b"]
+
+
 def test_of_too_many_groups_the_best_are_shown_and_it_is_said():
     rows = [row(0, layer=f"l{k:02d}", values={"accuracy": k / 100}) for k in range(15)]
     groups, cut = grouped(rows)

@@ -98,7 +98,10 @@ def group_runs(
     """
     finished = [k for k, row in enumerate(rows) if row.status == "finished"]
     seedless = [c for c in columns if c.group in ("factor", "parameter") and c.key != "seed"]
-    varied = [c for c in seedless if len({c.values[k] for k in finished}) > 1]
+    levels = {c.key: tuple(c.values[k] for k in finished) for c in seedless}
+    # A factor of a sweep often says what the configuration says, too.
+    first = {values: key for key, values in reversed(levels.items())}
+    varied = [c for c in seedless if len(set(levels[c.key])) > 1 and first[levels[c.key]] == c.key]
     groups: dict[str, list[int]] = {}
     for k in finished:
         groups.setdefault(_name(varied, k), []).append(k)
