@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.experiments.sweep.ray_nodes import ray_nodes
-from tests.experiments.sweep.slurm_cluster import slurm_cluster
+from tests.experiments.sweep.slurm_cluster import end_the_time, slurm_cluster
 
 SWEEP = """
 base: digits
@@ -63,14 +63,10 @@ def run(folder: Path, name: str, options: list[str], harm: Callable[[], None] = 
     return values
 
 
-def end_the_time() -> None:
-    """Tell a job that its time is over, and let Slurm start it again without waiting two minutes."""
+def end_the_time_of_one() -> None:
+    """Tell the first running job that its time is over."""
     listed = subprocess.run(["squeue", "-hr", "-t", "R", "-o", "%i"], capture_output=True, text=True, check=True)
-    job = listed.stdout.split()[0]
-    subprocess.run(["scancel", "--signal=USR2", job], check=True)
-    for _ in range(50):
-        time.sleep(0.2)
-        subprocess.run(["scontrol", "update", f"job={job}", "StartTime=now"], capture_output=True, check=False)
+    end_the_time(listed.stdout.split()[0])
 
 
 @contextlib.contextmanager
@@ -95,7 +91,7 @@ def main(folder: Path) -> int:
     with skipping(), ray_nodes() as nodes:
         found.append(run(folder, "ray", ["--executor", "ray", "--ray-address", nodes.address], nodes.kill_second))
     with skipping(), slurm_cluster():
-        found.append(run(folder, "slurm", [*ON_SLURM, "cpus=1"], end_the_time))
+        found.append(run(folder, "slurm", [*ON_SLURM, "cpus=1"], end_the_time_of_one))
     found.append(run(folder, "submitit", [*ON_SLURM, "cluster=local"]))
     same = all(values == found[0] for values in found)
     print(f"{len(found)} times {len(found[0])} trials, " + ("with the same values" if same else "with other values"))

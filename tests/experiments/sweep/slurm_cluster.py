@@ -72,6 +72,27 @@ def slurm_cluster() -> Iterator[None]:
             _until_idle(folder)
 
 
+def end_the_time(job: str, seconds: float = 60.0) -> None:
+    """Tell a running job that its time is over, and have Slurm start it again at once.
+
+    Slurm itself waits for two minutes. A node refuses ("credential revoked") what the controller signed in the second
+    in which that node ended the job's first turn, and the job is then lost: hence the pause once it is queued again.
+    """
+    subprocess.run(["scancel", "--signal=USR2", job], check=True)
+    until = time.monotonic() + seconds
+    while _state(job) != "PENDING":
+        if time.monotonic() > until:
+            raise RuntimeError(f"job {job} was not queued again within {seconds:g} s; it is {_state(job) or 'gone'}")
+        time.sleep(0.1)
+    time.sleep(2.0)
+    subprocess.run(["scontrol", "update", f"job={job}", "StartTime=now"], check=True)
+
+
+def _state(job: str) -> str:
+    shown = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
 @contextlib.contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[None]:
     program = shutil.which(command[0])

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.experiments.sweep.claiming import Claiming, Failing, workers_of
-from tests.experiments.sweep.slurm_cluster import slurm_cluster
+from tests.experiments.sweep.slurm_cluster import end_the_time, slurm_cluster
 
 from onelip.experiments.errors import CommandFailedError, UserError
 from onelip.experiments.sweep import slurm
@@ -151,13 +151,11 @@ def test_a_real_cluster(tmp_path):
         assert [job.partition("_")[2] for job in jobs] == ["0", "1"]
         while len(workers_of(tmp_path)) < 2:
             time.sleep(0.1)
-        # What Slurm does at the end of the time: the job is queued again, to begin in two minutes.
-        subprocess.run(["scancel", "--signal=USR2", jobs[0]], check=True)
+        end_the_time(jobs[0])
         until = time.monotonic() + 120
         while time.monotonic() < until and (
             starts() < 2 or subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout
         ):
-            subprocess.run(["scontrol", "update", f"job={jobs[0]}", "StartTime=now"], capture_output=True, check=False)
             time.sleep(0.2)
         with pytest.raises(
             CommandFailedError, match=r"^1 of 1 workers failed; job \d+: ValueError: no such layer; see"
