@@ -257,10 +257,24 @@ def latest_run(name: str, runs_dir: str | Path = "runs") -> RunFolder:
     Raises:
         UserError: If there is no such run.
     """
-    runs = sorted(p.parent for p in (Path(runs_dir) / name).glob("[0-9]*/config.yaml"))
+    runs = runs_of(name, runs_dir)
     if not runs:
         raise UserError(f"there is no run of {name!r} in {runs_dir}; start one with: onelip train {name}")
-    return RunFolder(runs[-1])
+    return runs[0]
+
+
+def runs_of(name: str, runs_dir: str | Path = "runs") -> list[RunFolder]:
+    """Find all runs of a name.
+
+    Args:
+        name: The name of the experiment.
+        runs_dir: Where the runs are.
+
+    Returns:
+        The run folders, the newest first.
+    """
+    found = sorted((p.parent for p in (Path(runs_dir) / name).glob("[0-9]*/config.yaml")), reverse=True)
+    return [RunFolder(path) for path in found]
 
 
 # Renaming onto a folder that is not empty fails, so two processes never get the same one.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -207,3 +208,18 @@ def test_the_queue_is_asked(tmp_path, monkeypatch):
         (tmp_path / "squeue").write_text(f'#!/bin/sh\ntest "$2" = --jobs=7 || exit 9\n{does}\n')
         (tmp_path / "squeue").chmod(0o700)
         assert slurm._queued(asked) == queued
+
+
+@pytest.mark.parametrize(
+    ("shown", "result", "to_come"),
+    [([True], False, True), ([False, False, True], False, True), ([False], True, False), ([False] * 9, False, False)],
+)
+def test_a_job_missing_from_the_queue_for_a_moment(tmp_path, monkeypatch, shown, result, to_come):
+    answers, moments = iter(shown), itertools.count()
+    monkeypatch.setattr(slurm, "_queued", lambda jobs: next(answers))
+    monkeypatch.setattr(slurm, "_GAP_SECONDS", 5)
+    monkeypatch.setattr(slurm, "time", SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda seconds: None))
+    file = tmp_path / "result.pkl"
+    if result:
+        file.touch()
+    assert slurm._to_come([SimpleNamespace(paths=SimpleNamespace(result_pickle=file))]) == to_come

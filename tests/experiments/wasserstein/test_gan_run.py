@@ -70,6 +70,15 @@ def test_a_run_with_other_settings_is_another_distribution(tmp_path, trained):
     assert [config.critic.name for config in trained] == ["lipschitz", "wgan-gp"]
 
 
+def test_a_later_run_with_other_settings_does_not_hide_it(tmp_path, trained):
+    first = with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))
+    with_run(GanSamples(name="gan", overrides=("critic=wgan-gp",)), DIGITS, str(tmp_path))
+    # One with its settings that was begun later, and is not finished, does not either.
+    create_run_folder(load_any_config("gan-digits", [f"runs_dir={tmp_path}"]))
+    assert with_run(GanSamples(name="gan"), DIGITS, str(tmp_path)).run == first.run
+    assert len(trained) == 2
+
+
 def test_a_run_that_is_not_finished_goes_on(tmp_path, trained):
     folder = create_run_folder(load_any_config("gan-digits", [f"runs_dir={tmp_path}"]))
     found = with_run(GanSamples(name="gan"), DIGITS, str(tmp_path))

@@ -26,6 +26,9 @@ _POLL_SECONDS = 3.0
 _FILE_SECONDS = 10.0
 """For a file that another machine has written to be seen."""
 
+_GAP_SECONDS = 30.0
+"""How long a job that is queued again may be missing from the queue."""
+
 _TIME = re.compile(
     r"(?:(?P<d>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)|(?P<min>\d+))"
 )
@@ -65,7 +68,7 @@ def start_slurm(
     if wait:
         local = options.get("cluster") == "local"
         try:
-            _wait(jobs, _at_work if local else _queued, watch)
+            _wait(jobs, _at_work if local else _to_come, watch)
         except KeyboardInterrupt:
             if not local:
                 say(f"the jobs go on without this command; end them with: scancel {_array(jobs)}")
@@ -129,6 +132,16 @@ def _wait(jobs: list[Any], at_work: Callable[[list[Any]], bool], watch: Callable
 
 def _at_work(jobs: list[Any]) -> bool:
     return not all(job.done() for job in jobs)
+
+
+# Queued now, or again in a moment.
+def _to_come(jobs: list[Any]) -> bool:
+    until = time.monotonic() + _GAP_SECONDS
+    while not _queued(jobs):
+        if all(job.paths.result_pickle.exists() for job in jobs) or time.monotonic() > until:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 # The queue is on every cluster; submitit asks sacct, which needs a database.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from onelip.experiments.config_file import load_any_config
@@ -15,7 +17,7 @@ from onelip.experiments.gan.run import evaluate, train
 from onelip.experiments.gan.saved import GENERATOR_FILE
 from onelip.experiments.process_plan import ProcessPlan
 from onelip.experiments.resumable import recall_failure, resumable
-from onelip.experiments.run_folder import RunFolder, create_run_folder, latest_run
+from onelip.experiments.run_folder import RunFolder, create_run_folder, runs_of
 
 
 def with_run(section: DistributionSection, other: DistributionSection, runs_dir: str) -> DistributionSection:
@@ -40,25 +42,26 @@ def with_run(section: DistributionSection, other: DistributionSection, runs_dir:
         raise UserError(f"{section.config} has task={config.task}, and a distribution of name=gan needs task=gan")
     if isinstance(other, DataImages) and other.set == config.data.name and other.dir and config.data.dir is None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": other.dir})})
-    folder = _latest(config)
-    if folder is None or not _finished(folder):
-        folder = _trained_once(config)
+    folder = _finished_run(config) or _trained_once(config)
     say(f"samples of the GAN of run: {folder.path}")
     return section.model_copy(update={"run": str(folder.path)})
 
 
-# The latest one with this very configuration: a GAN that was trained otherwise is another distribution.
-def _latest(config: GanConfig) -> RunFolder | None:
-    try:
-        folder = latest_run(config.name, config.runs_dir)
-        found = folder.any_config()
-    except UserError:
-        return None
-    return folder if isinstance(found, GanConfig) and _anywhere(found) == _anywhere(config) else None
+def _finished_run(config: GanConfig) -> RunFolder | None:
+    return next(filter(_finished, _runs(config)), None)
 
 
 def _finished(folder: RunFolder) -> bool:
     return (folder.path / GENERATOR_FILE).exists() and folder.results_file.exists()
+
+
+# Those with this very configuration, the newest first: a GAN that was trained otherwise is another distribution.
+def _runs(config: GanConfig) -> Iterator[RunFolder]:
+    for folder in runs_of(config.name, config.runs_dir):
+        with contextlib.suppress(UserError):
+            found = folder.any_config()
+            if isinstance(found, GanConfig) and _anywhere(found) == _anywhere(config):
+                yield folder
 
 
 # Without what says where it runs.
@@ -73,8 +76,7 @@ def _trained_once(config: GanConfig) -> RunFolder:
     runs = Path(config.runs_dir) / config.name
     runs.parent.mkdir(parents=True, exist_ok=True)
     with locked(runs):
-        folder = _latest(config)
-        return folder if folder is not None and _finished(folder) else _trained(config, folder)
+        return _finished_run(config) or _trained(config, next(_runs(config), None))
 
 
 # In a run of its own, or the interrupted one, which goes on after its last checkpoint.
