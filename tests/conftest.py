@@ -23,6 +23,8 @@ from hypothesis import settings
 # Tests share code as `tests.contract...`; with --import-mode=importlib nothing else makes that importable.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.seeding import seed
+
 torch.set_num_threads(1)
 
 # A shell without job control starts background commands with Ctrl-C ignored, and their children inherit that.
@@ -40,12 +42,12 @@ settings.load_profile("reproducible")
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Seed what files of tests draw when they are imported, so that it does not depend on the files before them."""
     if isinstance(collector, pytest.Module):
-        torch.manual_seed(0)
+        seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    torch.manual_seed(0)
+    seed(0)
     np.random.seed(0)  # noqa: NPY002  (code under test may use the global generator)
     random.seed(0)
 

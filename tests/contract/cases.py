@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from tests import seeding
 from torch import Tensor, nn
 
 from onelip import layers
@@ -53,7 +54,7 @@ class Case:
         factory: Any = self.record.factory
         return factory.for_channels if self.record.kind == "activation" else factory  # type: ignore[no-any-return]
 
-    @property
+    @functools.cached_property
     def parameters(self) -> list[inspect.Parameter]:
         """The parameters of `make`."""
         return list(inspect.signature(self.make).parameters.values())
@@ -73,7 +74,7 @@ class Case:
         Returns:
             The layer, in train mode.
         """
-        torch.manual_seed(seed)
+        seeding.seed(seed)
         options = {**self.options, **changes}
         if self.has_dtype:
             options.setdefault("dtype", self.dtype)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 import tests.contract.promises  # noqa: F401  (fills the table)
-import torch
 from tests.contract.cases import Case, all_records, first_case, grid_cases, refusal
 from tests.contract.promise import PROMISES, Promise
 from tests.contract.promises.arguments import assert_sentence
+from tests.seeding import seed
 
 from onelip.layers import LayerRecord
 
@@ -38,7 +38,7 @@ def _check_each(check: Callable[[Case], None], cases: list[Case]) -> None:
     # One test for all cases of a record, since pytest's own work for a test is more than most of them take.
     broken = []
     for case in cases:
-        torch.manual_seed(0)
+        seed(0)
         try:
             check(case)
         except Exception as error:

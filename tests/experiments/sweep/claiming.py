@@ -54,6 +54,22 @@ class Failing(Work):
         raise ValueError("no such layer")
 
 
+@dataclass(frozen=True)
+class Waiting(Work):
+    """Wait to be stopped, as after Ctrl-C."""
+
+    def __call__(self) -> int:
+        (Path(self.folder) / "waiting").touch()
+        try:
+            # Ray's interrupt ends no sleep.
+            for _ in range(6000):
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            (Path(self.folder) / "interrupted").touch()
+            raise
+        return 0
+
+
 def workers_of(folder: Path) -> dict[int, list[int]]:
     """The processes that began each number, in order."""
     found = {}

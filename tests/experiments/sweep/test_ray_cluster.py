@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
-from tests.experiments.sweep.claiming import Claiming, Failing, workers_of
+from tests.experiments.sweep.claiming import Claiming, Failing, Waiting, workers_of
 from tests.experiments.sweep.ray_nodes import ray_nodes
 from tests.experiments.sweep.servers import free_port
 
@@ -21,11 +22,21 @@ WORK = Work("/shared/runs/methods", "journal:/shared/study.journal")
 def test_a_machine_is_lost(tmp_path, monkeypatch, capsys):
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop() -> None:
+        if (tmp_path / "waiting").exists():
+            signal.raise_signal(signal.SIGTERM)
+
     with ray_nodes() as cluster:
         with pytest.raises(UserError, match=r"has cpus=1 gpus=1; it has [12] with cpus=1 gpus=0 mem="):
             start_ray(WORK, 2, cluster.address, {"gpus": "1"})
         with pytest.raises(CommandFailedError, match=r"^1 of 1 workers failed: ValueError: no such layer$"):
             start_ray(Failing(str(tmp_path), "journal:a"), 1, cluster.client_address, {})
+        with pytest.raises(CommandFailedError, match=r"^stopped$") as stopped:
+            start_ray(Waiting(str(tmp_path), "journal:a"), 1, cluster.address, {}, stop)
+        assert stopped.value.exit_code == 128 + signal.SIGTERM
+        assert (tmp_path / "interrupted").exists()
         watched = []
 
         def kill_half_way() -> None:
@@ -36,6 +47,7 @@ def test_a_machine_is_lost(tmp_path, monkeypatch, capsys):
 
         start_ray(Claiming(str(tmp_path), "journal:a", numbers=16), None, cluster.address, {}, kill_half_way)
         assert cluster.second.poll() is not None
+    assert signal.getsignal(signal.SIGTERM) == before
     assert len(list(tmp_path.glob("*.done"))) == 16
     said = capsys.readouterr().out
     assert f"2 workers on the Ray cluster at {cluster.address}\n" in said
@@ -65,8 +77,10 @@ def test_no_cluster_and_no_ray(tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(UserError, match=r"^no Ray cluster at auto: \S[^\n]*[^.]$"):
         start_ray(WORK, 2, "auto", {})
+    assert signal.getsignal(signal.SIGTERM) == before
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'onelip\[ray\]'"):
         start_ray(WORK, 2, "auto", {})

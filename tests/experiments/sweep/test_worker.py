@@ -352,8 +352,8 @@ STOPPED = """
 import sys, time
 from onelip.experiments.sweep import worker
 def run(*_):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("stopped", flush=True)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError
+from onelip.experiments.sweep.sigterm import stopping_on_sigterm
 from onelip.experiments.sweep.work import Work
 
 _POLL_SECONDS = 0.5
@@ -41,15 +40,14 @@ def start_local(work: Work, n_workers: int, watch: Callable[[], None] = lambda: 
         KeyboardInterrupt: Ctrl-C, after the workers have stopped.
     """
     pool = _Pool(work, n_workers)
-    before = signal.signal(signal.SIGTERM, _raise)
-    try:
-        while pool.tend():
+    with stopping_on_sigterm():
+        try:
+            while pool.tend():
+                watch()
+                time.sleep(_POLL_SECONDS)
             watch()
-            time.sleep(_POLL_SECONDS)
-        watch()
-    finally:
-        pool.stop()
-        signal.signal(signal.SIGTERM, before)
+        finally:
+            pool.stop()
 
 
 class _Pool:
@@ -143,7 +141,3 @@ def _gpus() -> list[str]:
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise CommandFailedError("stopped", 128 + number)

@@ -14,6 +14,7 @@ from typing import Any
 
 from onelip.experiments.console import say
 from onelip.experiments.errors import CommandFailedError, UserError, one_line
+from onelip.experiments.sweep.sigterm import stopping_on_sigterm
 from onelip.experiments.sweep.work import Work
 from onelip.linalg.errors import unknown_name
 
@@ -54,7 +55,7 @@ def start_ray(
 
     Raises:
         UserError: If Ray is missing, the cluster does not answer, or no machine of it has the resources.
-        CommandFailedError: If workers failed.
+        CommandFailedError: If workers failed, or SIGTERM came.
     """
     asked = _asked(resources)
     with _connected(address) as ray:
@@ -140,14 +141,17 @@ def _connected(address: str) -> Iterator[Any]:
     _check_answer(address)
     paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}} if paths else {}
-    try:
-        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise UserError(f"no Ray cluster at {address}: {_first_sentence(error)}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Twice, as Ray puts a handler of its own in place, and leaves it there.
+    with stopping_on_sigterm():
+        try:
+            ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise UserError(f"no Ray cluster at {address}: {_first_sentence(error)}") from error
+        try:
+            with stopping_on_sigterm():
+                yield ray
+        finally:
+            ray.shutdown()
 
 
 # Ray itself would try for a minute.
