@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 if sys.dont_write_bytecode:
@@ -38,6 +39,9 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("reproducible")
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Seed what files of tests draw when they are imported, so that it does not depend on the files before them."""
@@ -50,6 +54,26 @@ def _seeded() -> None:
     seed(0)
     np.random.seed(0)  # noqa: NPY002  (code under test may use the global generator)
     random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _process_left_as_it_was() -> Iterator[None]:
+    before = _settings_of_the_process()
+    yield
+    after = _settings_of_the_process()
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, f"what comes after this test would depend on it: {changed}"
+
+
+def _settings_of_the_process() -> dict[str, object]:
+    return {
+        **{number.name: signal.getsignal(number) for number in _SIGNALS},
+        "working directory": os.getcwd(),
+        "threads": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

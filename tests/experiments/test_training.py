@@ -75,6 +75,15 @@ def test_a_signal_stops_the_training_with_whole_checkpoints_and_old_handlers(num
     assert "state_dict" in read_checkpoint(folder.last_checkpoint)
 
 
+def test_what_comes_after_a_training_may_take_faster_algorithms_again(experiment):
+    inside = []
+    callback = pl.Callback()
+    callback.on_train_start = lambda *_: inside.append(torch.are_deterministic_algorithms_enabled())
+    train(experiment, create_run_folder(experiment.config), callbacks=[callback])
+    assert inside == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(experiment):
     with torch.no_grad():
         experiment.model.network.head.weight.fill_(float("nan"))

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config_common import SampledConfig
+from onelip.experiments.determinism import determinism_kept
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.recorder import Recorder
 from onelip.experiments.run_folder import RunFolder
@@ -57,7 +58,7 @@ def train_on_samples(
         steps.set_epoch(saved["epoch"] + 1)
     recorder = Recorder(folder, "last", clock, columns=("epoch", *columns, "seconds", "minutes"))
     torch.manual_seed(config.seed)
-    with quiet_lightning():
+    with quiet_lightning(), determinism_kept():
         interruption = Interruption()
         trainer = pl.Trainer(
             max_epochs=steps.n_epochs,

@@ -20,6 +20,7 @@ from onelip import data
 from onelip.experiments.checkpoints import read_checkpoint
 from onelip.experiments.config_optimizer import Optimizer as OptimizerChoice
 from onelip.experiments.config_trainer import Trainer as TrainerSection
+from onelip.experiments.determinism import determinism_kept
 from onelip.experiments.interruption import Interruption
 from onelip.experiments.lightning_processes import trainer_options
 from onelip.experiments.norm_checks import NormChecks
@@ -97,7 +98,7 @@ def train(
     task = _task(experiment, clock)
     loaders = _loaders(experiment, plan)
     torch.manual_seed(config.seed)
-    with quiet_lightning():
+    with quiet_lightning(), determinism_kept():
         interruption = Interruption()
         # The ones given may stop a training, which some of the others ask for; what looks at an epoch when it is
         # recorded, which is the last of the others, comes after it.

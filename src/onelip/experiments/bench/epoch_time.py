@@ -16,6 +16,7 @@ from onelip.experiments.config import ExperimentConfig
 from onelip.experiments.config_common import RunConfig, SampledConfig
 from onelip.experiments.config_trainer import Trainer
 from onelip.experiments.config_wasserstein import GanSamples, WassersteinConfig
+from onelip.experiments.determinism import determinism_kept
 from onelip.experiments.errors import UserError, as_user_errors
 from onelip.experiments.machine import describe_machine
 from onelip.experiments.preparation import prepare
@@ -172,13 +173,12 @@ def _check_alone(section: Trainer) -> None:
 
 @contextmanager
 def _as_before() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
+    threads = torch.get_num_threads()
     try:
-        with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+        with (
+            determinism_kept(),
+            torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []),
+        ):
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        torch.backends.cudnn.benchmark = benchmark
