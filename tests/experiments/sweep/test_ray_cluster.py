@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -77,6 +78,8 @@ def test_no_cluster_and_no_ray(tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    # It looks through all processes, and may find the cluster of the test above, run by another worker.
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", functools.cache(list))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(UserError, match=r"^no Ray cluster at auto: \S[^\n]*[^.]$"):
         start_ray(WORK, 2, "auto", {})
