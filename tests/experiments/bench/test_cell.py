@@ -95,11 +95,12 @@ def test_seconds_are_those_of_what_they_are_named_after(monkeypatch):
 def test_memory_holds_weights_gradients_and_momentum_and_grows_with_the_batch():
     small = dataclasses.replace(XS, model="convnet-s", batch=1)
     n_bytes = 4 * (6130 * 32**2 + 188 * 32)
-    found = [in_own_process(measure_training, dataclasses.replace(small, batch=n)) for n in (1, 17)]
+    # With a batch of 17 instead, what malloc keeps for itself is a tenth of the difference, and not the same each time.
+    found = [in_own_process(measure_training, dataclasses.replace(small, batch=n)) for n in (1, 65)]
     memory = [numbers["train_memory_bytes"] for numbers in found]
     assert 3 * n_bytes <= memory[0] <= 5 * n_bytes
     # Kept for backward are at least the inputs of all layers, 5 and 5 1/2 and so on of 32x32 pixels.
-    kept = 4 * 16 * sum(5 * 32 * 2**i * (32 / 2**i) ** 2 for i in range(5))
+    kept = 4 * 64 * sum(5 * 32 * 2**i * (32 / 2**i) ** 2 for i in range(5))
     assert kept <= memory[1] - memory[0] <= 4 * kept
     evaluation = in_own_process(measure_evaluation, small)["eval_memory_bytes"]
     assert n_bytes <= evaluation < memory[0]
